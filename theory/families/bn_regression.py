@@ -1,0 +1,69 @@
+"""Linear regression with batch normalization on small integer data, n = 4 examples and D = 5 features.
+
+L(w) = mean squared error of gamma X_c w/rms(X_c w) against the centred target y_c, gamma^2 = Var(y): the batch norm has its
+affine fixed to the target's scale. Gamma: the directions with X_c w positively proportional to y_c. The flow solves to
+tan alpha(tau) = tan alpha_0 exp(-tau), alpha the angle to the minimum-norm interpolant.
+"""
+
+import random
+
+import sympy as sp
+
+from theory.errors import InputError
+from theory.family import Family, Parameter
+from theory.loss import Loss, Minima
+
+# The two-parameter default is small enough to read; other seeds draw their data at random.
+DEFAULT_X = ((1, 0, 1, 0, 0), (0, 1, 0, 0, 1), (-1, 1, 0, 1, 0), (0, -2, -1, -1, -1))
+DEFAULT_Y = (2, -1, 0, -1)
+
+
+def regression(features: sp.Matrix, target: sp.Matrix) -> Loss:
+    """The loss of a data set: features n x D, target n x 1, centred here."""
+    n, d = features.shape
+    average = sp.ones(n, n) / n
+    x_c, y_c = features - average * features, target - average * target
+    if x_c.rank() != n - 1 or y_c.norm() == 0:
+        raise InputError("the centred features must have rank n - 1, and the target must not be constant.")
+    w = sp.Matrix(sp.symbols(f"w1:{d + 1}", real=True))
+    gamma2 = (y_c.T * y_c)[0] / n
+    output = x_c * w
+    cosine = (output.T * y_c)[0] / sp.sqrt((output.T * output)[0] * (y_c.T * y_c)[0])
+    # mean |gamma out/rms(out) - y_c|^2 = 2 gamma^2 (1 - cos angle(out, y_c))
+    expression = 2 * gamma2 * (1 - cosine)
+    kernel = x_c.nullspace()
+    solution = x_c.pinv() * y_c
+    chart = sp.symbols(f"p1:{len(kernel) + 1}", real=True) if len(kernel) > 1 else (sp.Symbol("p", real=True),)
+    basis = sp.GramSchmidt(kernel)
+    # |p| = tan(alpha) in the metric of the kernel basis scaled to the length of the minimum-norm interpolant.
+    length = sp.sqrt((solution.T * solution)[0])
+    directions = [b * length / b.norm() for b in basis]
+    point = solution + sum((c * v for c, v in zip(chart, directions, strict=True)), sp.zeros(d, 1))
+    start = (1.2, -0.7, 0.4)[: len(chart)]
+    return Loss(
+        name="bn-regression",
+        variables=tuple(w),
+        expression=expression,
+        minima=Minima(chart=tuple(chart), point=tuple(sp.simplify(v) for v in point), start=start),
+    )
+
+
+def build(seed: sp.Integer) -> Loss:
+    """Data set number ``seed``; 0 is the readable default."""
+    if seed == 0:
+        return regression(sp.Matrix(DEFAULT_X), sp.Matrix(DEFAULT_Y))
+    generator = random.Random(int(seed))
+    while True:
+        features = sp.Matrix(4, 5, lambda i, j: generator.randint(-2, 2))
+        target = sp.Matrix(4, 1, lambda i, j: generator.randint(-3, 3))
+        average = sp.ones(4, 4) / 4
+        if (features - average * features).rank() == 3 and len(set(target)) > 1:
+            return regression(features, target)
+
+
+family = Family(
+    name="bn-regression",
+    title="linear regression with batch normalization",
+    build=build,
+    parameters={"seed": Parameter(default=0, low=0, high=1000, denominator=1)},
+)

@@ -1,0 +1,93 @@
+"""An update rule, written once and read by two interpreters: SymPy expands it, JAX runs it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import sympy as sp
+
+from theory.errors import InputError
+
+__all__ = ["Operations", "Rule"]
+
+
+@dataclass(frozen=True)
+class Operations:
+    """What an update may use besides ``+ - * /`` and powers: the inner product, the Euclidean norm, the square root."""
+
+    dot: Callable[[Any, Any], Any]
+    norm: Callable[[Any], Any]
+    sqrt: Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """w+ , state+ = update(w, gradient, state, p, ops).
+
+    Args:
+        name: a short name, used in tables and file names.
+        update: ``gradient`` is callable (``gradient(w)``), ``state`` and ``p`` (the parameters) are read by attribute,
+            ``ops`` offers ``dot``, ``norm``, ``sqrt``. Returns the new w and a dict of the new state.
+        space: ``"weights"``: w is any nonzero vector, and effective_lr is derived from its norm. ``"sphere"``: w is the
+            unit vector theta, the returned vector is normalised afterwards, and effective_lr, if the rule has one, is the
+            state of that name.
+        state: names of the state variables.
+        rate: what multiplies the iteration number t to give flow time, as text in the parameters.
+        at_rate: the parameters at a given rate (a float, or SymPy's delta**2).
+        constants: parameters of order one that the theory keeps as symbols, with their default numbers.
+        intrinsic_lr: the scale of the oscillation at a given rate; default ``sqrt(2 rate)``.
+        title, source: one line for tables and the paper it comes from.
+    """
+
+    name: str
+    update: Callable[..., tuple[Any, dict[str, Any]]]
+    space: Literal["weights", "sphere"] = "weights"
+    state: tuple[str, ...] = ()
+    rate: str = "learning_rate*weight_decay"
+    at_rate: Callable[[Any], dict[str, Any]] = field(
+        default=lambda rate: {"learning_rate": 1, "weight_decay": rate}
+    )
+    constants: Mapping[str, float] = field(default_factory=dict)
+    intrinsic_lr: Callable[[Any], Any] = field(default=lambda rate: (2 * rate) ** 0.5)
+    title: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not callable(self.update):
+            raise InputError(f"rule {self.name!r}: update must be a function (w, gradient, state, p, ops).")
+        arguments = len(inspect.signature(self.update).parameters)
+        if arguments != 5:
+            raise InputError(
+                f"rule {self.name!r}: update takes {arguments} arguments; it must take (w, gradient, state, p, ops)."
+            )
+        if self.space not in ("weights", "sphere"):
+            raise InputError(f"rule {self.name!r}: space must be 'weights' or 'sphere', not {self.space!r}.")
+        if isinstance(self.state, str):
+            raise InputError(f"rule {self.name!r}: state must be a tuple of names; did you forget a comma?")
+        object.__setattr__(self, "state", tuple(self.state))
+
+    @property
+    def has_effective_lr(self) -> bool:
+        """Whether the rule carries an effective learning rate (normalized GD has none)."""
+        return self.space == "weights" or "effective_lr" in self.state
+
+    def parameters(self, rate: Any) -> SimpleNamespace:
+        """All parameters at ``rate`` (a float): what ``update`` reads as ``p``."""
+        return SimpleNamespace(**self.at_rate(rate), **self.constants)
+
+    def parameter_symbols(self) -> dict[str, sp.Symbol]:
+        """Positive symbols, one for each parameter and constant."""
+        return {name: sp.Symbol(name, positive=True) for name in (*self.at_rate(0.25), *self.constants)}
+
+    def step(self, w: Any, gradient: Callable[[Any], Any], state: Any, p: Any, ops: Operations) -> tuple[Any, Any]:
+        """One update with its result checked: exactly the declared state must come back."""
+        w_next, state_next = self.update(w, gradient, state, p, ops)
+        if set(state_next) != set(self.state):
+            raise InputError(
+                f"rule {self.name!r}: update returned the state {sorted(state_next)}, declared is {sorted(self.state)}."
+            )
+        return w_next, SimpleNamespace(**state_next)
