@@ -1,4 +1,4 @@
-"""Linear regression with batch normalization on small integer data, n = 4 examples and D = 5 features.
+"""Linear regression with batch normalization on small integer data, n = 4 examples and D = 4 features.
 
 L(w) = mean squared error of gamma X_c w/rms(X_c w) against the centred target y_c, gamma^2 = Var(y): the batch norm has its
 affine fixed to the target's scale. Gamma: the directions with X_c w positively proportional to y_c. The flow solves to
@@ -13,9 +13,9 @@ from theory.errors import InputError
 from theory.family import Family, Parameter
 from theory.loss import Loss, Minima
 
-# The two-parameter default is small enough to read; other seeds draw their data at random.
-DEFAULT_X = ((1, 0, 1, 0, 0), (0, 1, 0, 0, 1), (-1, 1, 0, 1, 0), (0, -2, -1, -1, -1))
-DEFAULT_Y = (2, -1, 0, -1)
+# Contrasts as features, the fourth the sum of two: small enough to read, and all eigenvalues are rational. Other seeds draw at random.
+DEFAULT_X = ((1, 2, 1, 2), (1, -2, -1, 0), (-1, 2, -1, 0), (-1, -2, 1, -2))
+DEFAULT_Y = (1, 1, -1, -1)
 
 
 def regression(features: sp.Matrix, target: sp.Matrix) -> Loss:
@@ -34,17 +34,14 @@ def regression(features: sp.Matrix, target: sp.Matrix) -> Loss:
     kernel = x_c.nullspace()
     solution = x_c.pinv() * y_c
     chart = sp.symbols(f"p1:{len(kernel) + 1}", real=True) if len(kernel) > 1 else (sp.Symbol("p", real=True),)
-    basis = sp.GramSchmidt(kernel)
-    # |p| = tan(alpha) in the metric of the kernel basis scaled to the length of the minimum-norm interpolant.
-    length = sp.sqrt((solution.T * solution)[0])
-    directions = [b * length / b.norm() for b in basis]
-    point = solution + sum((c * v for c, v in zip(chart, directions, strict=True)), sp.zeros(d, 1))
-    start = (1.2, -0.7, 0.4)[: len(chart)]
+    # X_c (w* + k) = y_c for every k in the kernel, and w* is orthogonal to it: |sum_i p_i k_i|/|w*| = tan(alpha).
+    point = solution + sum((c * v for c, v in zip(chart, kernel, strict=True)), sp.zeros(d, 1))
+    start = (sp.Rational(6, 5), sp.Rational(-7, 10), sp.Rational(2, 5))[: len(chart)]
     return Loss(
         name="bn-regression",
         variables=tuple(w),
         expression=expression,
-        minima=Minima(chart=tuple(chart), point=tuple(sp.simplify(v) for v in point), start=start),
+        minima=Minima(chart=tuple(chart), point=tuple(point), start=start),
     )
 
 
@@ -54,7 +51,7 @@ def build(seed: sp.Integer) -> Loss:
         return regression(sp.Matrix(DEFAULT_X), sp.Matrix(DEFAULT_Y))
     generator = random.Random(int(seed))
     while True:
-        features = sp.Matrix(4, 5, lambda i, j: generator.randint(-2, 2))
+        features = sp.Matrix(4, 4, lambda i, j: generator.randint(-2, 2))
         target = sp.Matrix(4, 1, lambda i, j: generator.randint(-3, 3))
         average = sp.ones(4, 4) / 4
         if (features - average * features).rank() == 3 and len(set(target)) > 1:
