@@ -1,0 +1,80 @@
+"""How a rule behaves at the edge: the drift along Gamma and the mean square of the oscillation, both of K^2 = |g|^2.
+
+A smooth schedule with log effective_lr+ = log effective_lr + growth*rate - brake*x^2 at the edge (effective_lr*lambda_1 = 2,
+|G| = lambda_1 |x|), and a drift of -x^2 g per step, balance at
+
+    <x^2>/rate = growth/(brake + K^2),   d zeta/d tau = -<x^2>/rate g.
+
+growth and brake are read off the rule's own schedule. A rule without a schedule (normalized GD) has orbits of period two instead,
+x -> -x, where the step times lambda_1 is 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import sympy as sp
+
+from numerics.identity import Identity
+from numerics.rule_forms import reduction_of
+from theory.errors import InputError
+from theory.rule import Rule
+
+__all__ = ["Law", "law_of"]
+
+
+@dataclass(frozen=True)
+class Law:
+    """The rule at the edge, in units of the rate.
+
+    Attributes:
+        mean_square: K^2 -> <x^2>/rate at equilibrium; it is also what multiplies -g in the drift. Of numbers or arrays.
+        smooth: whether there is a schedule, hence an oscillator; else orbits of period two.
+    """
+
+    mean_square: Callable[..., float]
+    smooth: bool
+
+    def amplitude(self, log_gradient_squared: float, rate: float) -> float:
+        """|x| at equilibrium, at a finite rate."""
+        return float(np.sqrt(self.mean_square(log_gradient_squared) * rate))
+
+
+def law_of(rule: Rule, /) -> Law:
+    """The law of a rule, from its reduction to the sphere.
+
+    Raises:
+        InputError: the rule has no such equilibrium (its schedule does not feed back, or is of another form).
+    """
+    return _law(Identity(rule))
+
+
+@lru_cache(maxsize=64)
+def _law(key: Identity[Rule]) -> Law:
+    rule = key.value
+    reduction = reduction_of(rule)
+    rate = sp.Symbol("rate", positive=True)
+    e, g2 = reduction.effective_lr, reduction.gradient_squared
+    at_rate = reduction.at_rate(rate)
+    constants = {reduction.parameters[name]: sp.nsimplify(value) for name, value in rule.constants.items()}
+    if reduction.schedule is None:
+        square, sharp = sp.symbols("x2 lambda1", positive=True)
+        edge = (reduction.step * sharp).subs(g2, sharp**2 * square).subs(at_rate).subs(constants) - 2
+        solutions = [sp.simplify(s / rate) for s in sp.solve(edge, square)]
+        if len(solutions) != 1 or solutions[0].free_symbols:
+            raise InputError(f"rule {rule.name!r}: no orbit of period two whose square is a multiple of the rate.")
+        constant = float(solutions[0])
+        return Law(mean_square=lambda K2: constant + 0 * K2, smooth=False)
+    growth_of_log = sp.log(reduction.schedule / e).subs(at_rate).subs(constants)
+    growth = sp.simplify(sp.limit(sp.diff(growth_of_log.subs(g2, 0), rate), rate, 0))
+    slope = sp.limit(sp.simplify(sp.diff(growth_of_log, g2).subs(g2, 0)), rate, 0)
+    brake = sp.simplify(-slope * 4 / e**2)  # |G|^2 = lambda_1^2 x^2 and lambda_1 = 2/effective_lr
+    if growth.free_symbols or brake.free_symbols or not growth > 0 or not brake > 0:
+        raise InputError(
+            f"rule {rule.name!r}: its schedule has growth {growth} and brake {brake}; the edge needs positive numbers."
+        )
+    up, down = float(growth), float(brake)
+    return Law(mean_square=lambda K2: up / (down + K2), smooth=True)

@@ -1,0 +1,175 @@
+"""A loss as JAX sees it: a function of a flat vector of weights, with its derivatives by automatic differentiation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import sympy as sp
+
+from numerics.compiled import Compiled
+from numerics.config import configure
+from theory.errors import InputError
+from theory.loss import Loss
+
+__all__ = ["Objective", "as_objective", "lambdify", "objective_of"]
+
+configure()
+
+# lambdify prints these as math.*, which JAX cannot trace.
+_SPECIAL = {
+    "erf": jax.scipy.special.erf,
+    "erfc": jax.scipy.special.erfc,
+    "gamma": jax.scipy.special.gamma,
+    "loggamma": jax.scipy.special.gammaln,
+}
+
+
+def lambdify(symbols: Any, expression: Any) -> Callable[..., Any]:
+    """A SymPy expression as a function of JAX scalars, common subexpressions shared."""
+    function: Callable[..., Any] = sp.lambdify(symbols, expression, modules=[_SPECIAL, "jax"], cse=True)
+    return function
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """L: R^D without 0 -> R, with L(c w) = L(w) for every c > 0.
+
+    Args:
+        function: takes a float array (D,), returns a scalar; written in jax.numpy.
+        start: any nonzero default start, (D,).
+        residuals: (D,) -> (n,) with function = |residuals|^2/2, if the loss has them: spectrum and retraction then need only an
+            n x n matrix.
+        name: a short name, used in tables and file names.
+
+    Raises:
+        InputError: start is not a finite nonzero vector; function is not a real scalar, or not finite at start; residuals
+            disagree with function.
+    """
+
+    function: Callable[[Any], Any]
+    start: Any
+    residuals: Callable[[Any], Any] | None = None
+    name: str = "objective"
+
+    def __post_init__(self) -> None:
+        where = f"objective {self.name!r}"
+        if not callable(self.function):
+            raise InputError(f"{where}: function must be callable, not {type(self.function).__name__}.")
+        object.__setattr__(self, "start", check_vector(self.start, f"{where}: start"))
+        value = self._probe(self.function, f"{where}: function")
+        if value.shape != ():
+            raise InputError(f"{where}: function must return a scalar, not an array of shape {value.shape}.")
+        if self.residuals is not None:
+            residuals = self._probe(self.residuals, f"{where}: residuals")
+            if residuals.ndim != 1:
+                raise InputError(f"{where}: residuals must return a vector, not an array of shape {residuals.shape}.")
+            half = 0.5 * float(residuals @ residuals)
+            # Two orders of summation of n squares differ by n machine epsilons; 1e-8 forgives a user's float32 data as well.
+            if abs(half - float(value)) > 1e-8 * max(half, abs(float(value))) + 1e-14:
+                raise InputError(
+                    f"{where}: |residuals|^2/2 = {half:g} but function = {float(value):g} at start; they must be equal."
+                )
+
+    def _probe(self, function: Callable[[Any], Any], what: str) -> np.ndarray:
+        """The value of a user's function at start, with everything wrong with it named."""
+        try:
+            value = jax.jit(function)(jnp.asarray(self.start))
+        except Exception as error:  # whatever a user's function raises, the message must say where
+            raise InputError(f"{what} fails at start with {type(error).__name__}: {error}") from error
+        if not isinstance(value, jax.Array):
+            raise InputError(f"{what} must return an array, not {type(value).__name__}.")
+        array = np.asarray(value)
+        if not np.issubdtype(array.dtype, np.floating):
+            raise InputError(f"{what} returns {array.dtype} at start; a loss is real (floating point).")
+        if not np.all(np.isfinite(array)):
+            raise InputError(f"{what} is not finite at start ({array}); give another start.")
+        return array
+
+    @classmethod
+    def from_loss(cls, loss: Loss, /) -> Objective:
+        """A symbolic loss, its default start the one on its minima (a generic direction where it has none)."""
+        scalar = lambdify(loss.variables, loss.expression)
+
+        def function(w: jax.Array) -> jax.Array:
+            return jnp.asarray(scalar(*w), dtype=w.dtype)
+
+        if loss.minima is None:
+            start = 1.0 / np.sqrt(np.arange(1, loss.dimension + 1))
+        else:
+            start = minima_point(loss, loss.minima.start or ())
+        return cls(function=function, start=start / np.linalg.norm(start), name=loss.name)
+
+    @property
+    def dimension(self) -> int:
+        """D, the number of weights."""
+        return int(self.start.shape[0])
+
+    @cached_property
+    def value(self) -> Compiled:
+        """L(w), of w (D,)."""
+        return Compiled(self.function)
+
+    @cached_property
+    def gradient(self) -> Compiled:
+        """grad L(w), (D,), of w (D,)."""
+        return Compiled(jax.grad(self.function))
+
+    @cached_property
+    def hessian(self) -> Compiled:
+        """Hess L(w), (D, D), of w (D,)."""
+        return Compiled(jax.hessian(self.function))
+
+    @cached_property
+    def hvp(self) -> Compiled:
+        """Hess L(w) v, (D,), of w (D,) and v (D,), without the matrix."""
+        return Compiled(lambda w, v: jax.jvp(jax.grad(self.function), (w,), (v,))[1])
+
+
+def check_vector(value: Any, what: str, dimension: int | None = None) -> np.ndarray:
+    """``value`` as a finite nonzero float vector, or `InputError`."""
+    try:
+        vector = np.array(value, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what} is not a vector of numbers: {value!r}.") from error
+    if vector.ndim != 1 or vector.size < 2:
+        raise InputError(f"{what} must be a vector of at least two numbers; its shape is {vector.shape}.")
+    if dimension is not None and vector.size != dimension:
+        raise InputError(f"{what} has {vector.size} entries; the loss has {dimension} weights.")
+    if not np.all(np.isfinite(vector)):
+        raise InputError(f"{what} is not finite at entry {int(np.argmin(np.isfinite(vector)))}.")
+    if not np.any(vector):
+        raise InputError(f"{what} is the zero vector, which has no direction on the sphere.")
+    vector.setflags(write=False)
+    return vector
+
+
+def minima_point(loss: Loss, chart: tuple[float, ...]) -> np.ndarray:
+    """zeta(p), the unit vector (D,) on Gamma at chart coordinates p (m numbers)."""
+    assert loss.minima is not None
+    values = dict(zip(loss.minima.chart, chart, strict=True))
+    vector = np.array([complex(sp.N(sp.sympify(e).subs(values))) for e in loss.minima.point])
+    if np.any(vector.imag != 0) or not np.all(np.isfinite(vector.real)) or not np.any(vector.real):
+        raise InputError(f"loss {loss.name!r}: Minima.point is not a real, finite, nonzero vector at {chart}.")
+    real: np.ndarray = vector.real / np.linalg.norm(vector.real)
+    return real
+
+
+@lru_cache(maxsize=256)
+def objective_of(loss: Loss, /) -> Objective:
+    """The objective of a loss, made once: what is compiled for it stays with it."""
+    return Objective.from_loss(loss)
+
+
+def as_objective(subject: Loss | Objective, /) -> Objective:
+    """A loss or an objective as an objective."""
+    if isinstance(subject, Objective):
+        return subject
+    if isinstance(subject, Loss):
+        return objective_of(subject)
+    raise InputError(f"expected a Loss or an Objective, not {type(subject).__name__}.")

@@ -1,0 +1,69 @@
+"""How a run ended. Failures at run time are values, handed on by every later stage and raised by nobody but `throw`."""
+
+from __future__ import annotations
+
+import enum
+
+__all__ = ["RESULTS", "RunFailed", "worst"]
+
+
+class RunFailed(ArithmeticError):
+    """A run did not end well; raised by `RESULTS.throw` only, on the caller's wish."""
+
+
+class RESULTS(enum.StrEnum):
+    """How a run ended; `advice` says what to do about it."""
+
+    SUCCESSFUL = "successful"
+    DIVERGED = "diverged"
+    GAP_CLOSED = "gap_closed"
+    LEFT_CHART = "left_chart"
+    OFF_EDGE = "off_edge"
+    LEFT_MINIMA = "left_minima"
+    NOT_AT_MINIMA = "not_at_minima"
+    STEPSIZE_UNDERFLOW = "stepsize_underflow"
+    MAX_STEPS = "max_steps"
+
+    @property
+    def advice(self) -> str:
+        """What happened, and what to do."""
+        return _ADVICE[self]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the run ended well."""
+        return self is RESULTS.SUCCESSFUL
+
+    def throw(self, where: str = "") -> None:
+        """Raise `RunFailed` unless the run ended well."""
+        if not self.ok:
+            raise RunFailed(f"{where + ': ' if where else ''}{self.value}: {self.advice}")
+
+
+_ADVICE = {
+    RESULTS.SUCCESSFUL: "The run reached its end.",
+    RESULTS.DIVERGED: "A value became infinite or not a number. Lower the rate, or start nearer to the minima.",
+    RESULTS.GAP_CLOSED: (
+        "The two largest eigenvalues met, and the flow of one eigenvalue is not defined beyond. "
+        "Shorten the time, start elsewhere, or use the flow with several eigenvalues at the edge."
+    ),
+    RESULTS.LEFT_CHART: "The flow left the domain of the chart. Shorten the time, or give Minima a wider domain.",
+    RESULTS.OFF_EDGE: (
+        "effective_lr times sharpness did not average to 2: gradient descent left the edge, or never oscillated. "
+        "Lower the rate; start with an amplitude near 1."
+    ),
+    RESULTS.LEFT_MINIMA: (
+        "Gradient descent moved so far from the minima that no nearest point on them was found. "
+        "Lower the rate or the amplitude."
+    ),
+    RESULTS.NOT_AT_MINIMA: (
+        "Gradient flow did not come to rest at a manifold of minima. Start elsewhere, or allow it more steps."
+    ),
+    RESULTS.STEPSIZE_UNDERFLOW: "The step of the integrator shrank to nothing: the field is singular here.",
+    RESULTS.MAX_STEPS: "The integrator ran out of steps. Shorten the time, or check the field for stiffness.",
+}
+
+
+def worst(*results: RESULTS) -> RESULTS:
+    """The first result that is not successful, in the order given; successful if there is none."""
+    return next((result for result in results if not result.ok), RESULTS.SUCCESSFUL)

@@ -1,0 +1,163 @@
+"""The two forms in which gradient descent runs: the rule's own update of w, and its reduction to the sphere.
+
+weights: w+ = update(w); theta = w/|w|, effective_lr = a function of |w|^2 (for a rule on the sphere w is theta, and is
+normalised after each step).
+sphere: theta+ = (theta - step G)/|theta - step G|, effective_lr+ = schedule(effective_lr, |G|^2), G = grad L(theta).
+
+Both carry ``position`` (D,) and ``state`` (a dict of arrays), and both are functions that JAX traces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+
+from numerics.identity import Identity
+from numerics.objective import lambdify
+from theory.errors import InputError
+from theory.reduction import Reduction, reduce_rule
+from theory.rule import Operations, Rule
+
+__all__ = ["Form", "FormName", "form_of", "reduction_of"]
+
+FormName = Literal["sphere", "weights"]
+Array = jax.Array
+
+_OPERATIONS = Operations(dot=jnp.dot, norm=jnp.linalg.norm, sqrt=jnp.sqrt)
+
+
+@dataclass(frozen=True)
+class Form:
+    """A rule ready to run.
+
+    Attributes:
+        begin: (theta, effective_lr, parameters) -> (position, state). An effective_lr of nan leaves the position as it is.
+        step: (position, state, value_and_gradient, parameters) -> (position+, state+, L, |G|^2), L and G at the old point.
+        read: (position, state, parameters) -> (theta, effective_lr, |w|^2), with nan for what the rule does not have.
+    """
+
+    begin: Callable[[Array, Array, Mapping[str, Array]], tuple[Array, dict[str, Array]]]
+    step: Callable[..., tuple[Array, dict[str, Array], Array, Array]]
+    read: Callable[[Array, dict[str, Array], Mapping[str, Array]], tuple[Array, Array, Array]]
+
+
+def _unit(v: Array) -> Array:
+    return v / jnp.linalg.norm(v)
+
+
+
+
+def reduction_of(rule: Rule, /) -> Reduction:
+    """`theory.reduction.reduce_rule`, derived once for each rule."""
+    return _reduction(Identity(rule))
+
+
+@lru_cache(maxsize=64)
+def _reduction(key: Identity[Rule]) -> Reduction:
+    return reduce_rule(key.value)
+
+
+@lru_cache(maxsize=64)
+def _form(key: Identity[Rule], name: FormName) -> Form:
+    return _sphere(key.value) if name == "sphere" else _weights(key.value)
+
+
+def form_of(rule: Rule, name: FormName, /) -> Form:
+    """The rule in the form asked for.
+
+    Raises:
+        InputError: there is no such form, or the rule has no sphere form.
+    """
+    if name not in ("sphere", "weights"):
+        raise InputError(f"form must be 'sphere' or 'weights', not {name!r}.")
+    return _form(Identity(rule), name)
+
+
+def _sphere(rule: Rule) -> Form:
+    reduction = reduction_of(rule)
+    e, g2, n2 = reduction.effective_lr, reduction.gradient_squared, reduction.norm_squared
+    names = tuple(reduction.parameters)
+    symbols = (e, g2, *reduction.parameters.values())
+    if reduction.step.has(n2):
+        raise InputError(f"rule {rule.name!r}: its step {reduction.step} depends on |w|; use form='weights'.")
+    step_size = lambdify(symbols, reduction.step)
+    schedule = None if reduction.schedule is None else lambdify(symbols, reduction.schedule)
+    inverse = reduction.norm_squared_of_effective_lr
+    norm_squared = None if inverse is None else lambdify(symbols, inverse)
+
+    def begin(theta: Array, effective_lr: Array, parameters: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
+        return _unit(theta), ({} if schedule is None else {"effective_lr": effective_lr})
+
+    def step(position, state, value_and_gradient, parameters):  # type: ignore[no-untyped-def]
+        loss, gradient = value_and_gradient(position)
+        squared = gradient @ gradient
+        numbers = (state.get("effective_lr", 0.0), squared, *(parameters[name] for name in names))
+        moved = _unit(position - step_size(*numbers) * gradient)
+        return moved, ({} if schedule is None else {"effective_lr": schedule(*numbers)}), loss, squared
+
+    def read(position, state, parameters):  # type: ignore[no-untyped-def]
+        effective_lr = state.get("effective_lr", jnp.asarray(jnp.nan))
+        numbers = (effective_lr, 0.0, *(parameters[name] for name in names))
+        squared = jnp.asarray(jnp.nan) if norm_squared is None else norm_squared(*numbers)
+        return position, effective_lr, squared
+
+    return Form(begin, step, read)
+
+
+def _weights(rule: Rule) -> Form:
+    on_sphere = rule.space == "sphere"
+    to_lr, to_norm = _norm_maps(rule)
+
+    def begin(theta: Array, effective_lr: Array, parameters: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
+        position = _unit(theta) if on_sphere else theta
+        if not on_sphere and to_norm is not None:
+            length = jnp.sqrt(to_norm(effective_lr, parameters))
+            position = jnp.where(jnp.isnan(effective_lr), theta, length * _unit(theta))
+        # Momentum-like state starts at rest; a caller with a better start passes its own state.
+        state = {s: effective_lr if s == "effective_lr" else jnp.zeros_like(theta) for s in rule.state}
+        return position, state
+
+    def step(position, state, value_and_gradient, parameters):  # type: ignore[no-untyped-def]
+        def gradient(w: Array) -> Array:
+            result: Array = value_and_gradient(w)[1]
+            return result
+
+        p = SimpleNamespace(**parameters)
+        moved, new = rule.step(position, gradient, SimpleNamespace(**state), p, _OPERATIONS)
+        # grad L(w) = grad L(theta)/|w|: XLA shares this evaluation with the one inside the update.
+        loss, own = value_and_gradient(position)
+        return (_unit(moved) if on_sphere else moved), dict(vars(new)), loss, (own @ own) * (position @ position)
+
+    def read(position, state, parameters):  # type: ignore[no-untyped-def]
+        squared = position @ position
+        if on_sphere:
+            return position, state.get("effective_lr", jnp.asarray(jnp.nan)), jnp.asarray(jnp.nan)
+        effective_lr = jnp.asarray(jnp.nan) if to_lr is None else to_lr(squared, parameters)
+        return _unit(position), effective_lr, squared
+
+    return Form(begin, step, read)
+
+
+def _norm_maps(rule: Rule) -> tuple[Callable[..., Any] | None, Callable[..., Any] | None]:
+    """effective_lr of |w|^2 and its inverse, with the parameters; ``None`` for rules that have no such map."""
+    if rule.space == "sphere":
+        return None, None
+    try:
+        reduction = reduction_of(rule)
+    except InputError:  # momentum and the like: the update runs, but effective_lr is not a function of the norm alone
+        return None, None
+    if reduction.effective_lr_of_norm is None or reduction.norm_squared_of_effective_lr is None:
+        return None, None
+    names, symbols = tuple(reduction.parameters), tuple(reduction.parameters.values())
+    forward = lambdify((reduction.norm_squared, *symbols), reduction.effective_lr_of_norm)
+    backward = lambdify((reduction.effective_lr, *symbols), reduction.norm_squared_of_effective_lr)
+    return (
+        lambda squared, parameters: forward(squared, *(parameters[n] for n in names)),
+        lambda effective_lr, parameters: backward(effective_lr, *(parameters[n] for n in names)),
+    )
