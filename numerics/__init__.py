@@ -1,4 +1,7 @@
-"""Approximate wing: JAX runs what the exact wing derives. Importing this package loads no JAX; its names load on first use."""
+"""Approximate wing: JAX runs what the exact wing derives.
+
+Importing this package loads no JAX; its names load on first use.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,8 @@ __all__ = sorted(_HOMES)
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         value = getattr(importlib.import_module(f"numerics.{_HOMES[name]}"), name)
-        globals()[name] = value  # importing a module of the same name puts the module here; the name means the function
+        # Importing numerics.compare puts the module here under that name; the name means the function.
+        globals()[name] = value
         return value
     raise AttributeError(f"module 'numerics' has no attribute {name!r}")
 

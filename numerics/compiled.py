@@ -19,8 +19,8 @@ configure()
 class Compiled:
     """``function`` under XLA: one executable for each combination of argument shapes.
 
-    Numbers are arguments like any other, so a new number never compiles anew. The function must be pure and take no arrays from its
-    closure.
+    Numbers are arguments like any other, so a new number never compiles anew. The function must be pure and take
+    no arrays from its closure.
 
     Attributes:
         function: the function itself, to be vmapped or differentiated.

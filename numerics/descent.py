@@ -41,9 +41,11 @@ class Iterates:
         points: (N, D) unit vectors theta_t.
         effective_lr, norm_squared: (N,), nan where the rule has none.
         loss: (N,) L(theta_t).
-        means: for each of loss, effective_lr, gradient_squared, its mean over the steps of each record, (N-1,); or empty.
+        means: for each of loss, effective_lr, gradient_squared, its mean over the steps of each record, (N-1,); or
+            empty.
         result: successful or diverged (the worst of a batch).
-        failed_at: the first iteration that is not finite, -1 for none; an array (B,) for a batch. Later records are nan.
+        failed_at: the first iteration that is not finite, -1 for none; an array (B,) for a batch. Later records
+            are nan.
         position, state: what the next step needs, to go on with `Descent.run`.
     """
 
@@ -114,7 +116,7 @@ class Descent:
         return position, state, alive, series, means
 
     def begin(self, start: Any, effective_lr: float | None, parameters: Mapping[str, Any]) -> tuple[Array, Any]:
-        """Position and state at direction ``start`` (D,); without an effective_lr a rule on weights starts at w = ``start``."""
+        """Position and state at direction ``start`` (D,); without effective_lr a rule on weights has w = ``start``."""
         missing = effective_lr is None
         if missing and self.rule.space == "sphere" and self.rule.has_effective_lr:
             raise InputError(f"rule {self.rule.name!r} needs effective_lr to start with.")
@@ -124,7 +126,9 @@ class Descent:
         result: tuple[Array, Any] = self._begin(start, np.float64(number), dict(parameters))
         return result
 
-    def run(self, position: Array, state: Any, parameters: Mapping[str, Any], every: int, /, first: int = 0) -> Iterates:
+    def run(
+        self, position: Array, state: Any, parameters: Mapping[str, Any], every: int, /, first: int = 0
+    ) -> Iterates:
         """``records * every`` steps from a position and state; ``first`` is the iteration number they are at."""
         out = self._run(position, state, dict(parameters), np.int64(every))
         return self._collect(out, every, first, (-1,))
@@ -200,11 +204,12 @@ def descend(
     Args:
         subject: the loss.
         rule: the update rule.
-        start: direction (D,), normalised here; or w itself for a rule on weights without ``effective_lr``. Default: the
-            objective's.
+        start: direction (D,), normalised here; or w itself for a rule on weights without ``effective_lr``.
+            Default: the objective's.
         effective_lr: where effective_lr starts.
         rate, parameters: the rule's parameters, by its rate or one by one.
-        records, every: how many records, and iterations between them. Odd ``every`` above 1 aliases the period-two oscillation.
+        records, every: how many records, and iterations between them. Odd ``every`` above 1 aliases the period-two
+            oscillation.
         form: ``"sphere"`` or ``"weights"``.
         means: also average loss, effective_lr and |grad L(theta)|^2 over the steps of each record.
         state: initial state of a rule that has one (default: momentum at rest).

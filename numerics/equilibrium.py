@@ -1,12 +1,12 @@
 """How a rule behaves at the edge: the drift along Gamma and the mean square of the oscillation, both of K^2 = |g|^2.
 
-A smooth schedule with log effective_lr+ = log effective_lr + growth*rate - brake*x^2 at the edge (effective_lr*lambda_1 = 2,
-|G| = lambda_1 |x|), and a drift of -x^2 g per step, balance at
+A smooth schedule with log effective_lr+ = log effective_lr + growth*rate - brake*x^2 at the edge
+(effective_lr*lambda_1 = 2, |G| = lambda_1 |x|), and a drift of -x^2 g per step, balance at
 
     <x^2>/rate = growth/(brake + K^2),   d zeta/d tau = -<x^2>/rate g.
 
-growth and brake are read off the rule's own schedule. A rule without a schedule (normalized GD) has orbits of period two instead,
-x -> -x, where the step times lambda_1 is 2.
+growth and brake are read off the rule's own schedule. A rule without a schedule (normalized GD) has orbits of
+period two instead, x -> -x, where the step times lambda_1 is 2.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Law:
     """The rule at the edge, in units of the rate.
 
     Attributes:
-        mean_square: K^2 -> <x^2>/rate at equilibrium; it is also what multiplies -g in the drift. Of numbers or arrays.
+        mean_square: K^2 -> <x^2>/rate at equilibrium; it is also what multiplies -g in the drift. Of numbers or
+            arrays.
         smooth: whether there is a schedule, hence an oscillator; else orbits of period two.
     """
 

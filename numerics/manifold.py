@@ -1,7 +1,7 @@
 """Back to Gamma: Newton's iteration in the directions normal to it, on the unit sphere.
 
-theta <- (theta - N diag(1/lambda) N^T grad L)/|...|, with N, lambda the top ``rank`` eigenpairs of the spherical Hessian (of
-J^T J, where there are residuals: Gauss-Newton, which is Newton on Gamma).
+theta <- (theta - N diag(1/lambda) N^T grad L)/|...|, with N, lambda the top ``rank`` eigenpairs of the spherical
+Hessian (of J^T J, where there are residuals: Gauss-Newton, which is Newton on Gamma).
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ configure()
 
 Array = jax.Array
 
-# Quadratic convergence: from a distance of 0.3 the errors are 0.1, 1e-2, 1e-4, 1e-8, 1e-16; one more for cubic terms of size 1.
+# Quadratic convergence: from a distance of 0.3 the errors are 0.1, 1e-2, 1e-4, 1e-8, 1e-16; one more for cubic
+# terms of size 1.
 NEWTON_STEPS = 6
 
 
@@ -67,7 +68,9 @@ def newton_step(theta: Array, f: Frame, /) -> Array:
     return moved / jnp.linalg.norm(moved)
 
 
-def retract_traced(objective: Objective, theta: Array, /, rank: int, steps: int = NEWTON_STEPS) -> tuple[Retraction, Frame]:
+def retract_traced(
+    objective: Objective, theta: Array, /, rank: int, steps: int = NEWTON_STEPS
+) -> tuple[Retraction, Frame]:
     """`retract` for tracing, with the frame at the point reached."""
     theta = theta / jnp.linalg.norm(theta)
     point = jax.lax.fori_loop(0, steps, lambda _, z: newton_step(z, frame(objective, z, rank)), theta)

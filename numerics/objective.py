@@ -1,4 +1,4 @@
-"""A loss as JAX sees it: a function of a flat vector of weights, with its derivatives by automatic differentiation."""
+"""A loss as JAX sees it: a function of a flat vector of weights, differentiated automatically."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ class Objective:
     Args:
         function: takes a float array (D,), returns a scalar; written in jax.numpy.
         start: any nonzero default start, (D,).
-        residuals: (D,) -> (n,) with function = |residuals|^2/2, if the loss has them: spectrum and retraction then need only an
-            n x n matrix.
+        residuals: (D,) -> (n,) with function = |residuals|^2/2, if the loss has them: spectrum and retraction then
+            need only an n x n matrix.
         name: a short name, used in tables and file names.
 
     Raises:
-        InputError: start is not a finite nonzero vector; function is not a real scalar, or not finite at start; residuals
-            disagree with function.
+        InputError: start is not a finite nonzero vector; function is not a real scalar, or not finite at start;
+            residuals disagree with function.
     """
 
     function: Callable[[Any], Any]
@@ -70,7 +70,8 @@ class Objective:
             if residuals.ndim != 1:
                 raise InputError(f"{where}: residuals must return a vector, not an array of shape {residuals.shape}.")
             half = 0.5 * float(residuals @ residuals)
-            # Two orders of summation of n squares differ by n machine epsilons; 1e-8 forgives a user's float32 data as well.
+            # Two orders of summation of n squares differ by n machine epsilons; 1e-8 forgives a user's float32
+            # data as well.
             if abs(half - float(value)) > 1e-8 * max(half, abs(float(value))) + 1e-14:
                 raise InputError(
                     f"{where}: |residuals|^2/2 = {half:g} but function = {float(value):g} at start; they must be equal."

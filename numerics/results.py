@@ -1,4 +1,7 @@
-"""How a run ended. Failures at run time are values, handed on by every later stage and raised by nobody but `throw`."""
+"""How a run ended.
+
+Failures at run time are values, handed on by every later stage and raised by nobody but `throw`.
+"""
 
 from __future__ import annotations
 

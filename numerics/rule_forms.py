@@ -1,7 +1,7 @@
 """The two forms in which gradient descent runs: the rule's own update of w, and its reduction to the sphere.
 
-weights: w+ = update(w); theta = w/|w|, effective_lr = a function of |w|^2 (for a rule on the sphere w is theta, and is
-normalised after each step).
+weights: w+ = update(w); theta = w/|w|, effective_lr = a function of |w|^2 (for a rule on the sphere w is theta,
+and is normalised after each step).
 sphere: theta+ = (theta - step G)/|theta - step G|, effective_lr+ = schedule(effective_lr, |G|^2), G = grad L(theta).
 
 Both carry ``position`` (D,) and ``state`` (a dict of arrays), and both are functions that JAX traces.
@@ -37,8 +37,10 @@ class Form:
     """A rule ready to run.
 
     Attributes:
-        begin: (theta, effective_lr, parameters) -> (position, state). An effective_lr of nan leaves the position as it is.
-        step: (position, state, value_and_gradient, parameters) -> (position+, state+, L, |G|^2), L and G at the old point.
+        begin: (theta, effective_lr, parameters) -> (position, state). An effective_lr of nan leaves the position
+            as it is.
+        step: (position, state, value_and_gradient, parameters) -> (position+, state+, L, |G|^2), L and G at the
+            old point.
         read: (position, state, parameters) -> (theta, effective_lr, |w|^2), with nan for what the rule does not have.
     """
 

@@ -1,7 +1,7 @@
-"""Spherical sharpness: eigenvalues of P_theta Hess L(theta) P_theta at a unit vector theta, P_theta = I - theta theta^T.
+"""Spherical sharpness: eigenvalues of P Hess L(theta) P at a unit vector theta, P = I - theta theta^T.
 
-On Gamma theta itself is in the kernel of the Hessian; off Gamma it is not (Hess L(theta) theta = -grad L(theta)), and the
-projector takes it out.
+On Gamma theta itself is in the kernel of the Hessian; off Gamma it is not (Hess L(theta) theta = -grad L(theta)),
+and the projector takes it out.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def spherical_hessian(objective: Objective, theta: Array, /) -> Array:
 def frame(objective: Objective, theta: Array, /, rank: int) -> Frame:
     """Top ``rank`` eigenpairs of the spherical Hessian at the unit vector theta (D,).
 
-    With residuals, H = J^T J on Gamma, so the eigenpairs come from the n x n Gram matrix J J^T (off Gamma they are those of
-    Gauss-Newton, which differ by the size of the residuals). Without, from the D x D Hessian.
+    With residuals, H = J^T J on Gamma, so the eigenpairs come from the n x n Gram matrix J J^T (off Gamma they are
+    those of Gauss-Newton, which differ by the size of the residuals). Without, from the D x D Hessian.
     """
     gradient = jax.grad(objective.function)(theta)
     if objective.residuals is not None:
@@ -67,8 +67,8 @@ def frame(objective: Objective, theta: Array, /, rank: int) -> Frame:
 def fix_sign(vector: Array) -> Array:
     """The eigenvector (D,) whose first nonzero entry is positive.
 
-    An entry counts as zero below 1e-8 of the largest: an eigenvector carries rounding of machine epsilon * lambda_1/gap, under
-    1e-8 for every gap above 1e-8 lambda_1.
+    An entry counts as zero below 1e-8 of the largest: an eigenvector carries rounding of machine epsilon *
+    lambda_1/gap, under 1e-8 for every gap above 1e-8 lambda_1.
     """
     first = jnp.argmax(jnp.abs(vector) > 1e-8 * jnp.max(jnp.abs(vector)))
     return vector * jnp.where(vector[first] < 0, -1.0, 1.0)
@@ -144,10 +144,10 @@ def log_sharpness_gradient(subject: Loss | Objective, point: Any, /, *, rank: in
 
 
 def normal_rank(subject: Loss | Objective, point: Any, /) -> int:
-    """The number of directions normal to Gamma at a point of it: D - 1 - m, m the dimension of the chart, where there is one.
+    """The number of directions normal to Gamma at a point of it: D - 1 - m where there is a chart of dimension m.
 
-    Else it is read off the spectrum at its widest gap: the k that maximises lambda_k/lambda_{k+1}, eigenvalues below 1e-10 lambda_1
-    (rounding of a D x D eigenproblem: D machine epsilons, some 1e-13) counting as that.
+    Else it is read off the spectrum at its widest gap: the k that maximises lambda_k/lambda_{k+1}, eigenvalues below
+    1e-10 lambda_1 (rounding of a D x D eigenproblem: D machine epsilons, some 1e-13) counting as that.
 
     Raises:
         InputError: the Hessian vanishes, or has no kernel to speak of.
@@ -157,7 +157,7 @@ def normal_rank(subject: Loss | Objective, point: Any, /) -> int:
     objective = as_objective(subject)
     values = eigenvalues(objective, point)
     if not np.isfinite(values[0]) or values[0] <= 0:
-        raise InputError(f"{objective.name!r}: the Hessian has no positive eigenvalue here (the largest is {values[0]:g}).")
+        raise InputError(f"{objective.name!r}: the Hessian has no positive eigenvalue here; it has {values[0]:g}.")
     floored = np.maximum(values, 1e-10 * values[0])
     ratios = floored[:-1] / floored[1:]
     rank = int(np.argmax(ratios)) + 1

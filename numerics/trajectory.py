@@ -86,7 +86,8 @@ class Trajectory:
                 header = json.loads(str(data["header"]))
                 if header["format"] != _FORMAT:
                     raise InputError(f"{path} has the format {header['format']!r}; this program reads {_FORMAT!r}.")
-                return cls(**{n: data[n] for n in _SERIES}, result=RESULTS(header["result"]), metadata=header["metadata"])
+                series = {n: data[n] for n in _SERIES}
+                return cls(**series, result=RESULTS(header["result"]), metadata=header["metadata"])
         except InputError:
             raise
         except FileNotFoundError as error:

@@ -1,0 +1,234 @@
+"""The sharpness-reduction flow in a chart: dp/d tau = field(p), by Tsitouras' method of order five with dense output.
+
+The field comes from the exact wing as an expression; here it is compiled and integrated, until the time asked for
+or until the
+flow ends: where lambda_1 meets lambda_2, or at the end of the chart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optimistix
+
+from numerics.compiled import Compiled
+from numerics.config import configure
+from numerics.identity import Identity
+from numerics.objective import lambdify
+from numerics.results import RESULTS
+from numerics.trajectory import Trajectory
+from theory.errors import InputError
+
+if TYPE_CHECKING:
+    from theory.flow import SharpnessFlow
+
+__all__ = ["ChartFlow", "FlowSolution", "compiled_flow", "integrate"]
+
+configure()
+
+Array = jax.Array
+
+# Integration error << intrinsic_lr at the smallest rate (1.4e-3 at 1e-6): errors add up over some hundred steps at
+# most.
+RTOL = 1e-9
+ATOL = 1e-10
+# The time of an event is found to this; the field's speed is at most 1/2 on the sphere.
+EVENT_TOL = 1e-9
+# lambda_1 - lambda_2 under this part of lambda_1 counts as closed: v_1 then turns within a flow time of the same
+# size.
+GAP = 1e-3
+# A flow in a handful of dimensions takes some 30 steps per unit of time; this allows a hundred units.
+MAX_STEPS = 4096
+# Points at which the dense output is evaluated in one call: one shape, one program.
+BLOCK = 400
+
+_ENDINGS = (RESULTS.GAP_CLOSED, RESULTS.LEFT_CHART)
+
+
+class ChartFlow:
+    """A `SharpnessFlow` under XLA, compiled once.
+
+    Args:
+        flow: the exact wing's flow; the attributes loss, chart, field, point, sharpness, gap and domain are read.
+    """
+
+    def __init__(self, flow: SharpnessFlow) -> None:
+        self.flow = flow
+        chart = tuple(flow.chart)
+        field = lambdify(chart, list(flow.field))
+        point = lambdify(chart, list(flow.point))
+        sharpness = lambdify(chart, flow.sharpness)
+        gap = None if flow.gap is None else lambdify(chart, flow.gap)
+        bounds = [(float(low), float(high)) for low, high in flow.domain]
+
+        def relative_gap(p: Array) -> Array:
+            # One normal direction only: lambda_2 = 0, and the gap is lambda_1 itself.
+            return jnp.ones(()) if gap is None else _real(gap(*p)) / _real(sharpness(*p))
+
+        def inside(p: Array) -> Array:
+            """Distance to the end of the chart, positive inside; capped, so that it is finite on the whole line."""
+            ends = [s for x, (low, high) in zip(p, bounds, strict=True) for s in (x - low, high - x)]
+            return jnp.minimum(jnp.stack([jnp.asarray(s, dtype=float) for s in ends]).min(), 1.0)
+
+        def vector_field(_: Any, p: Array, __: Any) -> Array:
+            return jnp.stack([_real(v) for v in field(*p)])
+
+        def look(p: Array) -> tuple[Array, Array, Array, Array]:
+            zeta = jnp.stack([_real(v) for v in point(*p)])
+            return p, zeta / jnp.linalg.norm(zeta), _real(sharpness(*p)), relative_gap(p)
+
+        def evaluate(interpolation: Any, times: Array) -> tuple[Array, Array, Array, Array]:
+            return jax.vmap(lambda tau: look(interpolation.evaluate(tau)))(times)
+
+        self._solve = Compiled(_solver(vector_field, lambda p: relative_gap(p) - GAP, inside, gap is None))
+        self._evaluate = Compiled(evaluate)
+
+    @property
+    def compile_seconds(self) -> float:
+        """Seconds spent compiling so far."""
+        return self._solve.seconds + self._evaluate.seconds
+
+    def integrate(self, start: Sequence[float], time: float) -> FlowSolution:
+        """From chart coordinates ``start`` (m,) over flow time ``time``."""
+        end, last, code, mask, interpolation = self._solve(np.asarray(start, dtype=float), np.float64(time))
+        result = _result(code, np.asarray(mask))
+        solution = FlowSolution(self, interpolation, float(end), np.asarray(last), result)
+        if self.flow.gap is None or result is not RESULTS.SUCCESSFUL:
+            return solution
+        # A gap that touches zero without changing sign escapes an event: look for it between the steps as well.
+        times = np.linspace(0, solution.time, BLOCK)
+        shut = np.flatnonzero(solution.evaluate(times).gap < GAP)
+        if not len(shut):
+            return solution
+        stop = float(times[max(shut[0] - 1, 0)])
+        chart = solution.evaluate(np.array([stop])).chart[0]
+        return FlowSolution(self, interpolation, stop, chart, RESULTS.GAP_CLOSED)
+
+
+def _real(value: Any) -> Array:
+    return jnp.asarray(value, dtype=float)
+
+
+def _solver(
+    field: Callable[..., Array], gap: Callable[[Array], Array], inside: Callable[[Array], Array], one_normal: bool
+) -> Callable[[Array, Array], tuple[Any, ...]]:
+    conditions = (
+        lambda t, y, args, **_: jnp.ones(()) if one_normal else gap(y),
+        lambda t, y, args, **_: inside(y),
+    )
+
+    def solve(start: Array, time: Array) -> tuple[Any, ...]:
+        out = diffrax.diffeqsolve(
+            diffrax.ODETerm(field),
+            diffrax.Tsit5(),
+            t0=0.0,
+            t1=time,
+            dt0=None,
+            y0=start,
+            saveat=diffrax.SaveAt(t1=True, dense=True),
+            stepsize_controller=diffrax.PIDController(rtol=RTOL, atol=ATOL, dtmin=1e-12, force_dtmin=False),
+            event=diffrax.Event(conditions, optimistix.Newton(EVENT_TOL, EVENT_TOL), direction=(False, False)),
+            max_steps=MAX_STEPS,
+            throw=False,  # a failed run is a result; raising from compiled code would defeat the compilation cache
+        )
+        mask = jnp.stack([jnp.asarray(m) for m in out.event_mask])
+        return out.ts[-1], out.ys[-1], out.result._value, mask, out.interpolation
+
+    return solve
+
+
+def _result(code: Any, mask: np.ndarray) -> RESULTS:
+    if mask.any():
+        return _ENDINGS[int(np.argmax(mask))]
+    known = (
+        (diffrax.RESULTS.successful, RESULTS.SUCCESSFUL),
+        (diffrax.RESULTS.max_steps_reached, RESULTS.MAX_STEPS),
+        (diffrax.RESULTS.dt_min_reached, RESULTS.STEPSIZE_UNDERFLOW),
+    )
+    number = int(code)
+    # diffrax's enumeration compares as traced values; its numbers compare as numbers.
+    return next((ours for theirs, ours in known if int(theirs._value) == number), RESULTS.DIVERGED)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class FlowPoints:
+    """The flow at N times: chart (N, m), points (N, D) on the unit sphere, sharpness (N,), gap/lambda_1 (N,)."""
+
+    chart: np.ndarray
+    points: np.ndarray
+    sharpness: np.ndarray
+    gap: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class FlowSolution:
+    """A solution of the flow.
+
+    Attributes:
+        time: flow time reached; under what was asked for where the flow ended.
+        end: (m,) chart coordinates there.
+        result: successful, gap_closed, left_chart, or what the integrator complained of.
+    """
+
+    compiled: ChartFlow
+    interpolation: Any
+    time: float
+    end: np.ndarray
+    result: RESULTS
+
+    def evaluate(self, times: Any, /) -> FlowPoints:
+        """The flow at flow times (N,); nan after its end."""
+        tau = np.atleast_1d(np.asarray(times, dtype=float))
+        inside = (tau >= 0) & (tau <= self.time * (1 + 1e-12))
+        padded = np.concatenate([np.clip(tau, 0, self.time), np.zeros(-len(tau) % BLOCK)])
+        blocks = (padded[i : i + BLOCK] for i in range(0, len(padded), BLOCK))
+        parts = [self.compiled._evaluate(self.interpolation, block) for block in blocks]
+        joined = [np.concatenate(leaves)[: len(tau)] for leaves in zip(*parts, strict=True)]
+        for array in joined:
+            array[~inside] = np.nan
+        return FlowPoints(*joined)
+
+    def trajectory(self, times: Any = None, /) -> Trajectory:
+        """The part of the flow that exists, at ``times`` (default 401 from 0 to its end)."""
+        tau = np.linspace(0, self.time, BLOCK + 1) if times is None else np.asarray(times, dtype=float)
+        tau = tau[tau <= self.time * (1 + 1e-12)]
+        at = self.evaluate(tau)
+        nothing = np.full(len(tau), np.nan)
+        return Trajectory(
+            times=tau, points=at.points, effective_lr=nothing, sharpness=at.sharpness, loss=nothing.copy(),
+            result=self.result, metadata={"subject": self.compiled.flow.loss.name, "kind": "chart flow"},
+        )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _compiled(key: Identity[Any]) -> ChartFlow:
+    return ChartFlow(key.value)
+
+
+def compiled_flow(flow: SharpnessFlow, /) -> ChartFlow:
+    """The flow under XLA, made once for each flow object."""
+    return _compiled(Identity(flow))
+
+
+def integrate(flow: SharpnessFlow, /, *, start: Sequence[float] | None = None, time: float) -> FlowSolution:
+    """p(tau), 0 <= tau <= time (flow time), from chart coordinates ``start`` (default: the loss's own).
+
+    A flow that ends early (``result`` says why) is no error; its solution covers the time up to there.
+
+    Raises:
+        InputError: start is off the chart, or time is not positive and finite.
+    """
+    if not (math.isfinite(time) and time > 0):
+        raise InputError(f"time = {time} must be positive and finite; it is flow time, rate times iterations.")
+    minima = flow.loss.minima
+    if minima is None:
+        raise InputError(f"loss {flow.loss.name!r} has no minima; the flow needs their chart.")
+    return compiled_flow(flow).integrate(minima.start_at(minima.start if start is None else start), time)
