@@ -9,7 +9,7 @@ import importlib
 from typing import Any
 
 _HOMES = {
-    "Comparison": "compare",
+    "Comparison": "comparison",
     "FlowSolution": "flow",
     "Iterates": "descent",
     "Law": "equilibrium",
@@ -31,7 +31,6 @@ _HOMES = {
     "objective_of": "objective",
     "order": "order",
     "regression_data": "data",
-    "relax": "relax",
     "retract": "manifold",
     "sharpness": "spectrum",
 }

@@ -133,6 +133,10 @@ class Descent:
         out = self._run(position, state, dict(parameters), np.int64(every))
         return self._collect(out, every, first, (-1,))
 
+    def compile(self, position: Array, state: Any, parameters: Mapping[str, Any], /) -> None:
+        """Compile `run` for arguments of these shapes, so that its time is running time."""
+        self._run.prepare(position, state, dict(parameters), np.int64(1))
+
     def run_batch(self, positions: Array, states: Any, parameters: Mapping[str, Any], every: int, /) -> Iterates:
         """The same for B positions, states and parameters at once, stacked along the first axis."""
         out = self._batch(positions, states, dict(parameters), np.int64(every))

@@ -17,7 +17,6 @@ import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optimistix
 
 from numerics.compiled import Compiled
 from numerics.config import configure
@@ -40,8 +39,6 @@ Array = jax.Array
 # most.
 RTOL = 1e-9
 ATOL = 1e-10
-# The time of an event is found to this; the field's speed is at most 1/2 on the sphere.
-EVENT_TOL = 1e-9
 # lambda_1 - lambda_2 under this part of lambda_1 counts as closed: v_1 then turns within a flow time of the same
 # size.
 GAP = 1e-3
@@ -50,20 +47,21 @@ MAX_STEPS = 4096
 # Points at which the dense output is evaluated in one call: one shape, one program.
 BLOCK = 400
 
-_ENDINGS = (RESULTS.GAP_CLOSED, RESULTS.LEFT_CHART)
-
 
 class ChartFlow:
     """A `SharpnessFlow` under XLA, compiled once.
 
     Args:
-        flow: the exact wing's flow; the attributes loss, chart, field, point, sharpness, gap and domain are read.
+        flow: the exact wing's flow; the attributes loss, chart, field, point, sharpness, gap, domain and, for another
+            rule, log_gradient_squared are read.
+        coefficient: c(K^2) of another rule, whose flow is -c(K^2) g where that of gradient descent is -2 g/(4 + K^2).
     """
 
-    def __init__(self, flow: SharpnessFlow) -> None:
+    def __init__(self, flow: SharpnessFlow, coefficient: Callable[[Any], Any] | None = None) -> None:
         self.flow = flow
         chart = tuple(flow.chart)
         field = lambdify(chart, list(flow.field))
+        squared = None if coefficient is None else lambdify(chart, flow.log_gradient_squared)
         point = lambdify(chart, list(flow.point))
         sharpness = lambdify(chart, flow.sharpness)
         gap = None if flow.gap is None else lambdify(chart, flow.gap)
@@ -79,7 +77,11 @@ class ChartFlow:
             return jnp.minimum(jnp.stack([jnp.asarray(s, dtype=float) for s in ends]).min(), 1.0)
 
         def vector_field(_: Any, p: Array, __: Any) -> Array:
-            return jnp.stack([_real(v) for v in field(*p)])
+            velocity = jnp.stack([_real(v) for v in field(*p)])
+            if squared is None or coefficient is None:
+                return velocity
+            k2 = _real(squared(*p))
+            return velocity * coefficient(k2) * (4 + k2) / 2
 
         def look(p: Array) -> tuple[Array, Array, Array, Array]:
             zeta = jnp.stack([_real(v) for v in point(*p)])
@@ -88,7 +90,8 @@ class ChartFlow:
         def evaluate(interpolation: Any, times: Array) -> tuple[Array, Array, Array, Array]:
             return jax.vmap(lambda tau: look(interpolation.evaluate(tau)))(times)
 
-        self._solve = Compiled(_solver(vector_field, lambda p: relative_gap(p) - GAP, inside, gap is None))
+        self._bounds = np.array(bounds)
+        self._solve = Compiled(_solver(vector_field, lambda p: (relative_gap(p) < GAP) | (inside(p) <= 0)))
         self._evaluate = Compiled(evaluate)
 
     @property
@@ -98,19 +101,32 @@ class ChartFlow:
 
     def integrate(self, start: Sequence[float], time: float) -> FlowSolution:
         """From chart coordinates ``start`` (m,) over flow time ``time``."""
-        end, last, code, mask, interpolation = self._solve(np.asarray(start, dtype=float), np.float64(time))
-        result = _result(code, np.asarray(mask))
-        solution = FlowSolution(self, interpolation, float(end), np.asarray(last), result)
-        if self.flow.gap is None or result is not RESULTS.SUCCESSFUL:
-            return solution
-        # A gap that touches zero without changing sign escapes an event: look for it between the steps as well.
-        times = np.linspace(0, solution.time, BLOCK)
-        shut = np.flatnonzero(solution.evaluate(times).gap < GAP)
-        if not len(shut):
-            return solution
-        stop = float(times[max(shut[0] - 1, 0)])
-        chart = solution.evaluate(np.array([stop])).chart[0]
-        return FlowSolution(self, interpolation, stop, chart, RESULTS.GAP_CLOSED)
+        reached, code, interpolation = self._solve(np.asarray(start, dtype=float), np.float64(time))
+        result, stop = _result(code), float(reached)
+        low, high = 0.0, stop
+        # The solver stops one step late. Each round narrows the first bad time down by a factor of BLOCK.
+        for _ in range(4):
+            times = np.linspace(low, high, BLOCK)
+            at = self._points(interpolation, times)
+            outside = np.any((at.chart <= self._bounds[:, 0]) | (at.chart >= self._bounds[:, 1]), axis=1)
+            # A gap that touches zero without changing sign shows here, even where no step ended near it.
+            bad = np.flatnonzero(outside | (at.gap < GAP))
+            if not len(bad):
+                break
+            first = int(bad[0])
+            result = RESULTS.LEFT_CHART if outside[first] else RESULTS.GAP_CLOSED
+            low, high = float(times[max(first - 1, 0)]), float(times[first])
+            stop = low
+        if result is RESULTS.STEPSIZE_UNDERFLOW and np.min(np.abs(at.chart[-1][:, None] - self._bounds)) < GAP:
+            result = RESULTS.LEFT_CHART  # the field ends where the chart does
+        end = self._points(interpolation, np.array([stop])).chart[0]
+        return FlowSolution(self, interpolation, stop, end, result)
+
+    def _points(self, interpolation: Any, times: np.ndarray) -> FlowPoints:
+        """The dense output at flow times (N,), in blocks of one compiled size."""
+        padded = np.concatenate([times, np.repeat(times[-1:], -len(times) % BLOCK)])
+        parts = [self._evaluate(interpolation, padded[i : i + BLOCK]) for i in range(0, len(padded), BLOCK)]
+        return FlowPoints(*(np.concatenate(leaves)[: len(times)] for leaves in zip(*parts, strict=True)))
 
 
 def _real(value: Any) -> Array:
@@ -118,14 +134,9 @@ def _real(value: Any) -> Array:
 
 
 def _solver(
-    field: Callable[..., Array], gap: Callable[[Array], Array], inside: Callable[[Array], Array], one_normal: bool
-) -> Callable[[Array, Array], tuple[Any, ...]]:
-    conditions = (
-        lambda t, y, args, **_: jnp.ones(()) if one_normal else gap(y),
-        lambda t, y, args, **_: inside(y),
-    )
-
-    def solve(start: Array, time: Array) -> tuple[Any, ...]:
+    field: Callable[..., Array], ended: Callable[[Array], Array]
+) -> Callable[[Array, Array], tuple[Array, Array, Any]]:
+    def solve(start: Array, time: Array) -> tuple[Array, Array, Any]:
         out = diffrax.diffeqsolve(
             diffrax.ODETerm(field),
             diffrax.Tsit5(),
@@ -135,27 +146,28 @@ def _solver(
             y0=start,
             saveat=diffrax.SaveAt(t1=True, dense=True),
             stepsize_controller=diffrax.PIDController(rtol=RTOL, atol=ATOL, dtmin=1e-12, force_dtmin=False),
-            event=diffrax.Event(conditions, optimistix.Newton(EVENT_TOL, EVENT_TOL), direction=(False, False)),
+            # Stop after the first bad step, and look for the place in the dense output: a root finder in here would
+            # double the time to compile.
+            event=diffrax.Event(lambda t, y, args, **_: ended(y)),
             max_steps=MAX_STEPS,
             throw=False,  # a failed run is a result; raising from compiled code would defeat the compilation cache
         )
-        mask = jnp.stack([jnp.asarray(m) for m in out.event_mask])
-        return out.ts[-1], out.ys[-1], out.result._value, mask, out.interpolation
+        return out.ts[-1], out.result._value, out.interpolation
 
     return solve
 
 
-def _result(code: Any, mask: np.ndarray) -> RESULTS:
-    if mask.any():
-        return _ENDINGS[int(np.argmax(mask))]
+def _result(code: Any) -> RESULTS:
     known = (
         (diffrax.RESULTS.successful, RESULTS.SUCCESSFUL),
+        (diffrax.RESULTS.event_occurred, RESULTS.LEFT_CHART),  # or the gap closed: whoever asks looks which
         (diffrax.RESULTS.max_steps_reached, RESULTS.MAX_STEPS),
         (diffrax.RESULTS.dt_min_reached, RESULTS.STEPSIZE_UNDERFLOW),
     )
     number = int(code)
     # diffrax's enumeration compares as traced values; its numbers compare as numbers.
-    return next((ours for theirs, ours in known if int(theirs._value) == number), RESULTS.DIVERGED)  # type: ignore[attr-defined]
+    matches = [ours for theirs, ours in known if int(theirs._value) == number]  # type: ignore[attr-defined]
+    return matches[0] if matches else RESULTS.DIVERGED
 
 
 @dataclass(frozen=True)
@@ -188,13 +200,9 @@ class FlowSolution:
         """The flow at flow times (N,); nan after its end."""
         tau = np.atleast_1d(np.asarray(times, dtype=float))
         inside = (tau >= 0) & (tau <= self.time * (1 + 1e-12))
-        padded = np.concatenate([np.clip(tau, 0, self.time), np.zeros(-len(tau) % BLOCK)])
-        blocks = (padded[i : i + BLOCK] for i in range(0, len(padded), BLOCK))
-        parts = [self.compiled._evaluate(self.interpolation, block) for block in blocks]
-        joined = [np.concatenate(leaves)[: len(tau)] for leaves in zip(*parts, strict=True)]
-        for array in joined:
-            array[~inside] = np.nan
-        return FlowPoints(*joined)
+        at = self.compiled._points(self.interpolation, np.clip(tau, 0, self.time))
+        mask = np.where(inside, 1.0, np.nan)
+        return FlowPoints(at.chart * mask[:, None], at.points * mask[:, None], at.sharpness * mask, at.gap * mask)
 
     def trajectory(self, times: Any = None, /) -> Trajectory:
         """The part of the flow that exists, at ``times`` (default 401 from 0 to its end)."""
@@ -209,16 +217,19 @@ class FlowSolution:
 
 
 @lru_cache(maxsize=64)
-def _compiled(key: Identity[Any]) -> ChartFlow:
-    return ChartFlow(key.value)
+def _compiled(key: Identity[Any], coefficient: Callable[[Any], Any] | None) -> ChartFlow:
+    return ChartFlow(key.value, coefficient)
 
 
-def compiled_flow(flow: SharpnessFlow, /) -> ChartFlow:
-    """The flow under XLA, made once for each flow object."""
-    return _compiled(Identity(flow))
+def compiled_flow(flow: SharpnessFlow, coefficient: Callable[[Any], Any] | None = None, /) -> ChartFlow:
+    """The flow under XLA, made once for each flow object and coefficient (see `ChartFlow`)."""
+    return _compiled(Identity(flow), coefficient)
 
 
-def integrate(flow: SharpnessFlow, /, *, start: Sequence[float] | None = None, time: float) -> FlowSolution:
+def integrate(
+    flow: SharpnessFlow, /, *, start: Sequence[float] | None = None, time: float,
+    coefficient: Callable[[Any], Any] | None = None,
+) -> FlowSolution:  # fmt: skip
     """p(tau), 0 <= tau <= time (flow time), from chart coordinates ``start`` (default: the loss's own).
 
     A flow that ends early (``result`` says why) is no error; its solution covers the time up to there.
@@ -231,4 +242,4 @@ def integrate(flow: SharpnessFlow, /, *, start: Sequence[float] | None = None, t
     minima = flow.loss.minima
     if minima is None:
         raise InputError(f"loss {flow.loss.name!r} has no minima; the flow needs their chart.")
-    return compiled_flow(flow).integrate(minima.start_at(minima.start if start is None else start), time)
+    return compiled_flow(flow, coefficient).integrate(minima.start_at(minima.start if start is None else start), time)

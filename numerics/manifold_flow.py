@@ -96,7 +96,9 @@ def _compiled(objective: Objective, rank: int, drift: Callable[[Any], Any], reco
     return Compiled(_trace(objective, rank, drift, records))
 
 
-def compiled_flow(objective: Objective, /, *, rank: int, drift: Callable[[Any], Any], records: int) -> Compiled:
+def compiled_manifold_flow(
+    objective: Objective, /, *, rank: int, drift: Callable[[Any], Any], records: int
+) -> Compiled:
     """The program behind `manifold_flow`, for those who time it."""
     return _compiled(objective, rank, drift, records)
 

@@ -53,8 +53,6 @@ def _unit(v: Array) -> Array:
     return v / jnp.linalg.norm(v)
 
 
-
-
 def reduction_of(rule: Rule, /) -> Reduction:
     """`theory.reduction.reduce_rule`, derived once for each rule."""
     return _reduction(Identity(rule))

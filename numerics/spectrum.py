@@ -115,6 +115,13 @@ def _log_gradient(objective: Objective, rank: int) -> Compiled:
     return Compiled(lambda theta: tangent_log_gradient(objective, theta, frame(objective, theta, rank)))
 
 
+@lru_cache(maxsize=64)
+def _gram_eigenvalues(objective: Objective) -> Compiled:
+    assert objective.residuals is not None
+    jacobian = jax.jacrev(objective.residuals)
+    return Compiled(lambda theta: jnp.linalg.svd(jacobian(theta), compute_uv=False) ** 2)
+
+
 def unit_vector(objective: Objective, point: Any, what: str = "point") -> np.ndarray:
     """``point`` checked and normalised, (D,)."""
     vector = check_vector(point, what, objective.dimension)
@@ -155,7 +162,12 @@ def normal_rank(subject: Loss | Objective, point: Any, /) -> int:
     if isinstance(subject, Loss) and subject.minima is not None:
         return subject.dimension - 1 - len(subject.minima.chart)
     objective = as_objective(subject)
-    values = eigenvalues(objective, point)
+    if objective.residuals is None:
+        values = eigenvalues(objective, point)
+    else:
+        values = np.asarray(_gram_eigenvalues(objective)(unit_vector(objective, point)))
+        # Whatever the residuals do not see is kernel; theta itself, in the kernel too, is not counted.
+        values = np.concatenate([values, np.zeros(1)])[: objective.dimension - 1]
     if not np.isfinite(values[0]) or values[0] <= 0:
         raise InputError(f"{objective.name!r}: the Hessian has no positive eigenvalue here; it has {values[0]:g}.")
     floored = np.maximum(values, 1e-10 * values[0])

@@ -1,0 +1,186 @@
+"""Gradient descent against the sharpness-reduction flow: |theta_t - zeta(rate t)| for 0 <= t <= time/rate.
+
+Both set off at zeta_0 on Gamma, gradient descent with A times the equilibrium oscillation and
+effective_lr*lambda_1 = 2. The distance is O(intrinsic_lr); `numerics.order` fits the power.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numerics.comparison import Comparison, DescentSummary, FlowSummary
+from numerics.edge_run import EdgeRun, edge_start, run_from_edge
+from numerics.equilibrium import Law, law_of
+from numerics.flow_run import FlowRun, derived_flow, run_chart_flow, run_manifold_flow
+from numerics.objective import Objective, as_objective, minima_point
+from numerics.oscillation import oscillation, window_mean
+from numerics.relax import relax
+from numerics.results import RESULTS, worst
+from numerics.spectrum import normal_rank
+from theory.errors import InputError
+from theory.loss import Loss
+from theory.rule import Rule
+
+if TYPE_CHECKING:
+    from theory.flow import SharpnessFlow
+
+__all__ = ["compare"]
+
+# Two and a half periods hold one whole period wherever the crossings fall; large orbits take longer than small ones.
+TAIL_PERIODS = 2.5
+# A run of 1e10 steps takes minutes on three variables; beyond, a rate was probably mistyped.
+MAX_ITERATIONS = 10_000_000_000
+
+
+def compare(
+    subject: Loss | Objective, /, *, rule: Rule | None = None, rate: float, time: float,
+    start: Sequence[float] | np.ndarray | None = None, amplitude: float = 1.2, flow: SharpnessFlow | None = None,
+    law: Law | None = None, perturbation: float = 0.0, seed: int = 0,
+) -> Comparison:  # fmt: skip
+    """max |theta_t - zeta(rate t)| over the recorded even steps, and what gradient descent did at the edge.
+
+    Args:
+        subject: a loss with minima, or an objective.
+        rule: default gradient descent with weight decay.
+        rate: the small parameter, in (0, 0.1]; time/rate iterations are run, made even.
+        time: flow time.
+        start: zeta_0: chart coordinates of a `Loss`, a vector of an `Objective` (taken to Gamma by gradient flow).
+        amplitude: A, in units of the equilibrium oscillation; not 0, as then nothing would ever oscillate.
+        flow: the flow of this rule in the chart; default what the exact wing derives.
+        law: equilibrium of the rule; default what its schedule says.
+        perturbation, seed: length and seed of a random step added to the start.
+
+    Returns:
+        a `Comparison`; where a run failed its ``result`` says how, and its series end there.
+
+    Raises:
+        InputError: a number is out of range, or the start does not fit.
+    """
+    rule = _default_rule() if rule is None else rule
+    _check_numbers(rate, time, amplitude, perturbation)
+    law = law_of(rule) if law is None else law
+    objective = as_objective(subject)
+    if isinstance(subject, Loss):
+        if subject.minima is None:
+            raise InputError(f"loss {subject.name!r} has no minima; give them a chart, or make it an Objective.")
+        chart = subject.minima.start_at(subject.minima.start if start is None else start)  # type: ignore[arg-type]
+        zeta, rank = minima_point(subject, chart), normal_rank(subject, objective.start)
+        shown: tuple[float, ...] = chart
+    else:
+        relaxed = relax(objective, start)
+        zeta, rank, chart = relaxed.point, relaxed.rank, ()
+        shown = tuple(float(v) for v in zeta)
+        if not relaxed.result.ok:
+            return _nothing(objective, rule, rate, time, shown, amplitude, relaxed.result, relaxed.message)
+    total = max(2, 2 * round(time / rate / 2))
+    small = float(rule.intrinsic_lr(rate))
+    nominal = math.pi / small if law.smooth else 2.0
+    begun = edge_start(
+        objective, rule, law, zeta=zeta, rank=rank, rate=rate, amplitude=amplitude, perturbation=perturbation, seed=seed
+    )
+    # Large orbits (log X^2 far from its rest) take longer: twice the small period at A = 5 or so.
+    tail = math.ceil(nominal * TAIL_PERIODS * (1 + abs(math.log(abs(amplitude))) / 1.5)) if law.smooth else 100
+    run = run_from_edge(objective, rule, begun, rank=rank, rate=rate, total=total, tail=tail)
+    times = run.steps * rate
+    if isinstance(subject, Loss) and (own := flow if flow is not None else derived_flow(subject)) is not None:
+        rescale = None if flow is not None or rule.name == "gd-wd" else law.mean_square
+        path = run_chart_flow(own, chart, _rising(times), coefficient=rescale)
+    else:
+        path = run_manifold_flow(objective, begun.zeta, _rising(times), rank=rank, drift=law.mean_square)
+    return _join(objective, rule, law, rate, time, shown, amplitude, run, path, nominal, small)
+
+
+def _default_rule() -> Rule:
+    from theory import rules
+
+    return rules.get("gd-wd")
+
+
+def _rising(times: np.ndarray) -> np.ndarray:
+    """A run that failed in its first steps leaves one time, 0; a flow needs somewhere to go."""
+    return times if times[-1] > 0 else np.append(times, 1e-6)
+
+
+def _check_numbers(rate: float, time: float, amplitude: float, perturbation: float) -> None:
+    for name, value in (("rate", rate), ("time", time), ("amplitude", amplitude), ("perturbation", perturbation)):
+        if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
+            raise InputError(f"{name} = {value!r} must be a number.")
+    if not 0 < rate <= 0.1:
+        raise InputError(
+            f"rate = {rate:g} must lie in (0, 0.1]: the theory is about small rates; 1e-4 is a good one to begin with."
+        )
+    if not (math.isfinite(time) and time > 0):
+        raise InputError(f"time = {time:g} must be positive and finite; it is flow time, rate times iterations.")
+    if not math.isfinite(amplitude) or amplitude == 0:
+        raise InputError(
+            f"amplitude = {amplitude:g} must be finite and not zero: from x = 0 nothing would ever oscillate. 1.2 is usual."
+        )
+    if not (math.isfinite(perturbation) and perturbation >= 0):
+        raise InputError(f"perturbation = {perturbation:g} must be finite and not negative.")
+    if time / rate > MAX_ITERATIONS:
+        raise InputError(f"time/rate = {time / rate:g} iterations are too many; raise the rate or shorten the time.")
+    if time / rate < 2:
+        raise InputError(f"time/rate = {time / rate:g} iterations are too few; lower the rate or lengthen the time.")
+
+
+def _join(
+    objective: Objective, rule: Rule, law: Law, rate: float, time: float, start: tuple[float, ...], amplitude: float,
+    run: EdgeRun, path: FlowRun, nominal: float, small: float,
+) -> Comparison:  # fmt: skip
+    count = len(run.steps)
+    flow_points, flow_sharpness = path.points[:count], path.sharpness[:count]
+    distance = np.linalg.norm(run.points - flow_points, axis=1)
+    on_minima = np.linalg.norm(run.normal.retraction.point - flow_points, axis=1)
+    edge = run.effective_lr * run.normal.sharpness
+    tail_edge = run.tail_effective_lr * run.tail_normal.sharpness if rule.has_effective_lr else None
+    last = oscillation(
+        run.tail_steps, tail_edge if law.smooth else None, nominal=nominal if law.smooth else 100.0, intrinsic_lr=small
+    )
+
+    def mean(values: np.ndarray) -> float:
+        return window_mean(run.tail_steps, values, last.first, last.last)
+
+    mean_edge = None if tail_edge is None else mean(tail_edge)
+    result = worst(run.result, path.result)
+    # The mean over a period is 2 + O(intrinsic_lr^2); a deviation of intrinsic_lr itself is no such term.
+    if result.ok and law.smooth and mean_edge is not None and abs(mean_edge - 2) > small:
+        result = RESULTS.OFF_EDGE
+    message = f"not finite from iteration {run.failed_at} on" if run.failed_at >= 0 else ""
+    if not path.result.ok:
+        message = "; ".join(filter(None, [message, f"the flow ended at time {path.time:.6g}"]))
+    return Comparison(
+        loss=objective.name, rule=rule.name, rate=float(rate), intrinsic_lr=small, time=float(time), start=start,
+        amplitude=float(amplitude),
+        gd=DescentSummary(
+            end=run.points[-1], steps=int(run.steps[-1]),
+            mean_square_oscillation=mean(run.tail_normal.retraction.distance**2), mean_edge=mean_edge,
+            period=last.period, sharpness=mean(run.tail_normal.sharpness),
+        ),
+        flow=FlowSummary(end=path.end, sharpness=path.end_sharpness, edge_count=1),
+        times=run.steps * rate, distance=distance, distance_on_minima=on_minima, sharpness=run.normal.sharpness,
+        edge=edge, flow_sharpness=flow_sharpness, points=run.points, minima_points=run.normal.retraction.point,
+        flow_points=flow_points, effective_lr=run.effective_lr, gd_loss=run.loss,
+        seconds={"gd": run.seconds, "flow": path.seconds, "compile": run.compile_seconds + path.compile_seconds},
+        result=result, message=message,
+    )  # fmt: skip
+
+
+def _nothing(
+    objective: Objective, rule: Rule, rate: float, time: float, start: tuple[float, ...], amplitude: float,
+    result: RESULTS, message: str,
+) -> Comparison:  # fmt: skip
+    """A comparison that never began."""
+    d = objective.dimension
+    none, vector, table = np.zeros(0), np.full(d, np.nan), np.zeros((0, d))
+    return Comparison(
+        loss=objective.name, rule=rule.name, rate=float(rate), intrinsic_lr=float(rule.intrinsic_lr(rate)),
+        time=float(time), start=start, amplitude=float(amplitude),
+        gd=DescentSummary(vector, 0, math.nan, None, None, math.nan), flow=FlowSummary(vector, math.nan, 0),
+        times=none, distance=none, distance_on_minima=none, sharpness=none, edge=none, flow_sharpness=none,
+        points=table, minima_points=table, flow_points=table, effective_lr=none, gd_loss=none,
+        seconds={"gd": 0.0, "flow": 0.0, "compile": 0.0}, result=result, message=message,
+    )  # fmt: skip

@@ -1,0 +1,160 @@
+"""Gradient descent set off on the edge of stability, and recorded: sparsely on the way, every step at the end.
+
+theta_0 = normalise(zeta_0 + A x v_1) with effective_lr*lambda_1 = 2, x the equilibrium amplitude of the rule (for
+gradient descent with weight decay x = sqrt(2 rate/(4 + K^2))).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from numerics.descent import Iterates, parameters_of, prepare
+from numerics.equilibrium import Law
+from numerics.manifold import Normal, analyse, analysis
+from numerics.objective import Objective
+from numerics.results import RESULTS
+from theory.rule import Rule
+
+__all__ = ["RECORDS", "EdgeRun", "EdgeStart", "edge_start", "run_from_edge"]
+
+# One number of records for every run and every stretch of it: one program for each loss and rule, whatever the rate.
+RECORDS = 400
+# Analysis of the tail (a few eigenproblems for each point) takes at most so many of its steps.
+TAIL_POINTS = 1600
+
+
+@dataclass(frozen=True)
+class EdgeStart:
+    """Where gradient descent sets off: point (D,) off Gamma, effective_lr (``None`` for a rule without), zeta_0 (D,) on it."""
+
+    point: np.ndarray
+    effective_lr: float | None
+    zeta: np.ndarray
+    sharpness: float
+    log_gradient_squared: float
+
+
+@dataclass(frozen=True)
+class EdgeRun:
+    """What was recorded, at iterations ``steps`` (N,) (even) and, densely, ``tail_steps`` (M,) (of both parities).
+
+    Attributes:
+        points: (N, D) unit vectors theta, raw.
+        normal: retraction and spectrum at the N points.
+        effective_lr, loss: (N,), nan where the rule has no effective_lr.
+        tail_normal, tail_effective_lr: the same of the tail.
+        result: successful, diverged, or left_minima; series end where a run failed.
+        failed_at: first iteration that is not finite, or -1.
+        seconds: running time of the descent alone.
+        compile_seconds: of everything compiled here so far.
+    """
+
+    steps: np.ndarray
+    points: np.ndarray
+    normal: Normal
+    effective_lr: np.ndarray
+    loss: np.ndarray
+    tail_steps: np.ndarray
+    tail_normal: Normal
+    tail_effective_lr: np.ndarray
+    result: RESULTS
+    failed_at: int
+    seconds: float
+    compile_seconds: float
+
+
+def edge_start(
+    objective: Objective, rule: Rule, law: Law, /, *, zeta: np.ndarray, rank: int, rate: float, amplitude: float,
+    perturbation: float = 0.0, seed: int = 0,
+) -> EdgeStart:  # fmt: skip
+    """The start next to zeta (D,) on Gamma; ``perturbation`` is the length of a random step added to it."""
+    normal = analyse(objective, zeta[None], rank=rank, block=RECORDS)
+    zeta = normal.retraction.point[0]
+    squared = float(normal.log_gradient[0] @ normal.log_gradient[0])
+    sharpness = float(normal.sharpness[0])
+    point = zeta + amplitude * law.amplitude(squared, rate) * normal.top[0]
+    if perturbation:
+        random = np.random.default_rng(seed).standard_normal(len(zeta))
+        point = point + perturbation * random / np.linalg.norm(random)
+    effective_lr = 2 / sharpness if rule.has_effective_lr else None
+    return EdgeStart(point / np.linalg.norm(point), effective_lr, zeta, sharpness, squared)
+
+
+def _stretches(total: int, tail: int) -> tuple[int, int]:
+    """(every, reached): 400 records ``every`` (even) apart reach step ``reached``; the rest, at least ``tail``, is dense."""
+    every = 2 * ((total - tail) // (2 * RECORDS))
+    return (every, every * RECORDS) if every >= 2 else (0, 0)
+
+
+def run_from_edge(
+    objective: Objective, rule: Rule, start: EdgeStart, /, *, rank: int, rate: float, total: int, tail: int
+) -> EdgeRun:
+    """``total`` (even) steps from ``start``, the last ``tail`` or more of them recorded densely."""
+    descent = prepare(objective, rule, records=RECORDS)
+    parameters = parameters_of(rule, rate, None)
+    position, state = descent.begin(start.point, start.effective_lr, parameters)
+    descent.compile(position, state, parameters)
+    started = time.perf_counter()
+    every, reached = _stretches(total, tail)
+    sparse: Iterates | None = None
+    if every:
+        sparse = descent.run(position, state, parameters, every)
+        position, state = sparse.position, sparse.state
+    dense: list[Iterates] = []
+    for first in range(reached, total, RECORDS):
+        dense.append(descent.run(position, state, parameters, 1, first))
+        position, state = dense[-1].position, dense[-1].state
+    jax.block_until_ready(position)
+    seconds = time.perf_counter() - started
+    own = 2 * max(1, every // 2 or total // (2 * RECORDS))
+    chunks = [*([sparse] if sparse else []), *dense]
+    compiled = descent.compile_seconds
+    return _collect(objective, chunks, bool(sparse), rank, total, own, seconds, compiled)
+
+
+def _join(chunks: list[Iterates], total: int) -> tuple[np.ndarray, ...]:
+    """Steps, points, effective_lr and loss of consecutive chunks up to step ``total``, shared ends once."""
+    parts = [[c.steps, c.points, c.effective_lr, c.loss] for c in chunks]
+    columns = [np.concatenate([p[i][:-1] for p in parts] + [parts[-1][i][-1:]]) for i in range(4)]
+    keep = columns[0] <= total
+    return tuple(c[keep] for c in columns)
+
+
+def _collect(
+    objective: Objective, chunks: list[Iterates], has_sparse: bool, rank: int, total: int, stride: int, seconds:
+        float,
+    descent_seconds: float,
+) -> EdgeRun:  # fmt: skip
+    failures = [c.failed_at for c in chunks if 0 <= c.failed_at <= total]
+    failed_at = failures[0] if failures else -1
+    steps, points, effective_lr, loss = _join(chunks, total)
+    finite = np.all(np.isfinite(points), axis=1)
+    alive = int(np.argmin(finite)) if not finite.all() else len(steps)
+    steps, points, effective_lr, loss = (a[: max(alive, 1)] for a in (steps, points, effective_lr, loss))
+    dense_from = RECORDS if has_sparse else 0
+    # Even steps about as far apart as the sparse records, and the very last.
+    offset = steps - steps[min(dense_from, len(steps) - 1)]
+    series = (np.arange(len(steps)) < dense_from) | (offset % stride == 0)
+    series[-1] |= steps[-1] % 2 == 0
+    tail = np.arange(dense_from, len(steps)) if len(steps) > dense_from else np.arange(len(steps))[-1:]
+    # An odd stride sees even and odd steps alike.
+    tail = tail[:: -(2 * (len(tail) // (2 * TAIL_POINTS)) + 1)][::-1]
+    both = np.concatenate([np.flatnonzero(series), tail])
+    normal: Normal = analyse(objective, points[both], rank=rank, block=RECORDS)
+    count = int(series.sum())
+    first: Normal = jax.tree.map(lambda a: a[:count], normal)
+    second: Normal = jax.tree.map(lambda a: a[count:], normal)
+    result = RESULTS.SUCCESSFUL if failed_at < 0 else RESULTS.DIVERGED
+    # Newton that arrived leaves rounding; 1e-6 is above it and far below any oscillation (rate 1e-8 has 1e-4).
+    if result.ok and not np.all(normal.retraction.residual < 1e-6):
+        result = RESULTS.LEFT_MINIMA
+    return EdgeRun(
+        steps=steps[series], points=points[series], normal=first, effective_lr=effective_lr[series],
+        loss=loss[series], tail_steps=steps[tail], tail_normal=second, tail_effective_lr=effective_lr[tail],
+        result=result, failed_at=failed_at, seconds=seconds,
+        compile_seconds=descent_seconds + analysis(objective, rank).seconds,
+    )  # fmt: skip

@@ -1,0 +1,114 @@
+"""The flow next to gradient descent: in the chart where the loss has one, on the implicit manifold where it has none."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numerics.equilibrium import Law
+from numerics.flow import compiled_flow
+from numerics.manifold_flow import compiled_manifold_flow, manifold_flow
+from numerics.objective import Objective
+from numerics.results import RESULTS
+from theory.errors import InputError, NoClosedForm
+from theory.loss import Loss
+
+if TYPE_CHECKING:
+    from theory.flow import SharpnessFlow
+
+__all__ = ["FlowRun", "derived_flow", "run_chart_flow", "run_manifold_flow"]
+
+
+@dataclass(frozen=True)
+class FlowRun:
+    """The flow at the times asked for.
+
+    Attributes:
+        points: (N, D) unit vectors, nan after the flow's end.
+        sharpness: (N,) lambda_1 there.
+        end, end_sharpness: the last point there is, (D,), and lambda_1 at it.
+        time: flow time reached.
+        result: how it ended.
+        seconds, compile_seconds: of a run of the compiled program, and of compiling it.
+    """
+
+    points: np.ndarray
+    sharpness: np.ndarray
+    end: np.ndarray
+    end_sharpness: float
+    time: float
+    result: RESULTS
+    seconds: float
+    compile_seconds: float
+
+
+@lru_cache(maxsize=64)
+def derived_flow(loss: Loss) -> SharpnessFlow | None:
+    """The flow that the exact wing derives for gradient descent with weight decay; ``None`` where it finds no closed form."""
+    from theory.flow import sharpness_flow
+
+    try:
+        return sharpness_flow(loss)
+    except NoClosedForm:
+        return None
+
+
+def run_chart_flow(
+    flow: SharpnessFlow, start: tuple[float, ...], times: np.ndarray, /, *, coefficient: Callable[[Any], Any] | None
+) -> FlowRun:
+    """The chart flow at rising flow times (N,); ``coefficient`` replaces 2/(4 + K^2) for another rule."""
+    compiled = compiled_flow(flow, coefficient)
+    end_time = float(times[-1])
+    compiled.integrate(start, end_time)  # compiles
+    started = clock.perf_counter()
+    solution = compiled.integrate(start, end_time)
+    at = solution.evaluate(np.append(times, solution.time))
+    seconds = clock.perf_counter() - started
+    return FlowRun(
+        at.points[:-1], at.sharpness[:-1], at.points[-1], float(at.sharpness[-1]), solution.time, solution.result,
+        seconds, compiled.compile_seconds,
+    )  # fmt: skip
+
+
+def run_manifold_flow(
+    objective: Objective, start: np.ndarray, times: np.ndarray, /, *, rank: int, drift: Callable[[Any], Any]
+) -> FlowRun:
+    """The flow on the implicit manifold at rising flow times (N,), from a point of Gamma (D,)."""
+    records = 400
+    end_time = float(times[-1])
+    program = compiled_manifold_flow(objective, rank=rank, drift=drift, records=records)
+    manifold_flow(objective, start, time=end_time, drift=drift, rank=rank, records=records)  # compiles
+    started = clock.perf_counter()
+    path = manifold_flow(objective, start, time=end_time, drift=drift, rank=rank, records=records)
+    seconds = clock.perf_counter() - started
+    # Between records, time/400 apart, a cubic through the records and their speeds is exact to 1e-9 for speeds
+    # under 1/2.
+    points, sharpness = _interpolate(path.times, path.points, times), _interpolate(path.times, path.sharpness, times)
+    points = points / np.linalg.norm(points, axis=1, keepdims=True)
+    if path.result is RESULTS.DIVERGED and len(path) < 2:
+        raise InputError(
+            f"{objective.name!r}: the flow is not defined at the start (its sharpness has no gradient there)."
+        )
+    return FlowRun(
+        points, sharpness, path.end, float(path.sharpness[-1]), float(path.times[-1]), path.result, seconds,
+        program.seconds,
+    )  # fmt: skip
+
+
+def _interpolate(known: np.ndarray, values: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """``values`` (M, ...) known at ``known`` (M,), at ``times`` (N,) by a cubic spline; nan outside."""
+    from scipy.interpolate import CubicSpline
+
+    if len(known) < 4:
+        result = np.full((len(times), *values.shape[1:]), np.nan)
+        result[times <= known[0]] = values[0]
+        return result
+    spline = CubicSpline(known, values)(times)
+    spline[times > known[-1] * (1 + 1e-12)] = np.nan
+    out: np.ndarray = spline
+    return out

@@ -1,0 +1,109 @@
+"""From anywhere to Gamma: gradient flow d theta/ds = -grad L(theta) on the sphere, then Newton.
+
+grad L(theta) is tangent to the sphere by Euler's identity, so the flow stays on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from numerics.compiled import Compiled
+from numerics.config import configure
+from numerics.manifold import retract
+from numerics.objective import Objective, as_objective
+from numerics.results import RESULTS
+from numerics.spectrum import normal_rank, unit_vector
+from theory.errors import InputError
+from theory.loss import Loss
+
+__all__ = ["Relaxed", "relax"]
+
+configure()
+
+Array = jax.Array
+
+# Newton then covers a distance of |grad L|/lambda_min; its own sideways error is the square of that.
+GRADIENT = 1e-7
+# Below this |grad L|/lambda_1 a start is on Gamma: a unit vector rounded to float64 has 1e-16 times the spread of
+# eigenvalues.
+ON_MINIMA = 1e-9
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """Where gradient flow came to rest.
+
+    Attributes:
+        point: (D,) unit vector on Gamma.
+        rank: number of directions normal to Gamma there; 0 where that is not clear.
+        moved: |point - start|.
+        result: successful, or not_at_minima.
+        message: what is wrong, if anything is.
+    """
+
+    point: np.ndarray
+    rank: int
+    moved: float
+    result: RESULTS
+    message: str = ""
+
+
+@lru_cache(maxsize=64)
+def _compiled(objective: Objective, max_steps: int) -> Compiled:
+    gradient = jax.grad(objective.function)
+
+    def solve(theta: Array) -> tuple[Array, Array]:
+        # The largest curvature at the start sets the scale of grad L; its trace form needs no eigenproblem.
+        scale = jnp.linalg.norm(jax.hessian(objective.function)(theta)) + jnp.linalg.norm(gradient(theta))
+
+        def at_rest(t: Any, y: Any, args: Any, **_: Any) -> Array:
+            return jnp.linalg.norm(gradient(y)) <= GRADIENT * scale
+
+        out = diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, args: -gradient(y)),
+            diffrax.Tsit5(),
+            t0=0.0,
+            t1=1e12 / scale,
+            dt0=None,
+            y0=theta,
+            # The place of rest depends on the path: errors of 1e-8 leave it where it is for every purpose here.
+            stepsize_controller=diffrax.PIDController(rtol=1e-8, atol=1e-10),
+            event=diffrax.Event(at_rest),
+            max_steps=max_steps,
+            adjoint=diffrax.ForwardMode(),  # no checkpoints: nothing is differentiated
+            throw=False,
+        )
+        assert out.ys is not None
+        end = out.ys[-1] / jnp.linalg.norm(out.ys[-1])
+        return end, jnp.linalg.norm(gradient(theta)) / scale
+
+    return Compiled(solve)
+
+
+def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 100_000) -> Relaxed:
+    """The point of Gamma that gradient flow reaches from ``start`` (D,); a start on Gamma stays (up to rounding).
+
+    Failing to get there is a result (not_at_minima), no error.
+    """
+    objective = as_objective(subject)
+    theta = unit_vector(objective, objective.start if start is None else start, "start")
+    end, distance = (np.asarray(a) for a in _compiled(objective, max_steps)(theta))
+    end = theta if distance <= ON_MINIMA else end
+    try:
+        rank = normal_rank(subject, end)
+    except InputError as error:
+        return Relaxed(end, 0, float(np.linalg.norm(end - theta)), RESULTS.NOT_AT_MINIMA, str(error))
+    back = retract(objective, end, rank=rank)
+    point = np.asarray(back.point)
+    # Newton that worked leaves rounding; 1e-6 is far above it and far below any oscillation.
+    arrived = bool(np.isfinite(back.residual)) and float(back.residual) < 1e-6 and float(back.distance) < 0.1
+    message = "" if arrived else f"|grad L|/lambda_1 = {float(back.residual):.1e} where gradient flow ended"
+    result = RESULTS.SUCCESSFUL if arrived else RESULTS.NOT_AT_MINIMA
+    return Relaxed(point, rank, float(np.linalg.norm(point - theta)), result, message)
