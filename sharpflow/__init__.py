@@ -1,3 +1,64 @@
-"""sharpflow: a symbolic-plus-numeric verifier of the theory of sharpness reduction."""
+"""sharpflow: a symbolic-plus-numeric verifier of the theory of sharpness reduction.
+
+The public names of all three wings are here and are loaded on first use: importing this package loads neither SymPy
+nor JAX.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Family": "theory.family",
+    "InputError": "theory.errors",
+    "Loss": "theory.loss",
+    "Minima": "theory.loss",
+    "NoClosedForm": "theory.errors",
+    "Objective": "numerics.objective",
+    "Parameter": "theory.family",
+    "Proof": "theory.proof",
+    "Rule": "theory.rule",
+    "Status": "theory.proof",
+    "Step": "theory.proof",
+    "Trajectory": "numerics.trajectory",
+    "parse_expression": "sharpflow.expressions",
+    "parse_loss": "sharpflow.expressions",
+    "resolve_loss": "sharpflow.specs",
+    "resolve_rule": "sharpflow.specs",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+if TYPE_CHECKING:  # for type checkers, which do not follow __getattr__; the house test holds the two lists together
+    from numerics.objective import Objective as Objective
+    from numerics.trajectory import Trajectory as Trajectory
+    from sharpflow.expressions import parse_expression as parse_expression
+    from sharpflow.expressions import parse_loss as parse_loss
+    from sharpflow.specs import resolve_loss as resolve_loss
+    from sharpflow.specs import resolve_rule as resolve_rule
+    from theory.errors import InputError as InputError
+    from theory.errors import NoClosedForm as NoClosedForm
+    from theory.family import Family as Family
+    from theory.family import Parameter as Parameter
+    from theory.loss import Loss as Loss
+    from theory.loss import Minima as Minima
+    from theory.proof import Proof as Proof
+    from theory.proof import Status as Status
+    from theory.proof import Step as Step
+    from theory.rule import Rule as Rule
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sharpflow' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    # Kept, since importing a submodule of the same name would put the module in its place.
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

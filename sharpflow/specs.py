@@ -1,0 +1,185 @@
+"""One way to name a loss or a rule, on the command line and in a call.
+
+    a built-in name              ridge      gd-wd      ridge(a=5/2)
+    a file of the user's         path/to/file.py:attribute
+    a module                     package.module:attribute
+    text with an operator in it  z^2/(x^2 + y^2 + z^2)         (a loss only)
+
+``generic`` is reserved: it stands for the arbitrary loss of the proofs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import sympy as sp
+
+from sharpflow.expressions import parse_expression, parse_loss
+from sharpflow.user_code import line_of, load_file, load_module
+from theory import families, rules
+from theory.errors import InputError
+from theory.family import Family
+from theory.loss import Loss
+from theory.rule import Rule
+
+if TYPE_CHECKING:
+    from numerics.objective import Objective
+
+__all__ = ["resolve_loss", "resolve_rule"]
+
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_NAME = re.compile(r"[^\W\d]\w*([-.][^\W\d]\w*)*")
+_MEMBER = re.compile(r"([^\W\d][\w-]*)\((.*=.*)\)", re.DOTALL)
+
+
+def resolve_loss(spec: str, /) -> Loss | Objective:
+    """The loss that ``spec`` names: a `Loss`, or an `Objective` where a file defines one.
+
+    Raises:
+        InputError: nothing is named so, the user's file fails (then with its name and line), or it is no loss.
+
+    >>> resolve_loss("ridge(a=3)").name
+    'ridge(a=3)'
+    """
+    spec = _text(spec, "loss")
+    if spec in families.names():
+        return families.get(spec).default()
+    if spec == "generic":
+        raise InputError("'generic' is reserved for the arbitrary loss of the proofs; name a loss here.")
+    if member := _MEMBER.fullmatch(spec):
+        if member[1] not in families.names():
+            raise InputError(_unknown("loss family", member[1], families.names(), ""))
+        return families.get(member[1]).member(**_values(member[2]))
+    if ":" in spec or spec.endswith(".py"):
+        return _loss(*_attribute(spec, _is_loss, "a Loss or an Objective"))
+    if not _NAME.fullmatch(spec) and not os.path.exists(spec):
+        # A sum of bare names is never scale-invariant, so that two-layr is a misspelt name and no text.
+        return parse_loss(spec)
+    raise InputError(_unknown("loss family", spec, families.names(), ", or text such as 'x^2/(x^2 + y^2)'"))
+
+
+def resolve_rule(spec: str, /) -> Rule:
+    """The update rule that ``spec`` names.
+
+    Raises:
+        InputError: as `resolve_loss` does.
+
+    >>> resolve_rule("gd-wd").rate
+    'learning_rate*weight_decay'
+    """
+    spec = _text(spec, "rule")
+    if spec in rules.names():
+        return rules.get(spec)
+    if ":" in spec or spec.endswith(".py"):
+        value, where = _attribute(spec, _is_rule, "a Rule")
+        if isinstance(value, Rule):
+            return value
+        advice = "write it as Rule(name=..., update=...)" if callable(value) else "a rule is a sharpflow.Rule"
+        raise InputError(f"{where} is {_kind(value)}, not a Rule: {advice}.")
+    raise InputError(_unknown("rule", spec, rules.names(), ""))
+
+
+def _text(spec: str, what: str) -> str:
+    if not isinstance(spec, str):
+        raise InputError(f"a {what} is named by text, not by {_kind(spec)}.")
+    if not spec.strip():
+        raise InputError(f"the name of the {what} is empty.")
+    return spec.strip()
+
+
+def _values(text: str) -> dict[str, sp.Rational]:
+    values = {}
+    for part in text.split(","):
+        name, equals, value = part.partition("=")
+        number = parse_expression(value) if equals else None
+        if not isinstance(number, sp.Rational):
+            raise InputError(f"parameters are written name=number, number rational, as in a=5/2; not {part.strip()!r}.")
+        values[name.strip()] = number
+    return values
+
+
+def _attribute(spec: str, fits: Callable[[Any], bool], wanted: str) -> tuple[Any, str]:
+    """What ``spec`` names in a file or module, and where it was found, for messages."""
+    place, colon, name = spec.rpartition(":")
+    if not colon:
+        place, name = spec, ""
+    if place.endswith(".py") or os.sep in place or os.path.isfile(place):
+        module = load_file(place)
+    elif _MODULE.fullmatch(place):
+        module = load_module(place)
+    else:
+        raise InputError(
+            f"{spec!r} names no file and no module; write path/to/file.py:attribute or package.module:attribute."
+        )
+    file = getattr(module, "__file__", None) or place
+    offered = [key for key, value in vars(module).items() if not key.startswith("_") and fits(value)]
+    if not name:
+        example = f"{place}:{offered[0]}" if offered else f"{place}:attribute"
+        raise InputError(f"{spec!r} names no attribute; {_offer(file, offered, wanted)} Write {example}.")
+    value: Any = module
+    for part in name.split("."):
+        if not hasattr(value, part):
+            public = [key for key in vars(module) if not key.startswith("_")]
+            hint = _near(part, [*offered, *public])
+            raise InputError(f"{file} has no attribute {part!r}; {hint}{_offer(file, offered, wanted)}")
+        value = getattr(value, part)
+    line = line_of(module, name.split(".")[0])
+    return value, f"{file}, line {line}: {name}" if line else f"{file}: {name}"
+
+
+def _loss(value: Any, where: str) -> Loss | Objective:
+    if isinstance(value, Family):
+        return value.default()
+    if _is_loss(value):
+        loss: Loss | Objective = value
+        return loss
+    if isinstance(value, Rule):
+        advice = "give it to --rule"
+    elif isinstance(value, sp.Expr):
+        advice = "wrap it, as in Loss(name=..., variables=(...), expression=...)"
+    elif isinstance(value, ModuleType):
+        advice = "name an attribute in it"
+    elif callable(value):
+        advice = "call it in the file and name what it returns, or wrap it in Objective(function, start)"
+    else:
+        advice = "a loss is a sharpflow.Loss or a sharpflow.Objective"
+    raise InputError(f"{where} is {_kind(value)}, not a Loss or an Objective: {advice}.")
+
+
+def _is_loss(value: Any) -> bool:
+    # By name, since importing the class would load JAX for losses that need none.
+    classes = ((kind.__module__, kind.__name__) for kind in type(value).__mro__)
+    return isinstance(value, Loss | Family) or ("numerics.objective", "Objective") in classes
+
+
+def _is_rule(value: Any) -> bool:
+    return isinstance(value, Rule)
+
+
+def _kind(value: Any) -> str:
+    name = "function" if type(value).__name__ == "builtin_function_or_method" else type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
+def _offer(file: str, offered: Sequence[str], wanted: str) -> str:
+    return f"it defines {', '.join(offered)}." if offered else f"{file} defines no attribute that is {wanted}."
+
+
+def _near(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"did you mean {near[0]}? " if near else ""
+
+
+def _unknown(what: str, spec: str, names: Sequence[str], more: str) -> str:
+    hint = _near(spec.replace("_", "-").lower(), names)
+    if os.path.exists(spec):
+        return f"{spec!r} is a file or folder; name what it defines, as path/to/file.py:attribute."
+    return (
+        f"no built-in {what} is called {spec!r}; {hint}There are {', '.join(names)}. Anything else is named as "
+        f"path/to/file.py:attribute, package.module:attribute{more}."
+    )

@@ -1,0 +1,159 @@
+"""Running a file or a module of the user's, so that whatever goes wrong in it is told in terms of that file.
+
+What the code prints goes to standard error, since standard output may carry JSON; settings of JAX that it changes are
+put back, since every later number depends on them.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import importlib
+import importlib.util
+import linecache
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
+
+from theory.errors import InputError
+
+__all__ = ["line_of", "load_file", "load_module"]
+
+# Files that were run, by place and content: file.py:a and file.py:b share their symbols and run once.
+_LOADED: dict[tuple[str, bytes], ModuleType] = {}
+
+
+def load_file(path: str, /) -> ModuleType:
+    """The module that a Python file defines; raises `InputError` with file and line for every failure in it."""
+    place = Path(path).expanduser()
+    try:
+        place = place.resolve()
+        source = place.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path!r} (seen from {os.getcwd()}); check the path.") from None
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"cannot read {path!r}: {getattr(error, 'strerror', None) or error}.") from None
+    key = (str(place), hashlib.sha256(source).digest())
+    if key not in _LOADED:
+        _LOADED[key] = _run(place, source, path)
+    return _LOADED[key]
+
+
+def load_module(name: str, /) -> ModuleType:
+    """The module of that dotted name, looked for in the current directory too."""
+    _add_to_path(os.getcwd())
+    importlib.invalidate_caches()
+    try:
+        with _guarded():
+            return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
+            raise InputError(
+                f"there is no module {error.name!r}; a module must be installed or lie in the current directory "
+                f"({os.getcwd()}), a file is named as path/to/file.py:attribute."
+            ) from None
+        frames = [
+            frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen ")
+        ]
+        # The first frame is this file's, the second is importlib's; the user's own come after them.
+        own = [frame for frame in frames if Path(frame.filename).parent != Path(importlib.__file__).parent][1:]
+        _explain(error, own[0].filename if own else "", name)
+
+
+def line_of(module: ModuleType, name: str, /) -> int | None:
+    """The line on which the module last assigns, defines or imports ``name`` at its top level."""
+    try:
+        tree = ast.parse(Path(str(module.__file__)).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return None
+    lines = []
+    for node in ast.walk(tree):
+        stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == name
+        defined = isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name
+        imported = isinstance(node, ast.Import | ast.ImportFrom) and any(
+            (a.asname or a.name) == name for a in node.names
+        )
+        if stored or defined or imported:
+            lines.append(int(node.lineno))  # type: ignore[attr-defined]
+    return max(lines, default=None)
+
+
+def _run(place: Path, source: bytes, shown: str) -> ModuleType:
+    name = f"_{place.stem}_{hashlib.sha256(str(place).encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, place, loader=None) or importlib.util.spec_from_loader(
+        name, None
+    )
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    module.__file__ = str(place)
+    _add_to_path(str(place.parent))  # for the files beside it that it imports
+    linecache.checkcache(str(place))
+    sys.modules[name] = module  # dataclasses and pickle look their module up
+    try:
+        with _guarded():
+            # Compiled here and not by importlib, which would leave a __pycache__ beside the user's file.
+            exec(compile(source, str(place), "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:
+        sys.modules.pop(name, None)
+        _explain(error, str(place), shown)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return module
+
+
+def _add_to_path(folder: str) -> None:
+    # At the end, so that a file of the user's never takes the place of an installed package.
+    if folder not in sys.path:
+        sys.path.append(folder)
+
+
+def _explain(error: BaseException, path: str, shown: str) -> NoReturn:
+    """Raise `InputError` for what the user's code at ``path`` raised."""
+    if isinstance(error, SyntaxError) and error.filename and not error.filename.startswith("<"):
+        where = f"{error.filename}, line {error.lineno}"
+        text = f"\n    {error.text.strip()}" if error.text else ""
+        raise InputError(f"{where}: not valid Python: {error.msg}. Correct that line.{text}") from None
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == path]
+    where = f"{path or shown}, line {lines[-1]}" if lines else path or shown
+    if isinstance(error, InputError):
+        raise InputError(f"{where}: {error}") from None
+    if isinstance(error, SystemExit):
+        raise InputError(f"{where}: the file ends the program (sys.exit, exit or quit); take that out.") from None
+    if isinstance(error, ModuleNotFoundError):
+        advice = f"Install {error.name}, or correct its name."
+    elif isinstance(error, ImportError) and "relative import" in str(error):
+        advice = "A file with relative imports is part of a package: name it as package.module:attribute."
+    else:
+        advice = "Correct that line; `python " + (path or shown) + "` shows the whole traceback."
+    message = " ".join(str(error).split()) or "no message"
+    raise InputError(f"{where}: {type(error).__name__}: {message[:500].rstrip('.')}. {advice}") from None
+
+
+@contextlib.contextmanager
+def _guarded() -> Iterator[None]:
+    """Standard output goes to standard error; changed settings of JAX are put back."""
+    jax = sys.modules.get("jax")
+    before = None
+    if jax is not None:
+        from numerics.config import configure
+
+        configure()  # first, or what a user's file makes numerics set would be put back as well
+        before = dict(jax.config.values)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if before is not None:
+            after = sys.modules["jax"].config.values
+            for name, value in before.items():
+                if after[name] != value:
+                    sys.modules["jax"].config.update(name, value)
+        elif "numerics.config" in sys.modules:
+            sys.modules["jax"].config.update("jax_enable_x64", True)
