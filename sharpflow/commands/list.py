@@ -1,0 +1,70 @@
+"""List the built-in loss families, update rules and claims."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+from typing import Any
+
+from sharpflow.output import Output, add_json
+
+KINDS = ("families", "rules", "claims")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to list."""
+    parser.add_argument(
+        "kind", nargs="?", metavar="KIND", choices=KINDS, help=f"one of {', '.join(KINDS)}; default: all"
+    )
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print names and titles."""
+    output = Output(arguments.json)
+    tables: dict[str, list[dict[str, Any]]] = {
+        kind: {"families": _families, "rules": _rules, "claims": _claims}[kind]()
+        for kind in KINDS
+        if arguments.kind in (None, kind)
+    }
+    for i, (kind, rows) in enumerate(tables.items()):
+        width = max((len(row["name"]) for row in rows), default=0)
+        output.say(*([""] if i else []), f"{kind}:", *(f"  {row['name']:<{width}}  {row['title']}" for row in rows))
+        if not rows:
+            output.say("  none")
+    output.write_json(tables)
+    return 0
+
+
+def _families() -> list[dict[str, Any]]:
+    from theory import families
+
+    found = (families.get(name) for name in families.names())
+    return [
+        {
+            "name": family.name,
+            "title": family.title,
+            "note": family.note,
+            "parameters": {
+                name: {"default": parameter.default, "low": parameter.low, "high": parameter.high}
+                for name, parameter in family.parameters.items()
+            },
+        }
+        for family in found
+    ]
+
+
+def _rules() -> list[dict[str, Any]]:
+    from theory import rules
+
+    found = (rules.get(name) for name in rules.names())
+    return [{"name": rule.name, "title": rule.title, "rate": rule.rate, "source": rule.source} for rule in found]
+
+
+def _claims() -> list[dict[str, Any]]:
+    from sharpflow import claims
+
+    modules = [importlib.import_module(f"{claims.__name__}.{m.name}") for m in pkgutil.iter_modules(claims.__path__)]
+    found = [module.claim for module in modules if hasattr(module, "claim")]
+    return [{"name": claim.id, "title": claim.title} for claim in sorted(found, key=lambda claim: str(claim.id))]

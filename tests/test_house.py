@@ -1,0 +1,184 @@
+"""The rules of the house: which wing imports which, what a new file must define, and that one file is enough."""
+
+import ast
+import importlib
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sharpflow
+from sharpflow import cli
+from theory import families, rules
+from theory.family import Family
+from theory.loss import Loss
+from theory.rule import Rule
+
+ROOT = Path(__file__).resolve().parent.parent
+WINGS = ("theory", "numerics", "sharpflow")
+MODULES = sorted(path for wing in WINGS for path in (ROOT / wing).rglob("*.py"))
+# What each wing may import besides the standard library and itself.
+ALLOWED = {
+    "theory": {"sympy", "mpmath"},
+    "numerics": {"theory", "sympy", "numpy", "scipy", "sklearn", "jax", "diffrax", "optimistix", "lineax", "equinox"},
+}
+HEAVY = {"sympy", "numpy", "scipy", "jax", "diffrax", "matplotlib", "sklearn", "theory.loss", "hypothesis", "IPython"}
+
+
+def shown(path):
+    return str(path.relative_to(ROOT))
+
+
+def imports(path, top_level_only=False):
+    """Names of the modules a file imports, anywhere in it or at its top level."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if top_level_only else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield str(node.module)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=shown)
+def test_imports_go_one_way(path):
+    wing = path.relative_to(ROOT).parts[0]
+    used = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names) - {wing}
+    if wing in ALLOWED:
+        assert used <= ALLOWED[wing]
+    else:
+        assert not used & {"tests", "benchmarks"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "sharpflow" / "commands").glob("*.py")), ids=shown)
+def test_commands_import_nothing_heavy_before_they_run(path):
+    assert not {name for name in imports(path, top_level_only=True) if {name, name.split(".")[0]} & HEAVY}
+    if not path.stem.startswith("_"):
+        module = importlib.import_module(f"sharpflow.commands.{path.stem}")
+        assert callable(module.add_arguments)
+        assert callable(module.run)
+        assert module.__doc__
+
+
+@pytest.mark.parametrize(
+    ("program", "absent"),
+    [
+        ("import theory", {"jax", "numpy"}),
+        ("import theory.loss, theory.rules, theory.families", {"jax", "numpy", "numerics", "sharpflow"}),
+        ("import numerics", {"jax", "sharpflow"}),
+        ("import sharpflow", {"jax", "sympy", "numpy"}),
+        ("import sharpflow.cli", {"jax", "sympy", "numpy", "matplotlib"}),
+        ("from sharpflow import Loss, Minima, Rule, resolve_loss; resolve_loss('x/y')", {"jax", "numpy"}),
+    ],
+)
+def test_what_an_import_leaves_unloaded(program, absent):
+    program += f"\nimport sys; print(sorted({absent!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("path", [*MODULES, *sorted((ROOT / "tests").rglob("*.py"))], ids=shown)
+def test_files_are_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def test_every_public_name_is_there():
+    for name in sharpflow.__all__:
+        assert getattr(sharpflow, name) is not None
+    with pytest.raises(AttributeError):
+        _ = sharpflow.no_such_name
+
+
+def test_type_checkers_see_the_same_names():
+    tree = ast.parse((ROOT / "sharpflow" / "__init__.py").read_text(encoding="utf-8"))
+    (block,) = (n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")
+    seen = {alias.name: node.module for node in block.body for alias in node.names}
+    assert seen == sharpflow._HOMES
+
+
+@pytest.mark.parametrize("name", families.names())
+def test_every_family_builds(name):
+    family = families.get(name)
+    assert isinstance(family, Family)
+    assert family.name == name
+    assert family.title
+    assert isinstance(family.default(), Loss)
+    # The values at either end and in the middle of every range.
+    for share in (0, 0.5, 1):
+        values = {key: p.value(int(share * (p.count - 1))) for key, p in family.parameters.items()}
+        member = family.member(**values)
+        assert isinstance(member, Loss)
+        assert member.name.startswith(name)
+
+
+@pytest.mark.parametrize("name", rules.names())
+def test_every_rule_has_the_shape_of_one(name):
+    rule = rules.get(name)
+    assert isinstance(rule, Rule)
+    assert rule.name == name
+    assert rule.title
+    assert rule.source
+    parameters = vars(rule.parameters(1e-4))
+    # The rate, in its own parameters, comes back.
+    assert eval(rule.rate, {"__builtins__": {}}, parameters) == pytest.approx(1e-4)
+    assert rule.intrinsic_lr(1e-4) > 0
+
+
+def test_one_file_is_enough_for_a_family_a_rule_and_a_command(tmp_path):
+    for wing in WINGS:
+        shutil.copytree(ROOT / wing, tmp_path / wing, ignore=shutil.ignore_patterns("__pycache__"))
+    family = (ROOT / "theory" / "families" / "ridge.py").read_text(encoding="utf-8").replace('"ridge"', '"my-loss"')
+    (tmp_path / "theory" / "families" / "my_loss.py").write_text(family, encoding="utf-8")
+    rule = (ROOT / "theory" / "rules" / "gd_wd.py").read_text(encoding="utf-8").replace('"gd-wd"', '"my-rule"')
+    (tmp_path / "theory" / "rules" / "my_rule.py").write_text(rule, encoding="utf-8")
+    (tmp_path / "sharpflow" / "commands" / "greet.py").write_text(
+        '"""Say hello."""\ndef add_arguments(parser): ...\ndef run(arguments):\n    print("hello")\n    return 0\n'
+    )
+    program = """
+from sharpflow import cli, resolve_loss, resolve_rule
+import sharpflow
+print(sharpflow.__file__)
+print(resolve_loss("my-loss").name, resolve_rule("my-rule").name)
+cli.main(["greet"])
+cli.main(["--help"])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    where, names, hello, *help_text = done.stdout.splitlines()
+    assert where.startswith(str(tmp_path))
+    assert names == "my-loss my-rule"
+    assert hello == "hello"
+    assert any(line.split() == ["greet", "Say", "hello"] for line in help_text)
+
+
+def tracked():
+    git = shutil.which("git")
+    done = subprocess.run([git or "git", "ls-files"], capture_output=True, text=True, check=False, cwd=ROOT)
+    return done.stdout.split() if done.returncode == 0 else []
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists() or shutil.which("git") is None, reason="needs a git checkout")
+def test_nothing_of_one_machine_is_tracked():
+    names = tracked()
+    assert "uv.lock" not in names
+    assert not [name for name in names if re.search(r"(^|/)(__pycache__|\.venv|\.env|dist|build)(/|$)", name)]
+
+
+def test_the_version_stands_in_one_place():
+    assert re.fullmatch(r"\d+\.\d+\.\d+", sharpflow.__version__)
+    assert f"version: {sharpflow.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert "version =" not in (ROOT / "pyproject.toml").read_text(encoding="utf-8").split("[tool.hatch")[0].replace(
+        "python_version =", ""
+    )
+
+
+@pytest.mark.parametrize("wing", WINGS)
+def test_the_wings_are_typed(wing):
+    assert (ROOT / wing / "py.typed").exists()
+
+
+def test_commands_are_documented_in_their_help_line():
+    for name in cli.command_names():
+        assert 10 <= len(cli.help_line(name)) <= 100
