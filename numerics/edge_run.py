@@ -29,7 +29,7 @@ TAIL_POINTS = 1600
 
 @dataclass(frozen=True)
 class EdgeStart:
-    """Where gradient descent sets off: point (D,) off Gamma, effective_lr (``None`` for a rule without), zeta_0 (D,) on it."""
+    """Where gradient descent sets off: point (D,), effective_lr (``None`` for a rule without), zeta (D,) on Gamma."""
 
     point: np.ndarray
     effective_lr: float | None
@@ -85,7 +85,7 @@ def edge_start(
 
 
 def _stretches(total: int, tail: int) -> tuple[int, int]:
-    """(every, reached): 400 records ``every`` (even) apart reach step ``reached``; the rest, at least ``tail``, is dense."""
+    """(every, reached): 400 records, every (even) steps apart, reach step ``reached``; the rest is dense."""
     every = 2 * ((total - tail) // (2 * RECORDS))
     return (every, every * RECORDS) if every >= 2 else (0, 0)
 

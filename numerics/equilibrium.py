@@ -11,9 +11,11 @@ period two instead, x -> -x, where the step times lambda_1 is 2.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -33,11 +35,24 @@ class Law:
     Attributes:
         mean_square: K^2 -> <x^2>/rate at equilibrium; it is also what multiplies -g in the drift. Of numbers or
             arrays.
-        smooth: whether there is a schedule, hence an oscillator; else orbits of period two.
+        growth: what effective_lr grows by without oscillation, d log effective_lr/d tau; 0 for a rule without a
+            schedule.
     """
 
-    mean_square: Callable[..., float]
-    smooth: bool
+    mean_square: Callable[..., Any]
+    growth: float
+
+    @property
+    def smooth(self) -> bool:
+        """Whether there is a schedule, hence a slow oscillator; else there are orbits of period two."""
+        return self.growth > 0
+
+    def period(self, rate: float) -> float:
+        """Iterations of a small oscillation, pi/sqrt(growth rate); a stretch to average over where there is none.
+
+        With u = effective_lr*lambda_1 - 2 and y = log(x^2/<x^2>): y' = 2u, u' = 2 growth rate (1 - e^y).
+        """
+        return math.pi / math.sqrt(self.growth * rate) if self.smooth else 100.0
 
     def amplitude(self, log_gradient_squared: float, rate: float) -> float:
         """|x| at equilibrium, at a finite rate."""
@@ -68,7 +83,7 @@ def _law(key: Identity[Rule]) -> Law:
         if len(solutions) != 1 or solutions[0].free_symbols:
             raise InputError(f"rule {rule.name!r}: no orbit of period two whose square is a multiple of the rate.")
         constant = float(solutions[0])
-        return Law(mean_square=lambda K2: constant + 0 * K2, smooth=False)
+        return Law(mean_square=lambda K2: constant + 0 * K2, growth=0.0)
     growth_of_log = sp.log(reduction.schedule / e).subs(at_rate).subs(constants)
     growth = sp.simplify(sp.limit(sp.diff(growth_of_log.subs(g2, 0), rate), rate, 0))
     slope = sp.limit(sp.simplify(sp.diff(growth_of_log, g2).subs(g2, 0)), rate, 0)
@@ -78,4 +93,4 @@ def _law(key: Identity[Rule]) -> Law:
             f"rule {rule.name!r}: its schedule has growth {growth} and brake {brake}; the edge needs positive numbers."
         )
     up, down = float(growth), float(brake)
-    return Law(mean_square=lambda K2: up / (down + K2), smooth=True)
+    return Law(mean_square=lambda K2: up / (down + K2), growth=up)

@@ -1,4 +1,4 @@
-"""The flow next to gradient descent: in the chart where the loss has one, on the implicit manifold where it has none."""
+"""The flow next to gradient descent: in the chart of the loss, or on the implicit manifold where it has none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numerics.equilibrium import Law
 from numerics.flow import compiled_flow
 from numerics.manifold_flow import compiled_manifold_flow, manifold_flow
 from numerics.objective import Objective
@@ -49,7 +48,7 @@ class FlowRun:
 
 @lru_cache(maxsize=64)
 def derived_flow(loss: Loss) -> SharpnessFlow | None:
-    """The flow that the exact wing derives for gradient descent with weight decay; ``None`` where it finds no closed form."""
+    """What the exact wing derives for gradient descent with weight decay; ``None`` without a closed form."""
     from theory.flow import sharpness_flow
 
     try:

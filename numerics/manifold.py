@@ -39,9 +39,9 @@ class Retraction(NamedTuple):
         residual: |grad L(point)|/lambda_1, the remaining distance to Gamma; not small where Newton failed.
     """
 
-    point: Array
-    distance: Array
-    residual: Array
+    point: Any  # traced inside programs, NumPy's outside
+    distance: Any
+    residual: Any
 
 
 class Normal(NamedTuple):
@@ -55,10 +55,10 @@ class Normal(NamedTuple):
     """
 
     retraction: Retraction
-    sharpness: Array
-    second: Array
-    top: Array
-    log_gradient: Array
+    sharpness: Any
+    second: Any
+    top: Any
+    log_gradient: Any
 
 
 def newton_step(theta: Array, f: Frame, /) -> Array:

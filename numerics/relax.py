@@ -55,13 +55,24 @@ class Relaxed:
     message: str = ""
 
 
+def _scale(objective: Objective, theta: Array) -> Array:
+    """Curvature at theta, which sets the scale of grad L; the Frobenius norm needs no eigenproblem."""
+    return jnp.linalg.norm(jax.hessian(objective.function)(theta)) + jnp.linalg.norm(
+        jax.grad(objective.function)(theta)
+    )
+
+
+@lru_cache(maxsize=64)
+def _distance(objective: Objective) -> Compiled:
+    return Compiled(lambda theta: jnp.linalg.norm(jax.grad(objective.function)(theta)) / _scale(objective, theta))
+
+
 @lru_cache(maxsize=64)
 def _compiled(objective: Objective, max_steps: int) -> Compiled:
     gradient = jax.grad(objective.function)
 
-    def solve(theta: Array) -> tuple[Array, Array]:
-        # The largest curvature at the start sets the scale of grad L; its trace form needs no eigenproblem.
-        scale = jnp.linalg.norm(jax.hessian(objective.function)(theta)) + jnp.linalg.norm(gradient(theta))
+    def solve(theta: Array) -> Array:
+        scale = _scale(objective, theta)
 
         def at_rest(t: Any, y: Any, args: Any, **_: Any) -> Array:
             return jnp.linalg.norm(gradient(y)) <= GRADIENT * scale
@@ -81,8 +92,8 @@ def _compiled(objective: Objective, max_steps: int) -> Compiled:
             throw=False,
         )
         assert out.ys is not None
-        end = out.ys[-1] / jnp.linalg.norm(out.ys[-1])
-        return end, jnp.linalg.norm(gradient(theta)) / scale
+        end: Array = out.ys[-1] / jnp.linalg.norm(out.ys[-1])
+        return end
 
     return Compiled(solve)
 
@@ -94,8 +105,9 @@ def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 1
     """
     objective = as_objective(subject)
     theta = unit_vector(objective, objective.start if start is None else start, "start")
-    end, distance = (np.asarray(a) for a in _compiled(objective, max_steps)(theta))
-    end = theta if distance <= ON_MINIMA else end
+    # Looked at first: the program of the gradient flow need not be compiled for a start on Gamma.
+    near = float(_distance(objective)(theta)) <= ON_MINIMA
+    end = theta if near else np.asarray(_compiled(objective, max_steps)(theta))
     try:
         rank = normal_rank(subject, end)
     except InputError as error:

@@ -1,0 +1,208 @@
+"""The power of intrinsic_lr in the tracking error: max |theta_t - zeta| = C intrinsic_lr^p, fitted.
+
+p is the slope of log(distance) against log(intrinsic_lr) by least squares; the 95 % interval is Student's, with n
+- 2 degrees of freedom for n rates. One tolerance at one rate would prove nothing about an asymptotic statement.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numerics.compare import compare
+from numerics.comparison import Comparison
+from numerics.objective import Objective
+from numerics.results import RESULTS
+from theory.errors import InputError
+from theory.loss import Loss
+from theory.rule import Rule
+
+if TYPE_CHECKING:
+    from theory.flow import SharpnessFlow
+
+__all__ = ["ACCEPTED", "Fit", "Order", "fit_power", "order"]
+
+# Two decades of intrinsic_lr^2, where the next term of the expansion, intrinsic_lr smaller, bends the line by
+# under 0.05.
+DEFAULT_RATES = tuple(10.0 ** (-4 - k / 3) for k in range(7))
+# The claim is order 1. The orbit's phase at the end and the next term of the expansion move a fit over two decades
+# by some hundredths; half-integer powers, the nearest alternatives, lie well outside.
+ACCEPTED = (0.9, 1.1)
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Fit:
+    """y = constant * x^slope: the slope, its 95 % interval, the constant, and the largest deviation in log y."""
+
+    slope: float
+    low: float
+    high: float
+    constant: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class Order:
+    """A fitted order.
+
+    Attributes:
+        loss, rule, time: what was fitted.
+        rates, intrinsic_lrs, distances: of the runs, n each; the distance is nan where a run failed.
+        estimate, interval: the power of intrinsic_lr and its 95 % interval; nan where the runs allow no fit.
+        constant: distance/intrinsic_lr^estimate.
+        on_minima: the power for gradient descent retracted to Gamma, and its interval, as (estimate, low, high).
+        verdict: consistent, inconsistent or inconclusive with order one.
+        message: which runs failed, or what the numbers say.
+        comparisons: the runs themselves.
+    """
+
+    loss: str
+    rule: str
+    time: float
+    rates: tuple[float, ...]
+    intrinsic_lrs: tuple[float, ...]
+    distances: tuple[float, ...]
+    estimate: float
+    interval: tuple[float, float]
+    constant: float
+    on_minima: tuple[float, float, float]
+    verdict: str
+    message: str
+    comparisons: tuple[Comparison, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """A dictionary that `json.dumps` writes; numbers that do not exist are null."""
+
+        def number(value: float) -> float | None:
+            return value if math.isfinite(value) else None
+
+        return {
+            "loss": self.loss,
+            "rule": self.rule,
+            "time": self.time,
+            "rates": list(self.rates),
+            "intrinsic_lr": list(self.intrinsic_lrs),
+            "max_distance": [number(d) for d in self.distances],
+            "order": number(self.estimate),
+            "interval": [number(v) for v in self.interval],
+            "constant": number(self.constant),
+            "order_on_minima": number(self.on_minima[0]),
+            "interval_on_minima": [number(v) for v in self.on_minima[1:]],
+            "verdict": self.verdict,
+            "message": self.message,
+        }
+
+
+def fit_power(x: Sequence[float], y: Sequence[float], /) -> Fit:
+    """Least squares of log y on log x, with Student's interval for the slope.
+
+    Raises:
+        InputError: fewer than three points (no degree of freedom is left for an interval), or one that is not
+            positive.
+    """
+    from scipy.stats import t as student
+
+    xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if xs.shape != ys.shape or xs.ndim != 1 or len(xs) < 3:
+        raise InputError("a fitted power with an interval needs at least three points.")
+    if not (np.all(np.isfinite(xs) & (xs > 0)) and np.all(np.isfinite(ys) & (ys > 0))):
+        raise InputError("a power can be fitted to positive finite numbers only.")
+    u, v = np.log(xs), np.log(ys)
+    centred = u - u.mean()
+    spread = float(centred @ centred)
+    if spread == 0:
+        raise InputError("all points have the same abscissa; a slope needs two at least.")
+    slope = float(centred @ (v - v.mean())) / spread
+    residuals = v - v.mean() - slope * centred
+    variance = float(residuals @ residuals) / (len(u) - 2) / spread
+    half = float(student.ppf((1 + CONFIDENCE) / 2, len(u) - 2)) * math.sqrt(variance)
+    constant = math.exp(float(v.mean() - slope * u.mean()))
+    return Fit(slope, slope - half, slope + half, constant, float(np.abs(residuals).max()))
+
+
+def check_rates(rates: Sequence[float], decades: float = 2.0) -> tuple[float, ...]:
+    """``rates`` as rising floats over at least so many decades, or `InputError`."""
+    try:
+        values = tuple(sorted({float(r) for r in rates}))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"rates = {rates!r} is not a sequence of numbers.") from error
+    if len(values) < 3:
+        raise InputError(f"{len(values)} different rates are too few for an interval; give at least three.")
+    bad = [r for r in values if not 0 < r <= 0.1]
+    if bad:
+        raise InputError(f"rate {bad[0]:g} must lie in (0, 0.1].")
+    # 1e-4/1e-6 is 100 up to rounding.
+    if math.log10(values[-1] / values[0]) < decades - 1e-9:
+        raise InputError(
+            f"rates {values[0]:g} to {values[-1]:g} span under {decades:g} decades; an order fitted on less is no order."
+        )
+    return values
+
+
+def order(
+    subject: Loss | Objective, /, *, rates: Sequence[float] = DEFAULT_RATES, time: float = 1.0, rule: Rule | None =
+        None,
+    start: Any = None, amplitude: float = 1.2, flow: SharpnessFlow | None = None,
+) -> Order:  # fmt: skip
+    """Fit the order of max |theta_t - zeta| in intrinsic_lr over at least two decades of the rate.
+
+    Args:
+        subject, rule, start, amplitude, flow: as in `numerics.compare.compare`.
+        rates: at least three, over two decades or more.
+        time: flow time of each run.
+
+    Returns:
+        consistent: the estimate lies in `ACCEPTED` and the interval reaches into it; inconsistent: the whole
+            interval lies outside;
+        inconclusive: anything else, or a run failed (the message names it).
+    """
+    values = check_rates(rates)
+    runs = tuple(
+        compare(subject, rule=rule, rate=r, time=time, start=start, amplitude=amplitude, flow=flow) for r in values
+    )
+    small = tuple(run.intrinsic_lr for run in runs)
+    # A run that left the edge still has a distance, and it is what the claim is about; one that ended early has none.
+    usable = [run.result in (RESULTS.SUCCESSFUL, RESULTS.OFF_EDGE) for run in runs]
+    distances = tuple(run.max_distance if good else math.nan for run, good in zip(runs, usable, strict=True))
+    failed = [f"rate {r:g}: {run.result.value}" for r, run, good in zip(values, runs, usable, strict=True) if not good]
+    shared: dict[str, Any] = {
+        "loss": runs[0].loss, "rule": runs[0].rule, "time": float(time), "rates": values, "intrinsic_lrs": small,
+        "distances": distances, "comparisons": runs,
+    }  # fmt: skip
+    if failed:
+        nothing = (math.nan, math.nan, math.nan)
+        return Order(
+            **shared, estimate=math.nan, interval=(math.nan, math.nan), constant=math.nan, on_minima=nothing,
+            verdict="inconclusive", message="; ".join(failed),
+        )  # fmt: skip
+    fit = fit_power(small, distances)
+    on_minima = fit_power(small, [max(run.max_distance_on_minima, 1e-300) for run in runs])
+    verdict = judge(fit)
+    # The raw distance holds the oscillation itself, which is of order one by the way it starts. Retracted, the
+    # error may be smaller than the claim, never larger.
+    if on_minima.slope < ACCEPTED[0] and verdict == "consistent":
+        verdict = "inconsistent" if on_minima.high < ACCEPTED[0] else "inconclusive"
+    message = (
+        f"order {fit.slope:.3f} in intrinsic_lr, 95 % interval [{fit.low:.3f}, {fit.high:.3f}]; on the minima "
+        f"{on_minima.slope:.3f} [{on_minima.low:.3f}, {on_minima.high:.3f}]"
+    )
+    return Order(
+        **shared, estimate=fit.slope, interval=(fit.low, fit.high), constant=fit.constant,
+        on_minima=(on_minima.slope, on_minima.low, on_minima.high), verdict=verdict, message=message,
+    )  # fmt: skip
+
+
+def judge(fit: Fit, /) -> str:
+    """The verdict on order one."""
+    low, high = ACCEPTED
+    if fit.high < low or fit.low > high:
+        return "inconsistent"
+    # An interval wider than the distance to the half-integer powers could not tell them apart.
+    if low <= fit.slope <= high and fit.high - fit.low <= 0.5:
+        return "consistent"
+    return "inconclusive"
