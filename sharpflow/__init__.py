@@ -12,28 +12,50 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Comparison": "numerics.comparison",
     "Family": "theory.family",
     "InputError": "theory.errors",
     "Loss": "theory.loss",
     "Minima": "theory.loss",
     "NoClosedForm": "theory.errors",
     "Objective": "numerics.objective",
+    "Order": "numerics.order",
     "Parameter": "theory.family",
     "Proof": "theory.proof",
     "Rule": "theory.rule",
     "Status": "theory.proof",
     "Step": "theory.proof",
     "Trajectory": "numerics.trajectory",
+    "compare": "numerics.compare",
+    "descend": "numerics.descent",
+    "eigenvalues": "numerics.spectrum",
+    "integrate": "numerics.flow",
+    "log_sharpness_gradient": "numerics.spectrum",
+    "manifold_flow": "numerics.manifold_flow",
+    "order": "numerics.order",
     "parse_expression": "sharpflow.expressions",
     "parse_loss": "sharpflow.expressions",
     "resolve_loss": "sharpflow.specs",
     "resolve_rule": "sharpflow.specs",
+    "retract": "numerics.manifold",
+    "sharpness": "numerics.spectrum",
 }
 
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:  # for type checkers, which do not follow __getattr__; the house test holds the two lists together
+    from numerics.compare import compare as compare
+    from numerics.comparison import Comparison as Comparison
+    from numerics.descent import descend as descend
+    from numerics.flow import integrate as integrate
+    from numerics.manifold import retract as retract
+    from numerics.manifold_flow import manifold_flow as manifold_flow
     from numerics.objective import Objective as Objective
+    from numerics.order import Order as Order
+    from numerics.order import order as order
+    from numerics.spectrum import eigenvalues as eigenvalues
+    from numerics.spectrum import log_sharpness_gradient as log_sharpness_gradient
+    from numerics.spectrum import sharpness as sharpness
     from numerics.trajectory import Trajectory as Trajectory
     from sharpflow.expressions import parse_expression as parse_expression
     from sharpflow.expressions import parse_loss as parse_loss

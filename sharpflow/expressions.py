@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import time
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn
@@ -159,6 +160,7 @@ class _Parser:
         self.tokens = tokenize(text)
         self.position = 0
         self.depth = 0
+        self.deadline = time.monotonic() + SECONDS
 
     # Reading tokens
 
@@ -179,7 +181,13 @@ class _Parser:
     def _fail(self, column: int, what: str, advice: str) -> NoReturn:
         fail(self.text, column, what, advice)
 
+    def _in_time(self) -> None:
+        # The signal of the time limit reaches the main thread only, and may be swallowed by whoever runs just then.
+        if time.monotonic() > self.deadline:
+            raise TimeLimitExceeded(f"over {SECONDS:g} s")
+
     def _enter(self, token: Token) -> None:
+        self._in_time()
         self.depth += 1
         if self.depth > DEPTH:
             self._fail(
@@ -358,6 +366,7 @@ class _Parser:
 
     def _checked(self, value: sp.Expr, place: Token) -> sp.Expr:
         """``value``, unless it is not real or grew past the bounds (powers of one base add their exponents)."""
+        self._in_time()
         if value in (sp.nan, sp.zoo, sp.oo, -sp.oo):
             self._fail(place.column, "not a finite number", "this part comes to infinity or to nothing at all")
         for factor in sp.Mul.make_args(value):

@@ -1,5 +1,6 @@
 """The text parser: what it reads, what it refuses and how it says so, and that no text can hang or escape it."""
 
+import concurrent.futures
 import contextlib
 import time
 
@@ -151,6 +152,14 @@ def test_heavy_texts_end_soon(text):
         parse_expression(text)
     # The limit inside is 1 s; the rest is what a loaded machine may take to deliver the signal.
     assert time.perf_counter() - start < 3
+
+
+def test_the_limit_holds_in_a_thread_too():
+    start = time.perf_counter()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, pytest.raises(InputError, match="too much"):
+        pool.submit(parse_expression, "sqrt(2 + " * 90 + "1" + ")" * 90).result()
+    # No signal reaches a thread: the limit is seen between two operations, and the longest takes about a second.
+    assert time.perf_counter() - start < 6
 
 
 def test_a_loss_takes_its_variables_in_natural_order():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import pkgutil
 from typing import Any
 
 from sharpflow.output import Output, add_json
@@ -65,6 +63,4 @@ def _rules() -> list[dict[str, Any]]:
 def _claims() -> list[dict[str, Any]]:
     from sharpflow import claims
 
-    modules = [importlib.import_module(f"{claims.__name__}.{m.name}") for m in pkgutil.iter_modules(claims.__path__)]
-    found = [module.claim for module in modules if hasattr(module, "claim")]
-    return [{"name": claim.id, "title": claim.title} for claim in sorted(found, key=lambda claim: str(claim.id))]
+    return [{"name": name, "title": claims.get(name).title} for name in claims.names()]

@@ -1,0 +1,93 @@
+"""Arguments that several commands share, and how their text is read."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import math
+from typing import TYPE_CHECKING, Any
+
+from theory.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["add_plot", "add_run", "number", "numbers", "read_start", "save_plot"]
+
+PLOT_FORMATS = (".png", ".svg", ".pdf")
+
+
+def add_run(parser: argparse.ArgumentParser, /) -> None:
+    """SPEC, and how gradient descent and the flow set off from it."""
+    parser.add_argument("spec", metavar="SPEC", help="a built-in family, file.py:attribute, module:attribute, or text")
+    parser.add_argument("--rule", default="gd-wd", help="an update rule, named as SPEC is; default: %(default)s")
+    parser.add_argument(
+        "--time", default="1", metavar="TAU", help="flow time, rate times iterations; default: %(default)s"
+    )
+    parser.add_argument(
+        "--start",
+        metavar="P1,P2,...",
+        help="where the flow starts: coordinates in the chart of a Loss, a vector (FILE.npy) of an Objective",
+    )
+    parser.add_argument(
+        "--amplitude",
+        default="1.2",
+        metavar="A",
+        help="of the oscillation at the start, in units of its equilibrium; default: %(default)s",
+    )
+
+
+def add_plot(parser: argparse.ArgumentParser, /) -> None:
+    """``--plot``, where the module that draws is there."""
+    if importlib.util.find_spec("sharpflow.plots") is not None:
+        parser.add_argument("--plot", metavar="FILE", help=f"draw the result; FILE ends in {', '.join(PLOT_FORMATS)}")
+
+
+def check_plot(path: str | None, /) -> str | None:
+    """``path`` if its ending names a format that is drawn; raises `InputError` otherwise."""
+    if path is not None and not path.lower().endswith(PLOT_FORMATS):
+        raise InputError(f"--plot: {path!r} must end in one of {', '.join(PLOT_FORMATS)}.")
+    return path
+
+
+def save_plot(figure: Any, path: str, /) -> None:
+    """Write a matplotlib figure in the format of the ending of ``path``."""
+    from sharpflow.output import replacing
+
+    with replacing(path, "--plot") as place:
+        figure.savefig(place, format=path.rsplit(".", 1)[-1].lower())
+
+
+def number(text: str, option: str, /) -> float:
+    """``text`` as a finite float; raises `InputError` with the name of the option."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise InputError(f"{option}: {text!r} is not a number; write it as 0.001 or 1e-3.") from None
+    if not math.isfinite(value):
+        raise InputError(f"{option}: {text!r} is not finite; give a finite number.")
+    return value
+
+
+def numbers(text: str, option: str, /) -> tuple[float, ...]:
+    """A comma-separated list of finite floats.
+
+    >>> numbers("0.4, -0.8", "--start")
+    (0.4, -0.8)
+    """
+    return tuple(number(part.strip(), option) for part in text.split(","))
+
+
+def read_start(text: str | None, /) -> tuple[float, ...] | np.ndarray | None:
+    """``--start``: a comma-separated list, or a vector in an npy file."""
+    if text is None or not text.lower().endswith(".npy"):
+        return None if text is None else numbers(text, "--start")
+    import numpy as np
+
+    try:
+        vector: np.ndarray = np.load(text, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"--start: there is no file {text!r}; check the path.") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"--start: {text!r} is no npy file of numbers: {error}.") from None
+    return vector

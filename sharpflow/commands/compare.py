@@ -1,0 +1,85 @@
+"""Compare gradient descent at the edge with the flow."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from sharpflow.arguments import add_plot, add_run, check_plot, number, read_start, save_plot
+from sharpflow.output import Output, add_json, replacing
+
+if TYPE_CHECKING:
+    from numerics.comparison import Comparison
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to run, and what to write."""
+    add_run(parser)
+    parser.add_argument(
+        "--rate",
+        default="1e-4",
+        metavar="EPS",
+        help="the small parameter (learning rate times weight decay for gd-wd); default: %(default)s",
+    )
+    add_json(parser)
+    parser.add_argument("--csv", metavar="FILE", help="write the series (time, distance, sharpness, edge) as CSV")
+    parser.add_argument("--save", metavar="FILE", help="write the trajectory of gradient descent as npz")
+    parser.add_argument("--save-flow", metavar="FILE", help="write the trajectory of the flow as npz")
+    add_plot(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 where both ran to the end, 1 where one did not."""
+    plot = check_plot(getattr(arguments, "plot", None))
+    output = Output(arguments.json, csv=arguments.csv, save=arguments.save, save_flow=arguments.save_flow, plot=plot)
+    rate, time = number(arguments.rate, "--rate"), number(arguments.time, "--time")
+    amplitude, start = number(arguments.amplitude, "--amplitude"), read_start(arguments.start)
+
+    from sharpflow.specs import resolve_loss, resolve_rule
+
+    loss, rule = resolve_loss(arguments.spec), resolve_rule(arguments.rule)
+
+    from numerics.compare import compare
+
+    result = compare(loss, rule=rule, rate=rate, time=time, start=start, amplitude=amplitude)
+    output.say(*_lines(result))
+    output.write_json(result.to_json())
+    if arguments.csv is not None:
+        with replacing(arguments.csv, "--csv") as place:
+            result.to_csv(place)
+    if arguments.save is not None:
+        with replacing(arguments.save, "--save") as place:
+            result.gd_trajectory().save(place)
+    if arguments.save_flow is not None:
+        with replacing(arguments.save_flow, "--save-flow") as place:
+            result.flow_trajectory().save(place)
+    if plot is not None:
+        from sharpflow import plots
+
+        save_plot(plots.comparison(result), plot)
+    return 0 if result.result.ok else 1
+
+
+def _lines(result: Comparison) -> list[str]:
+    gd, flow = result.gd, result.flow
+    rows: list[tuple[str, float | None, str]] = [
+        ("max distance", result.max_distance, f"{result.max_distance / result.intrinsic_lr:.3g} intrinsic_lr"),
+        ("max distance on the minima", result.max_distance_on_minima, ""),
+        ("sharpness of gradient descent", gd.sharpness, ""),
+        ("sharpness of the flow", flow.sharpness, ""),
+        ("effective_lr * sharpness", gd.mean_edge, "mean over a period; the edge is 2"),
+        ("mean square oscillation", gd.mean_square_oscillation, ""),
+        ("period", gd.period, "iterations"),
+        ("seconds, gradient descent", result.seconds["gd"], f"{gd.steps} iterations"),
+        ("seconds, flow", result.seconds["flow"], ""),
+    ]
+    scales = f"rate {result.rate:g}, intrinsic_lr {result.intrinsic_lr:.4g}, time {result.time:g}"
+    lines = [f"{result.loss}, {result.rule}: {scales}"]
+    for name, value, remark in rows:
+        shown = "none" if value is None or value != value else f"{value:.6g}"
+        lines.append(f"  {name:<30} {shown:<12} {remark}".rstrip())
+    if not result.result.ok:
+        lines.append(f"{result.result.value}: {result.message or result.result.advice}")
+        if result.message:
+            lines.append(result.result.advice)
+    return lines

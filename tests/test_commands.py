@@ -1,0 +1,99 @@
+"""`compare` and `order` on the command line, on a loss of the user's own."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from numerics.trajectory import Trajectory
+from sharpflow import cli
+
+NET = """
+from sharpflow import Objective
+
+
+def function(w):
+    x, y, z = w
+    r2 = x**2 + y**2 + z**2
+    return z**2 / (2 * r2) * (2 + (x**2 - y**2) / r2)
+
+
+net = Objective(function, start=(1.0, 0.4, 0.0), name="net")
+"""
+
+
+@pytest.fixture
+def spec(tmp_path):
+    path = tmp_path / "net.py"
+    path.write_text(NET)
+    return f"{path}:net"
+
+
+def test_compare_writes_what_it_measures(spec, tmp_path, capsys):
+    np.save(tmp_path / "start.npy", np.array([2.0, 1.0, 0.0]))
+    files = {name: str(tmp_path / f"out.{name}") for name in ("csv", "npz", "flow.npz")}
+    status = cli.main(
+        [
+            *("compare", spec, "--rate", "1e-3", "--time", "0.5", "--start", str(tmp_path / "start.npy")),
+            *("--json", "-", "--csv", files["csv"], "--save", files["npz"], "--save-flow", files["flow.npz"]),
+        ]
+    )
+    captured = capsys.readouterr()
+    result = json.loads(captured.out)
+    assert status == 0
+    assert "max distance on the minima" in captured.err
+    assert result["start"] == pytest.approx([2 / 5**0.5, 1 / 5**0.5, 0])
+    assert result["gd"]["steps"] == 500
+    # The bound is the theorem's: of the order of intrinsic_lr; one whole unit leaves room for the constant.
+    assert result["max_distance"] < result["intrinsic_lr"]
+    with open(files["csv"], newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["distance"]) for row in rows] == result["distance"]
+    saved, flow = Trajectory.load(files["npz"]), Trajectory.load(files["flow.npz"])
+    np.testing.assert_array_equal(saved.end, result["gd"]["end"])
+    np.testing.assert_array_equal(flow.times, saved.times)
+
+
+@pytest.mark.slow
+def test_order_fits_one(spec, capsys):
+    assert cli.main(["order", spec, "--rates", "1e-6,1e-5,1e-4", "--time", "0.3", "--json", "-"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["verdict"] == "consistent"
+    assert len(result["max_distance"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["compare"], "SPEC"),
+        (["compare", "rigde"], "did you mean ridge"),
+        (["compare", "ridge", "--rule", "gd-wd-x"], "did you mean gd-wd"),
+        (["compare", "ridge", "--rate", "fast"], "--rate: 'fast' is not a number"),
+        (["compare", "ridge", "--rate", "nan"], "not finite"),
+        (["compare", "ridge", "--rate", "-1"], "rate = -1"),
+        (["compare", "ridge", "--time", "0"], "time = 0"),
+        (["compare", "ridge", "--amplitude", "0"], "nothing would ever oscillate"),
+        (["compare", "ridge", "--start", "1,2"], "needs 1"),
+        (["compare", "ridge", "--start", "1;2"], "--start: '1;2'"),
+        (["compare", "ridge", "--start", "no_such.npy"], "no file"),
+        (["compare", "x/y"], "no minima"),
+        (["compare", "ridge", "--csv", "/no/such/folder/a.csv"], "--csv: there is no folder"),
+        (["compare", "ridge", "--csv", "a", "--save", "./a"], "both write"),
+        (["order", "ridge", "--rates", "1e-4,1e-5"], "at least three"),
+        (["order", "ridge", "--rates", "1e-4,2e-4,3e-4"], "2 decades"),
+    ],
+)
+def test_wrong_calls(argv, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(argv) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert words in captured.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_that_is_no_array(tmp_path, capsys):
+    (tmp_path / "start.npy").write_text("not an array")
+    assert cli.main(["compare", "ridge", "--start", str(tmp_path / "start.npy")]) == 2
+    assert "no npy file" in capsys.readouterr().err
