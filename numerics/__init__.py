@@ -6,6 +6,8 @@ Importing this package loads no JAX; its names load on first use.
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import Any
 
 _HOMES = {
@@ -41,7 +43,6 @@ __all__ = sorted(_HOMES)
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         value = getattr(importlib.import_module(f"numerics.{_HOMES[name]}"), name)
-        # Importing numerics.compare puts the module here under that name; the name means the function.
         globals()[name] = value
         return value
     raise AttributeError(f"module 'numerics' has no attribute {name!r}")
@@ -49,3 +50,14 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*globals(), *__all__]
+
+
+class _Package(ModuleType):
+    """Importing numerics.compare would bind the module to this package's name ``compare``, which means the function."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -139,7 +139,7 @@ def check_rates(rates: Sequence[float], decades: float = 2.0) -> tuple[float, ..
     # 1e-4/1e-6 is 100 up to rounding.
     if math.log10(values[-1] / values[0]) < decades - 1e-9:
         raise InputError(
-            f"rates {values[0]:g} to {values[-1]:g} span under {decades:g} decades; an order fitted on less is no order."
+            f"rates {values[0]:g} to {values[-1]:g} span under {decades:g} decades, too few to fit an order."
         )
     return values
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import tempfile
@@ -82,7 +83,9 @@ class Trajectory:
             InputError: the file is missing, damaged, or not a trajectory.
         """
         try:
-            with np.load(Path(path), allow_pickle=False) as data:
+            # Read first: numpy leaves a damaged file open.
+            content = io.BytesIO(Path(path).read_bytes())
+            with np.load(content, allow_pickle=False) as data:
                 header = json.loads(str(data["header"]))
                 if header["format"] != _FORMAT:
                     raise InputError(f"{path} has the format {header['format']!r}; this program reads {_FORMAT!r}.")

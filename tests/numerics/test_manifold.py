@@ -1,0 +1,114 @@
+"""Spectrum, retraction, relaxation: against dense references and finite differences."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sympy as sp
+
+from numerics.manifold import analyse, retract
+from numerics.objective import Objective, minima_point, objective_of
+from numerics.relax import relax
+from numerics.results import RESULTS
+from numerics.spectrum import eigenvalues, log_sharpness_gradient, normal_rank, sharpness
+from theory import families
+
+CHARTED = ("ridge", "conic", "surface", "two-layer", "bn-regression")
+
+
+@pytest.mark.parametrize("name", CHARTED)
+def test_eigenvalues_against_a_symbolic_hessian(name):
+    loss = families.get(name).default()
+    theta = minima_point(loss, loss.minima.start)
+    theta = theta + 0.05 * np.cos(np.arange(len(theta)))
+    theta /= np.linalg.norm(theta)
+    hessian = np.array(sp.lambdify(loss.variables, loss.hessian, cse=True)(*theta), dtype=float)
+    basis = np.linalg.svd(theta[None])[2][1:]  # of the tangent space
+    exact = np.linalg.eigvalsh(basis @ hessian @ basis.T)[::-1]
+    # rounding of a D x D symmetric eigenproblem: D machine epsilons of its norm, and 1e3 in reserve
+    np.testing.assert_allclose(eigenvalues(loss, theta), exact, atol=1e-12 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("name", CHARTED)
+def test_log_sharpness_gradient_by_finite_differences(name):
+    loss = families.get(name).default()
+    start = np.array(loss.minima.start)
+    gradient = log_sharpness_gradient(loss, minima_point(loss, tuple(start)))
+    h = 1e-4
+    for i in range(len(start)):
+        ahead, behind = (minima_point(loss, tuple(start + s * h * np.eye(len(start))[i])) for s in (1, -1))
+        slope = np.log(sharpness(loss, ahead) / sharpness(loss, behind))
+        # central differences: h^2 times a third derivative of order 10, plus rounding 1e-15/h
+        assert gradient @ (ahead - behind) == pytest.approx(slope, abs=2 * h * 1e-6)
+    assert abs(gradient @ minima_point(loss, tuple(start))) < 1e-12
+
+
+@pytest.mark.parametrize("name", CHARTED)
+def test_retraction_lands_on_gamma(name):
+    loss = families.get(name).default()
+    zeta = minima_point(loss, loss.minima.start)
+    normal = analyse(objective_of(loss), zeta[None], rank=normal_rank(loss, zeta))
+    for x in (0.03, -0.03):
+        back = retract(loss, zeta + x * normal.top[0])
+        assert back.residual < 1e-12  # quadratic convergence ends at rounding
+        # the nearest point, to second order in the distance; curvature of Gamma and of the sphere is under 10
+        assert np.linalg.norm(back.point - zeta) < 10 * x**2
+        again = retract(loss, back.point)
+        np.testing.assert_allclose(again.point, back.point, atol=1e-13)
+
+
+def test_gradient_of_sharpness_with_residuals_equals_without():
+    data = np.random.default_rng(1).standard_normal((4, 7))
+    data -= data.mean(axis=0)
+    target = np.array([1.0, -2, 0.5, 0.5])
+
+    def residuals(w):
+        out = data @ w
+        return out / jnp.linalg.norm(out) - target / np.linalg.norm(target)
+
+    def function(w):
+        return residuals(w) @ residuals(w) / 2
+
+    point = np.linalg.pinv(data) @ target + (np.eye(7) - np.linalg.pinv(data) @ data) @ np.arange(7.0) * 0.2
+    with_residuals, without = Objective(function, point, residuals), Objective(function, point)
+    assert normal_rank(with_residuals, point) == normal_rank(without, point) == 2
+    np.testing.assert_allclose(
+        log_sharpness_gradient(with_residuals, point), log_sharpness_gradient(without, point), atol=1e-10
+    )
+    moved = point + 0.02 * np.sin(np.arange(7))
+    ends = [retract(o, moved).point for o in (with_residuals, without)]
+    # both iterations end on Gamma, at points that differ by the square of the distance
+    np.testing.assert_allclose(ends[0], ends[1], atol=10 * 0.05**2)
+
+
+def test_relaxation_reaches_gamma_and_leaves_it_alone():
+    loss = families.get("conic").default()
+    theta = np.array([0.5, 0.4, 0.9])
+    relaxed = relax(objective_of(loss), theta)
+    assert relaxed.result is RESULTS.SUCCESSFUL
+    assert relaxed.rank == 1
+    x, y, z = relaxed.point
+    assert x * z - y**2 == pytest.approx(0, abs=1e-14)
+    still = relax(objective_of(loss), relaxed.point)
+    np.testing.assert_allclose(still.point, relaxed.point, atol=1e-14)
+    # a gradient flow never climbs
+    assert float(objective_of(loss).value(relaxed.point)) <= float(objective_of(loss).value(theta))
+
+
+def test_no_minima_is_a_result():
+    def quartic(w):
+        u = w / jnp.linalg.norm(w)
+        return u[2] ** 4
+
+    assert relax(Objective(quartic, [1.0, 0.5, 0.3]), max_steps=500).result is RESULTS.NOT_AT_MINIMA
+
+
+def test_analysis_is_independent_of_blocks():
+    loss = families.get("ridge").default()
+    points = minima_point(loss, (0.3,)) + 0.01 * np.random.default_rng(0).standard_normal((7, 3))
+    objective = objective_of(loss)
+    whole, parts = (analyse(objective, points, rank=1, block=b) for b in (7, 3))
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-13)

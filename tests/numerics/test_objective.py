@@ -1,0 +1,91 @@
+"""A loss in JAX: derivatives against SymPy's, and what a bad objective is told."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from numerics.objective import Objective, objective_of
+from theory import families
+from theory.errors import InputError
+from theory.loss import Loss
+
+SYMMETRIC = ("ridge", "conic", "surface", "two-layer", "rayleigh", "crossing", "bn-regression")
+
+
+def entries(dimension):
+    return st.lists(
+        st.floats(-3, 3, allow_subnormal=False).filter(lambda v: abs(v) > 0.05), min_size=dimension, max_size=dimension
+    )
+
+
+@pytest.mark.parametrize("name", SYMMETRIC)
+def test_derivatives_agree_with_sympy(name):
+    loss = families.get(name).default()
+    objective = objective_of(loss)
+    exact = sp.lambdify(loss.variables, [list(loss.gradient), loss.hessian.tolist()], cse=True)
+
+    @settings(deadline=None, max_examples=20)
+    @given(entries(loss.dimension))
+    def check(values):
+        w = np.array(values)
+        exact_gradient, exact_hessian = exact(*w)
+        # |w| >= 0.07; derivatives of order k scale as |w|^-k: 1e-9 is 1e4 roundings of a number of order 500.
+        np.testing.assert_allclose(objective.gradient(w), np.array(exact_gradient, dtype=float), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(objective.hessian(w), np.array(exact_hessian, dtype=float), rtol=1e-9, atol=1e-9)
+        v = np.linspace(1, 2, len(w))
+        np.testing.assert_allclose(objective.hvp(w, v), objective.hessian(w) @ v, rtol=1e-9, atol=1e-9)
+
+    check()
+
+
+@pytest.mark.parametrize("name", SYMMETRIC)
+def test_scale_invariance_in_floating_point(name):
+    objective = objective_of(families.get(name).default())
+    w = objective.start + 0.1 * np.sin(np.arange(objective.dimension) + 1.0)
+    assert float(objective.value(3.7 * w)) == pytest.approx(float(objective.value(w)), rel=1e-12, abs=1e-14)
+    assert abs(float(objective.gradient(w) @ w)) < 1e-12  # Euler: a sum of D products of order one
+
+
+def test_special_functions_trace():
+    x, y = sp.symbols("x y", real=True)
+    ratio = x**2 / (x**2 + y**2)
+    loss = Loss(
+        name="special", variables=(x, y), expression=sp.erf(ratio) + sp.loggamma(1 + ratio) + sp.gamma(1 + ratio)
+    )
+    w = np.array([0.6, 1.1])
+    exact = float(loss.expression.subs({x: w[0], y: w[1]}))
+    assert float(objective_of(loss).value(w)) == pytest.approx(exact, rel=1e-13)
+
+
+def test_one_objective_for_one_loss():
+    assert objective_of(families.get("ridge").default()) is objective_of(families.get("ridge").default())
+
+
+def square(w):
+    return jnp.sum(w**2) / jnp.sum(w**2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (dict(function=square, start=[[1.0, 2.0]]), "must be a vector"),
+        (dict(function=square, start=[1.0, np.nan]), "not finite"),
+        (dict(function=square, start=[0.0, 0.0]), "zero vector"),
+        (dict(function=square, start="up"), "not a vector"),
+        (dict(function=lambda w: w, start=[1.0, 2.0]), "must return a scalar"),
+        (dict(function=lambda w: jnp.log(-w[0]), start=[1.0, 2.0]), "not finite at start"),
+        (dict(function=lambda w: w[0] + 1j, start=[1.0, 2.0]), "a loss is real"),
+        (dict(function=lambda w: w @ jnp.ones(3), start=[1.0, 2.0]), "fails at start"),
+        (dict(function=square, start=[1.0, 2.0], residuals=lambda w: w), "must be equal"),
+        (dict(function=square, start=[1.0, 2.0], residuals=lambda w: w[0]), "must return a vector"),
+        (dict(function=3, start=[1.0, 2.0]), "must be callable"),
+    ],
+)
+def test_bad_objectives_are_named(arguments, words):
+    with pytest.raises(InputError, match=words):
+        Objective(**arguments)

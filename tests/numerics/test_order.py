@@ -1,0 +1,56 @@
+"""Fitted orders: on powers known in advance, and of the tracking error."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from numerics.order import Fit, fit_power, judge, order
+from tests.numerics.reference_flows import reference_flow, top_of_rank_one
+from tests.numerics.test_flow import crossing_flow
+from theory import families
+from theory.errors import InputError
+
+RIDGE = families.get("ridge").default()
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
+def test_known_powers_are_found(power):
+    x = np.geomspace(1e-3, 1e-1, 9)
+    noise = np.exp(0.05 * np.random.default_rng(3).standard_normal(9))
+    fit = fit_power(x, 3 * x**power * noise)
+    assert fit.low < power < fit.high
+    assert fit.constant == pytest.approx(3, rel=0.2)
+    slope, intercept = np.polyfit(np.log(x), np.log(3 * x**power * noise), 1)
+    assert fit.slope == pytest.approx(slope, rel=1e-10)
+    assert np.log(fit.constant) == pytest.approx(intercept, rel=1e-10)
+
+
+def test_verdicts():
+    assert judge(Fit(1.0, 0.98, 1.02, 1, 0)) == "consistent"
+    assert judge(Fit(0.5, 0.4, 0.6, 1, 0)) == "inconsistent"
+    assert judge(Fit(0.8, 0.6, 1.0, 1, 0)) == "inconclusive"
+    assert judge(Fit(1.0, -1.0, 3.0, 1, 0)) == "inconclusive"
+
+
+def test_tracking_is_of_order_one():
+    result = order(RIDGE, flow=reference_flow(RIDGE, top_of_rank_one(RIDGE)))
+    assert result.verdict == "consistent"
+    assert result.estimate == pytest.approx(1, abs=0.05)
+    # retracted to Gamma the oscillation itself is gone, and what is left is still of order one
+    assert result.on_minima[0] > 0.9
+    json.dumps(result.to_json(), allow_nan=False)
+
+
+def test_failed_runs_are_named():
+    result = order(families.get("crossing").default(), flow=crossing_flow(), rates=(1e-3, 1e-4, 1e-5), time=4.0)
+    assert result.verdict == "inconclusive"
+    assert "gap_closed" in result.message
+
+
+@pytest.mark.parametrize("rates", [(1e-4, 1e-5), (1e-4, 5e-5, 2e-5), (1e-4, 0, 1e-6), "abc", (1e-4, np.nan, 1e-6)])
+def test_bad_rates(rates):
+    with pytest.raises(InputError):
+        order(RIDGE, rates=rates)

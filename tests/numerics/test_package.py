@@ -1,0 +1,50 @@
+"""The package itself: lazy, and its cache harmless."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numerics
+from numerics.config import cache_directory
+
+
+def run(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+def test_importing_loads_no_jax():
+    done = run("import sys, numerics; dir(numerics); sys.exit('jax' in sys.modules or 'numpy' in sys.modules)")
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_public_name_means_the_function_and_not_its_module():
+    import numerics.compare
+
+    assert all(callable(getattr(numerics, name)) for name in numerics.__all__)
+
+
+def test_a_cache_that_cannot_be_written_breaks_nothing(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    code = """
+import jax
+from numerics.config import cache_directory, configure
+configure()
+print(cache_directory(), jax.numpy.ones(1).dtype)
+"""
+    done = run(code, SHARPFLOW_CACHE=str(blocked / "below"))
+    assert done.stdout.split() == ["None", "float64"], done.stderr
+
+
+def test_the_place_of_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SHARPFLOW_CACHE", "off")
+    assert cache_directory() is None
+    monkeypatch.setenv("SHARPFLOW_CACHE", str(tmp_path / "kept"))
+    assert cache_directory() == tmp_path / "kept"
+    monkeypatch.delenv("SHARPFLOW_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_directory() == tmp_path / "sharpflow" / "xla"
