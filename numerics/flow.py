@@ -142,7 +142,8 @@ def _solver(
             diffrax.Tsit5(),
             t0=0.0,
             t1=time,
-            dt0=None,
+            # A first guess that the controller corrects; diffrax's own guess would compile the field twice more.
+            dt0=jnp.minimum(time, 1e-3),
             y0=start,
             saveat=diffrax.SaveAt(t1=True, dense=True),
             stepsize_controller=diffrax.PIDController(rtol=RTOL, atol=ATOL, dtmin=1e-12, force_dtmin=False),

