@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +11,9 @@ import sympy as sp
 from theory.loss import Loss
 
 
+@cache
 def reference_flow(loss: Loss, sharpness: sp.Expr, gap: sp.Expr | None = None) -> Any:
-    """-2 g/(4 + K^2) from the pulled-back metric, with the attributes the integrator reads."""
+    """-2 g/(4 + K^2) from the pulled-back metric, as the integrator reads it; made, and compiled, once."""
     minima = loss.minima
     assert minima is not None
     chart, point = minima.chart, sp.Matrix(minima.point)
@@ -27,6 +29,7 @@ def reference_flow(loss: Loss, sharpness: sp.Expr, gap: sp.Expr | None = None) -
     )  # fmt: skip
 
 
+@cache
 def top_of_rank_one(loss: Loss) -> sp.Expr:
     """lambda_1 on Gamma where there is one normal direction: the trace of the Hessian there."""
     assert loss.minima is not None

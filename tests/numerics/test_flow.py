@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -76,7 +78,7 @@ def test_flow_stops_where_the_gap_closes():
 
 
 def test_a_gap_that_touches_zero_is_seen():
-    flow = crossing_flow()
+    flow = SimpleNamespace(**vars(crossing_flow()))
     flow.gap = (flow.chart[0] - 1) ** 2
     solution = integrate(flow, time=20.0)
     assert solution.result is RESULTS.GAP_CLOSED
