@@ -159,7 +159,9 @@ def _second_order(ratio: sp.Expr) -> sp.Expr:
     first = sp.diff(logarithm, _DELTA)
     lower = sp.simplify(logarithm.subs(_DELTA, 0)), sp.simplify(first.subs(_DELTA, 0))
     if lower != (0, 0):
-        raise ArithmeticError(f"effective_lr changes by {lower} at orders below rate: the rule's rate is not what scales it.")
+        raise ArithmeticError(
+            f"effective_lr changes by {lower} at orders below rate: the rule's rate is not what scales it."
+        )
     return sp.simplify(sp.diff(first, _DELTA).subs(_DELTA, 0) / 2)
 
 
@@ -188,7 +190,9 @@ def expand_nonsmooth(geometry: Geometry, reduction: Reduction, /) -> NonsmoothOr
     sharpness = normal_form(_along(taylor.first, w) / _XI)
     length2 = normal_form(w.dot(w) / geometry.ray_squared)
     # |G| = delta lambda_1 |X| to leading order; share = step |G|/delta, a pure number where the step has fixed length.
-    step = reduction.step.subs(reduction.at_rate(_DELTA**2)).subs(reduction.gradient_squared, (_DELTA * lam * modulus) ** 2)
+    step = reduction.step.subs(reduction.at_rate(_DELTA**2)).subs(
+        reduction.gradient_squared, (_DELTA * lam * modulus) ** 2
+    )
     share = sp.simplify(step * lam * modulus)
     if share.free_symbols:
         raise NoClosedForm(f"rule {reduction.rule.name!r}: its step has length {share} times delta, not a fixed one.")

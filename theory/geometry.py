@@ -170,10 +170,14 @@ class Geometry:
         if r == 1:
             return (tidy(self.coefficients[0]),)
         mu = sp.Dummy("mu", real=True)
-        polynomial = sum(((-1) ** k * c * mu ** (r - k) for k, c in enumerate((sp.Integer(1), *self.coefficients))), sp.Integer(0))
+        polynomial = sum(
+            ((-1) ** k * c * mu ** (r - k) for k, c in enumerate((sp.Integer(1), *self.coefficients))), sp.Integer(0)
+        )
         roots = _roots(polynomial, mu)
         if len(roots) != r:
-            raise NoClosedForm(f"the {r} eigenvalues of the Hessian of {self.loss.name!r} on Gamma have no closed form here.")
+            raise NoClosedForm(
+                f"the {r} eigenvalues of the Hessian of {self.loss.name!r} on Gamma have no closed form here."
+            )
         return tuple(sorted(roots, key=lambda e: -float(sp.re(e.subs(self.start).evalf(20)))))
 
     @property

@@ -73,7 +73,9 @@ def _one_radical(
     expression: sp.Expr, variables: Sequence[sp.Symbol]
 ) -> tuple[list[tuple[sp.Expr, bool]], sp.Expr | None] | None:
     roots = {
-        a for a in expression.atoms(sp.Pow) if a.exp.is_Rational and not a.exp.is_Integer and a.free_symbols & set(variables)
+        a
+        for a in expression.atoms(sp.Pow)
+        if a.exp.is_Rational and not a.exp.is_Integer and a.free_symbols & set(variables)
     }
     if not roots:
         return ([(expression, False)], None) if expression.is_rational_function(*variables) else None

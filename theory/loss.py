@@ -132,7 +132,9 @@ class Loss:
             raise InputError(f"loss {self.name!r}: the expression contains {expression.atoms(sp.nan, sp.zoo, sp.oo)}.")
         if self.minima is not None:
             if not isinstance(self.minima, Minima):
-                raise InputError(f"loss {self.name!r}: minima must be a Minima or None, not {type(self.minima).__name__}.")
+                raise InputError(
+                    f"loss {self.name!r}: minima must be a Minima or None, not {type(self.minima).__name__}."
+                )
             if len(self.minima.point) != len(variables):
                 raise InputError(
                     f"loss {self.name!r}: Minima.point has {len(self.minima.point)} entries for {len(variables)} "

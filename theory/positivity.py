@@ -145,9 +145,7 @@ def prove_positive(
     )  # fmt: skip
 
 
-def _decide(
-    expression: sp.Expr, domain: Mapping[sp.Symbol, tuple[Any, Any]]
-) -> tuple[Status, str, dict[str, str]]:
+def _decide(expression: sp.Expr, domain: Mapping[sp.Symbol, tuple[Any, Any]]) -> tuple[Status, str, dict[str, str]]:
     if expression.is_number:
         value = expression.evalf(30)
         if value > 0:

@@ -48,9 +48,7 @@ class Rule:
     space: Literal["weights", "sphere"] = "weights"
     state: tuple[str, ...] = ()
     rate: str = "learning_rate*weight_decay"
-    at_rate: Callable[[Any], dict[str, Any]] = field(
-        default=lambda rate: {"learning_rate": 1, "weight_decay": rate}
-    )
+    at_rate: Callable[[Any], dict[str, Any]] = field(default=lambda rate: {"learning_rate": 1, "weight_decay": rate})
     constants: Mapping[str, float] = field(default_factory=dict)
     intrinsic_lr: Callable[[Any], Any] = field(default=lambda rate: (2 * rate) ** 0.5)
     title: str = ""

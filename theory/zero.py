@@ -106,7 +106,9 @@ class _Tower:
         return result
 
     def trigonometric(self, e: sp.Expr) -> sp.Expr:
-        pieces = [(f * self.denominators.get(b, 1), b / self.denominators.get(b, 1)) for f, b in _linear_parts(e.args[0])]
+        pieces = [
+            (f * self.denominators.get(b, 1), b / self.denominators.get(b, 1)) for f, b in _linear_parts(e.args[0])
+        ]
         stand_in = {unit: sp.Dummy(f"u{i}", real=True) for i, (_, unit) in enumerate(pieces)}
         expanded = sp.expand_trig(e.func(sum((n * stand_in[unit] for n, unit in pieces), sp.Integer(0))))
         for unit, dummy in stand_in.items():
@@ -187,7 +189,9 @@ class _Tower:
     def description(self) -> str:
         if not self.back:
             return "normal form of rational functions"
-        return "normal form with " + ", ".join(sp.sstr(meaning) for meaning in list(self.back.values())[:6]) + " adjoined"
+        return (
+            "normal form with " + ", ".join(sp.sstr(meaning) for meaning in list(self.back.values())[:6]) + " adjoined"
+        )
 
 
 def _split(e: sp.Expr, symbol: sp.Symbol, square: sp.Expr) -> tuple[tuple[sp.Expr, sp.Expr], sp.Expr]:
