@@ -11,7 +11,7 @@ With P(p) the chart's point (not normalised) and zeta = P/|P|:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import sympy as sp
 
@@ -20,7 +20,7 @@ from theory.limits import TimeLimitExceeded, time_limit
 from theory.loss import Loss, Minima
 from theory.zero import decide_zero, normal_form
 
-__all__ = ["Geometry", "tidy"]
+__all__ = ["Geometry", "geometry_of", "tidy"]
 
 TIDY_SECONDS = 2.0
 TIDY_OPERATIONS = 250
@@ -262,3 +262,9 @@ def _square_root(discriminant: sp.Expr) -> sp.Expr:
             else:
                 inside *= factor**sign
     return outside * sp.sqrt(tidy(inside))
+
+
+@lru_cache(maxsize=64)
+def geometry_of(loss: Loss, /) -> Geometry:
+    """The geometry of a loss, made once: its parts are computed when first asked for and kept."""
+    return Geometry(loss)

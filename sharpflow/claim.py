@@ -1,0 +1,256 @@
+"""A claim of the theory: what is said, under which hypotheses, how it is proved, and how it is measured.
+
+A claim holds no mathematics: ``prove`` asks the exact wing for a `Proof`, ``measure`` asks the approximate wing for numbers and
+weighs them. Both are given a `Case`: one loss (or none, for a claim about every loss) and one rule.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from numerics.comparison import Comparison
+    from numerics.objective import Objective
+    from theory.flow import SharpnessFlow
+    from theory.geometry import Geometry
+    from theory.loss import Loss
+    from theory.proof import Proof
+    from theory.reduction import Reduction
+    from theory.rule import Rule
+
+__all__ = ["HYPOTHESES", "Case", "Claim", "Measurement", "Numeric", "StepView", "Verdict", "weigh"]
+
+# What a claim may suppose of a loss; each is itself checked by the claim named here, and a family may declare that one fails.
+HYPOTHESES = {
+    "scale_invariance": "homogeneity",
+    "minimizers": "minimizers",
+    "minimal_kernel": "minimal-kernel",
+    "simple_sharpness": "simple-sharpness",
+}
+
+
+class Numeric(enum.StrEnum):
+    """Verdict of a measurement."""
+
+    CONSISTENT = "consistent"
+    INCONSISTENT = "inconsistent"
+    INCONCLUSIVE = "inconclusive"
+    NOT_RUN = "not_run"
+    NOT_APPLICABLE = "not_applicable"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A number, the one expected, how far they may lie apart, and why.
+
+    Attributes:
+        status: the verdict.
+        measured, expected, tolerance: ``None`` where there is none; tolerance is on |measured - expected|.
+        message: what was measured and the reason for the tolerance, or why nothing was.
+    """
+
+    status: Numeric
+    measured: float | None = None
+    expected: float | None = None
+    tolerance: float | None = None
+    message: str = ""
+
+
+def weigh(measured: float, expected: float, tolerance: float, message: str, /, *, upper: bool = False) -> Measurement:
+    """Consistent where |measured - expected| <= tolerance (with ``upper``, where measured <= expected + tolerance).
+
+    A measured value that is no finite number is inconclusive: nothing was measured.
+    """
+    if not math.isfinite(measured):
+        return Measurement(Numeric.INCONCLUSIVE, None, expected, tolerance, f"nothing measured ({measured}); {message}")
+    difference = measured - expected if upper else abs(measured - expected)
+    status = Numeric.CONSISTENT if difference <= tolerance else Numeric.INCONSISTENT
+    return Measurement(status, float(measured), float(expected), float(tolerance), message)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What a claim is tried on. Everything derived or measured from it is computed once and shared between claims.
+
+    Args:
+        loss: ``None`` for a claim about every loss ("generic").
+        rule: the update rule.
+        rate, time: of the comparison with gradient descent that the measurements share.
+        seed: of random points and directions.
+    """
+
+    loss: Loss | None
+    rule: Rule
+    rate: float = 1e-5
+    time: float = 2.0
+    seed: int = 0
+
+    @property
+    def subject(self) -> Loss:
+        """The loss, where there must be one."""
+        if self.loss is None:
+            raise TypeError("this claim is about a loss, and the case has none.")
+        return self.loss
+
+    @cached_property
+    def reduction(self) -> Reduction:
+        """The rule on the sphere."""
+        from theory.reduction import reduce_rule
+
+        return reduce_rule(self.rule)
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """Gamma of the loss."""
+        from theory.geometry import geometry_of
+
+        return geometry_of(self.subject)
+
+    @cached_property
+    def flow(self) -> SharpnessFlow:
+        """The flow of gradient descent with weight decay; raises `NoClosedForm` where the chart admits none."""
+        from theory.flow import sharpness_flow
+
+        return sharpness_flow(self.subject)
+
+    @cached_property
+    def objective(self) -> Objective:
+        """The loss under JAX."""
+        from numerics.objective import objective_of
+
+        return objective_of(self.subject)
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """Gradient descent against the flow, at ``rate`` over ``time``."""
+        from numerics.compare import compare
+
+        return compare(self.subject, rule=self.rule, rate=self.rate, time=self.time)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement of the theory.
+
+    Args:
+        title: in words, one line.
+        statement: the equation, as LaTeX without dollar signs.
+        section: where it stands in the theory: "scale invariance", "reduction", "edge", "minima", "flow", "schedules", "regression".
+        prove: the symbolic proof, or ``None`` (then ``why_no_proof`` says why there is none).
+        measure: the numeric check by an independent path, or ``None`` (``why_no_measurement``).
+        about: "loss" (tried on each loss), "generic" (on none: about every loss), "both".
+        hypotheses: names of `HYPOTHESES`; a loss that fails one makes the claim not applicable.
+        rules: built-in rules it is tried under; the first is what ``verify`` uses by default.
+        any_rule: whether it makes sense for another smooth rule too (``verify --rule``).
+        losses: names of the families it is restricted to; empty means all.
+        needs_minima: whether a loss without minima is left out.
+        source: of the statement.
+    """
+
+    title: str
+    statement: str
+    section: str
+    prove: Callable[[Case], Proof] | None = None
+    measure: Callable[[Case], Measurement] | None = None
+    about: Literal["loss", "generic", "both"] = "loss"
+    hypotheses: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ("gd-wd",)
+    any_rule: bool = False
+    losses: tuple[str, ...] = ()
+    needs_minima: bool = True
+    source: str = "Lyu, Li, Arora 2022, arXiv:2206.07085"
+    why_no_proof: str = ""
+    why_no_measurement: str = ""
+
+    def covers(self, loss: Loss | None) -> bool:
+        """Whether the claim is about this loss (``None``: about every loss)."""
+        if loss is None:
+            return self.about != "loss"
+        if self.about == "generic" or (self.needs_minima and loss.minima is None):
+            return False
+        return not self.losses or loss.name.split("(")[0] in self.losses
+
+
+@dataclass(frozen=True)
+class StepView:
+    """A `theory.proof.Step` as text: what a report prints, and what travels between processes.
+
+    Attributes:
+        title, note, method: for the reader.
+        statement, latex, mathml: the line in three notations (mathml without the outer ``<math>`` element).
+        status: of `theory.proof.Status`.
+        residual: what was left, as text; empty when proved.
+        witness: the point that refutes it.
+        seconds: time the check took.
+    """
+
+    title: str
+    statement: str
+    latex: str
+    mathml: str
+    status: str
+    method: str = ""
+    note: str = ""
+    residual: str = ""
+    witness: tuple[tuple[str, str], ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim weighed: one row of the table. ``proof`` and ``numeric`` are never merged into one boolean.
+
+    Attributes:
+        id, title, statement, section, source: of the claim.
+        loss: its name, or "generic".
+        rule: its name.
+        proof, numeric: verdicts, as in `theory.proof.Status` and `Numeric`.
+        measured, expected, tolerance: of the measurement.
+        seconds: proof and measurement together.
+        message: what a reader should know; for not_applicable the failed hypothesis by name.
+        steps: of the proof.
+    """
+
+    id: str
+    title: str
+    loss: str
+    rule: str
+    proof: str
+    numeric: str
+    measured: float | None = None
+    expected: float | None = None
+    tolerance: float | None = None
+    seconds: float = 0.0
+    message: str = ""
+    statement: str = ""
+    section: str = ""
+    source: str = ""
+    steps: tuple[StepView, ...] = field(default_factory=tuple)
+
+    @property
+    def wrong(self) -> bool:
+        """Whether something was refuted or inconsistent."""
+        return self.proof == "refuted" or self.numeric == "inconsistent"
+
+    @property
+    def open(self) -> bool:
+        """Whether something was left undecided or inconclusive."""
+        return self.proof == "undecided" or self.numeric == "inconclusive"
+
+    def with_measurement(self, measurement: Measurement, seconds: float) -> Verdict:
+        """The same with its numeric half filled in."""
+        message = "; ".join(part for part in (self.message, measurement.message) if part)
+        return replace(
+            self, numeric=measurement.status.value, measured=measurement.measured, expected=measurement.expected,
+            tolerance=measurement.tolerance, seconds=self.seconds + seconds, message=message,
+        )  # fmt: skip
+
+    def to_json(self) -> dict[str, Any]:
+        """The row of ``verify --json``."""
+        names = ("id", "title", "loss", "rule", "proof", "numeric", "measured", "expected", "tolerance", "seconds")
+        return {name: getattr(self, name) for name in (*names, "message")}
