@@ -227,7 +227,7 @@ def _subdivide(expression: sp.Expr, box: Mapping[sp.Symbol, tuple[Any, Any]]) ->
                 continue
         except _NoEnclosure:
             pass
-        share = [float((c.b - c.a) / (w.b - w.a)) for c, w in zip(cell, whole, strict=True)]
+        share = [float(((c.b - c.a) / (w.b - w.a)).mid) for c, w in zip(cell, whole, strict=True)]
         widest = max(range(len(cell)), key=share.__getitem__)
         if share[widest] < SMALLEST:
             return Status.UNDECIDED, "interval arithmetic: may touch 0"

@@ -274,6 +274,8 @@ def _rational(symbol: sp.Symbol, index: int, attempt: int, interval: tuple[Any, 
     """A rational that no small polynomial vanishes at, inside the symbol's domain."""
     raw = sp.Rational(37 + 101 * index + 53 * attempt + 11 * index * attempt, 89 + 13 * index + 7 * attempt)
     unit = raw - sp.floor(raw)
+    if symbol.is_integer:
+        return sp.Integer(1 + index + attempt)
     if interval is not None:
         low, high = (sp.nsimplify(b, rational=True) if sp.sympify(b).is_finite else b for b in interval)
         if low == -sp.oo and high == sp.oo:
