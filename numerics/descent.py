@@ -17,7 +17,7 @@ import numpy as np
 
 from numerics.compiled import Compiled
 from numerics.config import configure
-from numerics.identity import Identity
+from theory.identity import Identity
 from numerics.objective import Objective, as_objective, check_vector
 from numerics.results import RESULTS
 from numerics.rule_forms import FormName, form_of

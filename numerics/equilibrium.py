@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from numerics.identity import Identity
+from theory.identity import Identity
 from numerics.rule_forms import reduction_of
 from theory.errors import InputError
 from theory.rule import Rule

@@ -20,7 +20,7 @@ import numpy as np
 
 from numerics.compiled import Compiled
 from numerics.config import configure
-from numerics.identity import Identity
+from theory.identity import Identity
 from numerics.objective import lambdify
 from numerics.results import RESULTS
 from numerics.trajectory import Trajectory

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from numerics.identity import Identity
+from theory.identity import Identity
 from numerics.objective import lambdify
 from theory.errors import InputError
 from theory.reduction import Reduction, reduce_rule

@@ -16,6 +16,7 @@ from theory.averaging import oscillator_of
 from theory.expansion import NonsmoothOrbit, ScaledMap, U, X, expand, expand_nonsmooth
 from theory.flow import flow_coefficient
 from theory.geometry import geometry_of
+from theory.identity import Identity
 from theory.loss import Loss
 from theory.proof import Proof
 from theory.reduction import Reduction, reduce_rule
@@ -35,27 +36,14 @@ __all__ = [
 K2 = sp.Symbol("K2", nonnegative=True)
 
 
-class _ByIdentity:
-    """A rule holds functions and a dict; it is remembered by the object it is."""
-
-    def __init__(self, rule: Rule) -> None:
-        self.rule = rule
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByIdentity) and other.rule is self.rule
-
-    def __hash__(self) -> int:
-        return id(self.rule)
-
-
 @lru_cache(maxsize=64)
-def _scaled(loss: Loss, key: _ByIdentity) -> ScaledMap:
-    return expand(geometry_of(loss), reduce_rule(key.rule))
+def _scaled(loss: Loss, key: Identity[Rule]) -> ScaledMap:
+    return expand(geometry_of(loss), reduce_rule(key.value))
 
 
 def scaled_map(loss: Loss, rule: Rule, /) -> ScaledMap:
     """Route (b) for a smooth rule, made once for each loss and rule."""
-    return _scaled(loss, _ByIdentity(rule))
+    return _scaled(loss, Identity(rule))
 
 
 def schedule_rates(reduction: Reduction, /) -> tuple[sp.Expr, sp.Expr]:
