@@ -1,0 +1,46 @@
+"""What several claims need: the loss a statement about every loss is tried on, and words for tolerances."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sharpflow.claim import Case, Measurement, Numeric
+
+if TYPE_CHECKING:
+    from numerics.objective import Objective
+
+# A few hundred operations in double precision, each off by 1.1e-16, on numbers of order one.
+ROUNDING = 1e-12
+ROUNDING_REASON = "tolerance: rounding of some hundred operations in double precision"
+FINE, COARSE = 1e-6, 1e-5
+
+
+def objective(case: Case) -> Objective:
+    """The case's loss, or, for a claim about every loss, one in ten dimensions that belongs to no family."""
+    if case.loss is not None:
+        return case.objective
+    from numerics.generic import generic_objective
+
+    return generic_objective(case.seed)
+
+
+def not_run(reason: str) -> Measurement:
+    """No measurement, and why."""
+    return Measurement(Numeric.NOT_RUN, message=reason)
+
+
+def extrapolated(coarse: float, fine: float, expected: float, what: str, *, floor: float = 1e-3) -> Measurement:
+    """A leading-order number, extrapolated to rate 0 from rates 1e-5 and 1e-6 and weighed.
+
+    The tolerance is the correction that the extrapolation made (terms beyond it are smaller by another factor sqrt(rate)) and a
+    floor for the sampling of the orbit.
+    """
+    from numerics.orbit import at_zero_rate
+    from sharpflow.claim import weigh
+
+    value, correction = at_zero_rate(coarse, fine)
+    reason = (
+        f"{what}; extrapolated to rate 0 from rates {COARSE:g} and {FINE:g}, where it is {coarse:.6g} and {fine:.6g}. Tolerance: the "
+        f"correction made, {correction:.2g}, and {floor:g} of the expected value for the sampling"
+    )
+    return weigh(value, expected, correction + floor * max(abs(expected), 1.0), reason)
