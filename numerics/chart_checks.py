@@ -29,7 +29,7 @@ REACH = 1.5
 
 
 def chart_points(loss: Loss, count: int = POINTS, /, *, seed: int = 0) -> np.ndarray:
-    """(count, m) points: the start, and points drawn from the domain, within `REACH` of the start where it is unbounded."""
+    """(count, m) points of the chart: the start, and others drawn within `REACH` of it, inside the domain."""
     assert loss.minima is not None
     assert loss.minima.start is not None
     assert loss.minima.domain is not None
@@ -100,10 +100,13 @@ def at_minima(loss: Loss, /, *, seed: int = 0) -> AtMinima:
 def symbolic_values(expression: sp.Expr, loss: Loss, chart: np.ndarray, /) -> np.ndarray:
     """An expression in the chart at points (N, m), in 20 digits and rounded; (N,)."""
     assert loss.minima is not None
-    return np.array([
-        float(sp.N(expression.subs({s: sp.Float(float(v), 25) for s, v in zip(loss.minima.chart, row, strict=True)}), 20))
-        for row in chart
-    ])  # fmt: skip
+    symbols = loss.minima.chart
+
+    def evaluate(row: np.ndarray) -> float:
+        at = {s: sp.Float(float(v), 25) for s, v in zip(symbols, row, strict=True)}
+        return float(sp.N(expression.subs(at), 20))
+
+    return np.array([evaluate(row) for row in chart])
 
 
 def metric_difference(geometry: Geometry, /, *, seed: int = 0, step: float = 1e-5) -> float:

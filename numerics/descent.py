@@ -17,11 +17,11 @@ import numpy as np
 
 from numerics.compiled import Compiled
 from numerics.config import configure
-from theory.identity import Identity
 from numerics.objective import Objective, as_objective, check_vector
 from numerics.results import RESULTS
 from numerics.rule_forms import FormName, form_of
 from theory.errors import InputError
+from theory.identity import Identity
 from theory.loss import Loss
 from theory.rule import Rule
 

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from theory.identity import Identity
 from numerics.rule_forms import reduction_of
 from theory.errors import InputError
+from theory.identity import Identity
 from theory.rule import Rule
 
 __all__ = ["Law", "law_of"]

@@ -20,11 +20,11 @@ import numpy as np
 
 from numerics.compiled import Compiled
 from numerics.config import configure
-from theory.identity import Identity
 from numerics.objective import lambdify
 from numerics.results import RESULTS
 from numerics.trajectory import Trajectory
 from theory.errors import InputError
+from theory.identity import Identity
 
 if TYPE_CHECKING:
     from theory.flow import SharpnessFlow

@@ -1,6 +1,7 @@
 """A scale-invariant loss that belongs to no family: L(w) = sum_k a_k tanh(b_k + m_k w/|w|), D = 10.
 
-Statements about every loss in every dimension are measured on it: nothing but scale invariance and smoothness is special
+Statements about every loss in every dimension are measured on it: nothing but scale invariance and smoothness is
+special
 about it, and it shares no code with the built-in families.
 """
 

@@ -1,8 +1,10 @@
 """One orbit of the slow oscillation at the edge, read off gradient descent in the theory's own variables.
 
-    x = the signed displacement from Gamma along v_1,  X = x/delta,  U = (effective_lr*lambda_1 - 2)/delta,  delta = sqrt(rate)
+    x = the signed displacement from Gamma along v_1,  X = x/delta,  U = (effective_lr*lambda_1 - 2)/delta,  delta =
+    sqrt(rate)
 
-x alternates in sign from step to step and is sampled at even steps. lambda_1 and K^2 are those of the retraction of theta,
+x alternates in sign from step to step and is sampled at even steps. lambda_1 and K^2 are those of the retraction of
+theta,
 by automatic differentiation: no formula of `theory` enters.
 """
 
@@ -18,14 +20,14 @@ from numerics.descent import parameters_of, prepare
 from numerics.edge_run import RECORDS, edge_start
 from numerics.equilibrium import law_of
 from numerics.manifold import analyse
-from numerics.objective import Objective, objective_of
+from numerics.objective import objective_of
 from numerics.oscillation import window_mean
 from numerics.spectrum import normal_rank
 from theory.identity import Identity
 from theory.loss import Loss
 from theory.rule import Rule
 
-__all__ = ["EdgeOrbit", "at_zero_rate", "edge_orbit", "orbit_period"]
+__all__ = ["EdgeOrbit", "at_zero_rate", "edge_orbit", "orbit_period", "period_ratios"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,8 @@ class EdgeOrbit:
         if len(at) < 2:
             return None
         first, second = (
-            self.steps[k] - self.u[k] * (self.steps[k + 1] - self.steps[k]) / (self.u[k + 1] - self.u[k]) for k in at[:2]
+            self.steps[k] - self.u[k] * (self.steps[k + 1] - self.steps[k]) / (self.u[k + 1] - self.u[k])
+            for k in at[:2]
         )
         return float(second - first)
 
@@ -78,7 +81,8 @@ class EdgeOrbit:
         if len(at) < 2:
             return math.nan
         first, second = (
-            self.steps[k] - self.u[k] * (self.steps[k + 1] - self.steps[k]) / (self.u[k + 1] - self.u[k]) for k in at[:2]
+            self.steps[k] - self.u[k] * (self.steps[k + 1] - self.steps[k]) / (self.u[k + 1] - self.u[k])
+            for k in at[:2]
         )
         return window_mean(self.steps.astype(float), values, float(first), float(second))
 
@@ -100,9 +104,7 @@ class EdgeOrbit:
         return float(slope @ inner / (inner @ inner))
 
 
-def edge_orbit(
-    loss: Loss, rule: Rule, /, *, rate: float, amplitude: float, periods: float = 2.5
-) -> EdgeOrbit:
+def edge_orbit(loss: Loss, rule: Rule, /, *, rate: float, amplitude: float, periods: float = 2.5) -> EdgeOrbit:
     """Gradient descent from the edge of ``loss`` at its default start, over so many small periods; remembered.
 
     The form on weights is run where the rule has one, so that |w| is measured and not computed.
@@ -185,3 +187,21 @@ def at_zero_rate(coarse: float, fine: float, /) -> tuple[float, float]:
     """
     correction = (coarse - fine) / (math.sqrt(10) - 1)
     return fine - correction, abs(correction)
+
+
+def period_ratios(loss: Loss, rule: Rule, /, *, coarse: float, fine: float) -> tuple[float, float, float]:
+    """Measured over predicted period of a small and a large orbit, extrapolated to rate 0; the larger correction.
+
+    The small one (amplitude 1.1) is predicted by `numerics.equilibrium.Law.period`, the large one (amplitude 3) by
+    quadrature of the energy, with K from automatic differentiation.
+    """
+    law = law_of(rule)
+    ratios: dict[str, list[float]] = {"small": [], "large": []}
+    for rate in (coarse, fine):
+        small, large = (edge_orbit(loss, rule, rate=rate, amplitude=a, periods=p) for a, p in ((1.1, 2.5), (3.0, 4.0)))
+        brake = 2 * law.growth / float(law.mean_square(float(large.log_gradient_squared[0])))
+        predicted = orbit_period(2 * law.growth, brake, float(large.x[0]), float(large.u[0]), rate)
+        ratios["small"].append((small.period or math.nan) / law.period(rate))
+        ratios["large"].append((large.period or math.nan) / predicted)
+    (one, first), (two, second) = at_zero_rate(*ratios["small"]), at_zero_rate(*ratios["large"])
+    return one, two, max(first, second)

@@ -1,6 +1,7 @@
-"""Numbers that test what the theory says of every scale-invariant loss, by automatic differentiation and by running the rule.
+"""Numbers that test what the theory says of every scale-invariant loss.
 
-None of these functions uses a formula that `theory` derived: derivatives come from JAX, iterates from the rule's own update.
+None of these functions uses a formula that `theory` derived: derivatives come from JAX, iterates from the rule's own
+update.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ SEGMENT = 33
 def random_directions(objective: Objective, count: int, seed: int, /) -> np.ndarray:
     """(count, D) unit vectors near nothing in particular, on the start's side of the sphere.
 
-    A loss such as a regression has a pole (|X w| = 0) somewhere; a direction within a right angle of the start avoids it in
+    A loss such as a regression has a pole (|X w| = 0) somewhere; a direction within a right angle of the start avoids
+    it in
     all likelihood, and values that are not finite show in every residual.
     """
     random = np.random.default_rng(seed)
@@ -83,7 +85,10 @@ def scaling_residual(objective: Objective, /, *, seed: int = 0) -> float:
 
 
 def euler_residuals(objective: Objective, /, *, seed: int = 0) -> tuple[float, float, float, float]:
-    """Largest relative residuals of <grad L, w> = 0, Hess L w = -grad L, D^3 L[w] = -2 Hess L, grad L(c w) = grad L(w)/c."""
+    """Residuals of <grad L, w> = 0, Hess L w = -grad L, D^3 L[w] = -2 Hess L and grad L(c w) = grad L(w)/c.
+
+    Each is the largest over random points, relative to the size of its terms.
+    """
     w, c, (_, _, gradient, gradient_scaled, hessian, third) = _sample(objective, seed)
     g_size = np.linalg.norm(gradient, axis=1)
     h_size = np.linalg.norm(hessian, axis=(1, 2))
@@ -117,7 +122,7 @@ class Forms:
 
 
 def forms(objective: Objective, rule: Rule, /, *, rate: float, factor: float = 3.7, seed: int = 0) -> Forms:
-    """Run a rule on weights, its sphere form, and a rescaled copy, from one random direction; run once, then remembered."""
+    """Run a rule on weights, its sphere form, and a rescaled copy, from one random direction; remembered."""
     return _forms(objective, Identity(rule), rate, factor, seed)
 
 
@@ -179,7 +184,7 @@ def _lemma(objective: Objective) -> Compiled:
 
 
 def descent_bound(objective: Objective, /, *, seed: int = 0) -> float:
-    """max of (L(theta+) - bound)/(effective_lr^2 S |G|^2) over random points and steps below and beyond the edge; <= 0."""
+    """max of (L(theta+) - bound)/(effective_lr^2 S |G|^2) over random points, below and beyond the edge; <= 0."""
     random = np.random.default_rng(seed + 2)
     theta = random_directions(objective, POINTS, seed)
     excess, size = _lemma(objective)(theta, random.uniform(0.05, 1.5, POINTS))
@@ -187,7 +192,7 @@ def descent_bound(objective: Objective, /, *, seed: int = 0) -> float:
 
 
 def steps_to_edge(objective: Objective, rule: Rule, zeta: np.ndarray, sharpness: float, /, *, rate: float) -> float:
-    """Iterations at rest at zeta (D,) until effective_lr lambda_1 passes 2, started at a quarter of it; interpolated."""
+    """Iterations at rest at zeta (D,) until effective_lr lambda_1 passes 2 from 1/2, interpolated."""
     numbers = parameters_of(rule, rate, None)
     weights = prepare(objective, rule, records=RECORDS, form="weights")
     position, state = weights.begin(zeta, 0.5 / sharpness, numbers)
@@ -202,8 +207,10 @@ def steps_to_edge(objective: Objective, rule: Rule, zeta: np.ndarray, sharpness:
     return float(run.steps[k - 1] + (np.log(2) - low) / (high - low) * every)
 
 
-def multipliers(objective: Objective, rule: Rule, zeta: np.ndarray, effective_lr: float, /, *, rate: float) -> np.ndarray:
-    """Eigenvalues of the derivative of one step theta -> theta+ at zeta (D,), effective_lr held fixed; rising, D of them."""
+def multipliers(
+    objective: Objective, rule: Rule, zeta: np.ndarray, effective_lr: float, /, *, rate: float
+) -> np.ndarray:
+    """The D eigenvalues, rising, of the derivative of one step theta -> theta+ at zeta (D,), effective_lr fixed."""
     numbers = parameters_of(rule, rate, None)
     matrix = np.asarray(_linear(objective, Identity(rule))(zeta, np.float64(effective_lr), numbers))
     # On Gamma the derivative is I - effective_lr H on the tangent space of the sphere and 0 along theta: symmetric.

@@ -18,9 +18,9 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from theory.identity import Identity
 from numerics.objective import lambdify
 from theory.errors import InputError
+from theory.identity import Identity
 from theory.reduction import Reduction, reduce_rule
 from theory.rule import Operations, Rule
 

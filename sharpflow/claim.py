@@ -1,6 +1,7 @@
 """A claim of the theory: what is said, under which hypotheses, how it is proved, and how it is measured.
 
-A claim holds no mathematics: ``prove`` asks the exact wing for a `Proof`, ``measure`` asks the approximate wing for numbers and
+A claim holds no mathematics: ``prove`` asks the exact wing for a `Proof`, ``measure`` asks the approximate wing for
+numbers and
 weighs them. Both are given a `Case`: one loss (or none, for a claim about every loss) and one rule.
 """
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HYPOTHESES", "Case", "Claim", "Measurement", "Numeric", "StepView", "Verdict", "weigh"]
 
-# What a claim may suppose of a loss; each is itself checked by the claim named here, and a family may declare that one fails.
+# What a claim may suppose of a loss; each is itself checked by the claim named here, and a family may declare that
+# one fails.
 HYPOTHESES = {
     "scale_invariance": "homogeneity",
     "minimizers": "minimizers",
@@ -140,7 +142,8 @@ class Claim:
     Args:
         title: in words, one line.
         statement: the equation, as LaTeX without dollar signs.
-        section: where it stands in the theory: "scale invariance", "reduction", "edge", "minima", "flow", "schedules", "regression".
+        section: where it stands in the theory: "scale invariance", "reduction", "edge", "minima", "flow",
+        "schedules", "regression".
         prove: the symbolic proof, or ``None`` (then ``why_no_proof`` says why there is none).
         measure: the numeric check by an independent path, or ``None`` (``why_no_measurement``).
         about: "loss" (tried on each loss), "generic" (on none: about every loss), "both".

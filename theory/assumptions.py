@@ -17,7 +17,13 @@ from theory.positivity import prove_positive
 from theory.proof import Proof, Step
 from theory.zero import normal_form, prove_equal
 
-__all__ = ["prove_chart", "prove_minimal_kernel", "prove_minimizers", "prove_simple_sharpness"]
+__all__ = [
+    "prove_chart",
+    "prove_log_sharpness_gradient",
+    "prove_minimal_kernel",
+    "prove_minimizers",
+    "prove_simple_sharpness",
+]
 
 
 def prove_minimizers(loss: Loss, /) -> Proof:
@@ -133,4 +139,35 @@ def _eigenvector(geometry: Geometry) -> Step:
         domain=geometry.domain,
         show=(sp.Symbol("H v_1"), sp.Symbol("lambda_1 v_1")),
         note="v_1 from the projector prod_j (H - lambda_j) H; not normalised.",
+    )
+
+
+def prove_log_sharpness_gradient(loss: Loss, /) -> Proof:
+    """g is the gradient in the induced metric: <g, d_j zeta> = d_j log lambda_1, and K^2 = |g|^2 >= 0."""
+    geometry = geometry_of(loss)
+    g = geometry.log_sharpness_gradient
+    # The vector in R^D: g = sum_i g^i d_i zeta, with d_i zeta = tangents/|P|.
+    vector = geometry.tangents * g
+    by_embedding = (geometry.tangents.T * vector / geometry.ray_squared).applyfunc(normal_form)
+    squared = normal_form(vector.dot(vector) / geometry.ray_squared)
+    logarithm = sp.log(geometry.sharpness)
+    slopes = sp.Matrix([sp.diff(logarithm, s) for s in geometry.chart])
+    return Proof(
+        f"logarithmic gradient of the sharpness of {loss.name}",
+        (
+            prove_equal(
+                "the gradient as a vector of R^D, projected on the tangents of Gamma",
+                by_embedding,
+                slopes,
+                domain=geometry.domain,
+                note="Left: g^i d_i zeta in R^D, without the metric. Right: log lambda_1 differentiated in the chart.",
+            ),
+            prove_equal(
+                "K^2 is the squared length of that vector, a sum of squares",
+                squared,
+                geometry.log_sharpness_gradient_squared,
+                domain=geometry.domain,
+                show=(sp.Symbol("|g|^2"), geometry.log_sharpness_gradient_squared),
+            ),
+        ),
     )

@@ -25,7 +25,7 @@ __all__ = ["TAU", "SharpnessFlow", "flow_coefficient", "prove_closed_form", "sha
 
 TAU = sp.Symbol("tau", positive=True)
 QUADRATURE_SECONDS = 4.0
-INVERSION_SECONDS = 3.0
+INVERSION_SECONDS = 1.0
 
 
 @dataclass(frozen=True, eq=False)

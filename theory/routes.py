@@ -12,7 +12,8 @@ from functools import lru_cache
 
 import sympy as sp
 
-from theory.averaging import oscillator_of
+from theory import rules
+from theory.averaging import oscillator_of, prove_averages
 from theory.expansion import NonsmoothOrbit, ScaledMap, U, X, expand, expand_nonsmooth
 from theory.flow import flow_coefficient
 from theory.geometry import geometry_of
@@ -27,8 +28,14 @@ __all__ = [
     "drift_coefficient",
     "prove_corollaries",
     "prove_drift",
+    "prove_excess_loss",
+    "prove_mean_square",
+    "prove_monotone",
     "prove_nonsmooth_drift",
     "prove_oscillator",
+    "prove_schedule_drift",
+    "prove_speed_bound",
+    "prove_stands_still",
     "scaled_map",
     "schedule_rates",
 ]
@@ -166,37 +173,168 @@ def prove_drift(loss: Loss, rule: Rule, /) -> Proof:
 
 def prove_corollaries(loss: Loss, /) -> Proof:
     """d log lambda_1/d tau = -2 K^2/(4 + K^2) <= 0 and |d zeta/d tau| <= 1/2 along the flow of gradient descent."""
+    steps = (*prove_monotone(loss).steps, *prove_speed_bound(loss).steps)
+    return Proof(f"sharpness and speed along the flow of {loss.name}", steps)
+
+
+def prove_monotone(loss: Loss, /) -> Proof:
+    """d log lambda_1/d tau = -2 K^2/(4 + K^2) <= 0 along the flow of gradient descent with weight decay."""
     geometry = geometry_of(loss)
     k2 = geometry.log_sharpness_gradient_squared
     field = -flow_coefficient(k2) * geometry.log_sharpness_gradient
     falling = (geometry.log_sharpness_derivatives.T * field)[0]
-    # The metric applied to g first: assembled in one piece the same product takes ten times as long.
-    lowered = (geometry.metric * geometry.log_sharpness_gradient).applyfunc(normal_form)
-    speed2 = flow_coefficient(k2) ** 2 * normal_form(lowered.dot(geometry.log_sharpness_gradient))
     return Proof(
         f"sharpness never rises along the flow of {loss.name}",
         (
             prove_equal(
                 "rate of log sharpness along the flow",
                 falling,
-                (-2 * k2 / (4 + k2)),
+                -2 * k2 / (4 + k2),
                 domain=geometry.domain,
                 show=(sp.Derivative(sp.log(sp.Symbol("lambda_1")), sp.Symbol("tau")), -2 * K2 / (4 + K2)),
-                note="d log lambda_1 applied to the field. K2 = |g|^2 >= 0, since the metric is positive: it never "
-                "rises.",
+                note="d log lambda_1 applied to the field. K2 = |g|^2 >= 0, as the metric is positive: it never rises.",
             ),
+        ),
+    )
+
+
+def prove_speed_bound(loss: Loss, /) -> Proof:
+    """|d zeta/d tau| <= 1/2: 1/4 minus the squared speed is a square."""
+    geometry = geometry_of(loss)
+    k2 = geometry.log_sharpness_gradient_squared
+    # The metric applied to g first: assembled in one piece the same product takes ten times as long.
+    lowered = (geometry.metric * geometry.log_sharpness_gradient).applyfunc(normal_form)
+    speed2 = flow_coefficient(k2) ** 2 * normal_form(lowered.dot(geometry.log_sharpness_gradient))
+    return Proof(
+        f"speed of the flow of {loss.name}",
+        (
             prove_equal(
                 "1/4 minus the squared speed is a square",
                 sp.Rational(1, 4) - speed2,
                 (4 - k2) ** 2 / (4 * (4 + k2) ** 2),
                 domain=geometry.domain,
-                show=(
-                    sp.Rational(1, 4) - sp.Symbol("speed") ** 2,
-                    (4 - K2) ** 2 / (4 * (4 + K2) ** 2),
-                ),
+                show=(sp.Rational(1, 4) - sp.Symbol("speed") ** 2, (4 - K2) ** 2 / (4 * (4 + K2) ** 2)),
                 note="The squared speed is the metric applied to the field twice, 4 K^2/(4 + K^2)^2: so the speed is "
-                "at most "
-                "1/2, attained where K = 2.",
+                "at "
+                "most 1/2, attained where K = 2.",
+            ),
+        ),
+    )
+
+
+def prove_stands_still(loss: Loss, /) -> Proof:
+    """lambda_1 is constant on Gamma, so both routes give the drift 0."""
+    geometry = geometry_of(loss)
+    zero = sp.zeros(len(geometry.chart), 1)
+    scaled = scaled_map(loss, rules.get("gd-wd"))
+    return Proof(
+        f"the flow of {loss.name} stands still",
+        (
+            prove_equal(
+                "lambda_1 is constant on Gamma",
+                geometry.log_sharpness_derivatives,
+                zero,
+                domain=geometry.domain,
+                show=(sp.Symbol("d log lambda_1/dp"), sp.Integer(0)),
+                note=f"lambda_1 = {_short(geometry.sharpness)}.",
+            ),
+            prove_equal(
+                "no displacement along Gamma over two steps of the expanded map",
+                scaled.drift,
+                zero,
+                domain=geometry.domain,
+                show=(sp.Symbol("p'"), sp.Integer(0)),
+                note="Route (b), which forms no gradient of lambda_1.",
+            ),
+        ),
+    )
+
+
+def prove_mean_square(loss: Loss, rule: Rule, /) -> Proof:
+    """<x^2> = growth/(brake + K^2) rate, a/b of the oscillator read off the expanded map of the concrete loss."""
+    geometry, reduction = geometry_of(loss), reduce_rule(rule)
+    coefficient = drift_coefficient(reduction)
+    oscillator = oscillator_of(scaled_map(loss, rule))
+    rate = sp.Symbol("rate", positive=True)
+    return Proof(
+        f"mean square of the oscillation of {rule.name} on {loss.name}",
+        (
+            *prove_averages().steps,
+            prove_equal(
+                "mean square of the oscillation",
+                oscillator.mean_square * rate,
+                coefficient.subs(K2, geometry.log_sharpness_gradient_squared) * rate,
+                domain=geometry.domain,
+                show=(sp.Symbol("<x^2>"), coefficient * rate),
+                note="Left: a/b times rate = delta^2, from the expanded map. Right: the schedule and the metric.",
+            ),
+        ),
+    )
+
+
+def prove_excess_loss(loss: Loss, rule: Rule, /) -> Proof:
+    """<L - min L> = lambda_1 <x^2>/2 to leading order."""
+    geometry = geometry_of(loss)
+    step, w = sp.Symbol("delta", positive=True), geometry.edge_direction
+    # L along the ray's point moved by delta w, differentiated twice as it stands; x = delta |w|/|P|.
+    along = loss.at(list(geometry.ray + step * w))
+    second = normal_form(sp.diff(along, step, 2).subs(step, 0) * geometry.ray_squared / w.dot(w))
+    rate = sp.Symbol("rate", positive=True)
+    coefficient = drift_coefficient(reduce_rule(rule))
+    x, top = sp.Symbol("x", real=True), sp.Symbol("lambda_1", positive=True)
+    return Proof(
+        f"mean excess loss of {rule.name} on {loss.name}",
+        (
+            prove_equal(
+                "the loss grows as lambda_1 x^2/2 along v_1",
+                second / 2,
+                geometry.sharpness / 2,
+                domain=geometry.domain,
+                show=(sp.Symbol("L - min L"), top * x**2 / 2),
+                note="Second derivative of the concrete loss along the edge direction, against lambda_1 of the "
+                "spectrum.",
+            ),
+            *prove_mean_square(loss, rule).steps[-1:],
+            prove_equal(
+                "mean excess loss",
+                second / 2 * oscillator_of(scaled_map(loss, rule)).mean_square * rate,
+                geometry.sharpness / 2 * coefficient.subs(K2, geometry.log_sharpness_gradient_squared) * rate,
+                domain=geometry.domain,
+                show=(sp.Symbol("<L - min L>"), top / 2 * coefficient * rate),
+            ),
+        ),
+    )
+
+
+def prove_schedule_drift(loss: Loss, rule: Rule, /) -> Proof:
+    """The oscillator and the drift of a scalar RMSprop with C_b free, and its limits C_b = 2 and C_b to infinity."""
+    reduction = reduce_rule(rule)
+    coefficient = drift_coefficient(reduction)
+    forget = reduction.parameters["C_b"]
+    reference = drift_coefficient(reduce_rule(rules.get("gd-wd")))
+    small = sp.Symbol("rate", positive=True)
+    return Proof(
+        f"drift of {rule.name} along Gamma of {loss.name}",
+        (
+            *prove_oscillator(loss, rule).steps,
+            *prove_drift(loss, rule).steps,
+            prove_equal(
+                "its coefficient",
+                coefficient,
+                forget / 2 / (2 * forget + K2),
+                show=(sp.Symbol("coefficient"), forget / 2 / (2 * forget + K2)),
+                note="Read off the schedule; C_b stays a symbol.",
+            ),
+            prove_equal(
+                "C_b = 2 is gradient descent with weight decay: eta_in^2 = 2 rate of its clock",
+                coefficient.subs(forget, 2) * (2 * small),
+                reference * small,
+                note="Per iteration: the coefficient times the rate of each clock.",
+            ),
+            prove_equal(
+                "C_b to infinity is normalized gradient descent",
+                sp.limit(coefficient, forget, sp.oo),
+                sp.Rational(1, 4),
             ),
         ),
     )

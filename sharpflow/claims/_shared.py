@@ -32,7 +32,8 @@ def not_run(reason: str) -> Measurement:
 def extrapolated(coarse: float, fine: float, expected: float, what: str, *, floor: float = 1e-3) -> Measurement:
     """A leading-order number, extrapolated to rate 0 from rates 1e-5 and 1e-6 and weighed.
 
-    The tolerance is the correction that the extrapolation made (terms beyond it are smaller by another factor sqrt(rate)) and a
+    The tolerance is the correction that the extrapolation made (terms beyond it are smaller by another factor
+    sqrt(rate)) and a
     floor for the sampling of the orbit.
     """
     from numerics.orbit import at_zero_rate
@@ -40,7 +41,8 @@ def extrapolated(coarse: float, fine: float, expected: float, what: str, *, floo
 
     value, correction = at_zero_rate(coarse, fine)
     reason = (
-        f"{what}; extrapolated to rate 0 from rates {COARSE:g} and {FINE:g}, where it is {coarse:.6g} and {fine:.6g}. Tolerance: the "
+        f"{what}; extrapolated to rate 0 from rates {COARSE:g} and {FINE:g}, where it is {coarse:.6g} and "
+        f"{fine:.6g}. Tolerance: the "
         f"correction made, {correction:.2g}, and {floor:g} of the expected value for the sampling"
     )
     return weigh(value, expected, correction + floor * max(abs(expected), 1.0), reason)

@@ -1,0 +1,74 @@
+"""Batch-normalised regression on real data: the angle to the interpolant, and the kernel component of w."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from numerics.bn_regression import BatchNormRegression, bn_regression_objective
+from numerics.compare import compare
+from numerics.data import regression_data
+from numerics.descent import parameters_of, prepare
+from theory.loss import Loss
+from theory.rule import Rule
+
+__all__ = ["RealAngle", "kernel_decay", "real_angle", "real_regression", "tan_alpha_of_loss"]
+
+RECORDS = 200
+
+
+@lru_cache(maxsize=8)
+def real_regression(name: str = "breast-cancer", /, *, n: int | None = None, seed: int = 0) -> BatchNormRegression:
+    """The regression of a data set of scikit-learn, made once."""
+    return bn_regression_objective(*regression_data(name, n=n, seed=seed), name=name)
+
+
+def tan_alpha_of_loss(loss: Loss, points: np.ndarray, /) -> np.ndarray:
+    """tan of the angle of points (N, D) to the chart's point at p = 0, w*, by projection in R^D."""
+    assert loss.minima is not None
+    origin = np.array([float(e.subs({s: 0 for s in loss.minima.chart})) for e in loss.minima.point])
+    unit = origin / np.linalg.norm(origin)
+    along = points @ unit
+    result: np.ndarray = np.linalg.norm(points - along[:, None] * unit, axis=1) / along
+    return result
+
+
+@dataclass(frozen=True)
+class RealAngle:
+    """tan(alpha)/tan(alpha_0) of gradient descent at the end, of ``examples`` x ``features`` real numbers."""
+
+    ratio: float
+    intrinsic_lr: float
+    examples: int
+    features: int
+
+
+def real_angle(rule: Rule, /, *, rate: float, time: float, seed: int = 0) -> RealAngle:
+    """Gradient descent at the edge on the breast-cancer set, from tan(alpha_0) = 1.5; nan where the run failed."""
+    regression = real_regression(seed=seed)
+    start = regression.point(1.5, seed=seed)
+    run = compare(regression.objective, rule=rule, rate=rate, time=time, start=start)
+    ratio = float("nan")
+    if run.result.ok:
+        first, last = regression.tan_alpha(run.minima_points[[0, -1]])
+        ratio = float(last / first)
+    examples, features = regression.features.shape
+    return RealAngle(ratio, run.intrinsic_lr, examples, features)
+
+
+def kernel_decay(rule: Rule, /, *, rate: float, steps: int, seed: int = 0) -> float:
+    """max over t of |P w_t - (1 - rate)^t P w_0|/|P w_t|, P the projector on the kernel of X_c, the rule run on w."""
+    regression = real_regression(seed=seed)
+    objective = regression.objective
+    descent = prepare(objective, rule, records=RECORDS, form="weights")
+    numbers = parameters_of(rule, rate, None)
+    top = float(
+        np.linalg.eigvalsh(np.asarray(objective.hessian(objective.start)))[-1] * (objective.start @ objective.start)
+    )
+    run = descent.run(*descent.begin(objective.start, 0.5 / top, numbers), numbers, max(1, steps // RECORDS))
+    w = run.points * np.sqrt(run.norm_squared)[:, None]
+    inside = w @ regression.kernel
+    expected = inside[0] * ((1 - rate) ** run.steps)[:, None]
+    return float(np.max(np.linalg.norm(inside - expected, axis=1) / np.linalg.norm(inside, axis=1)))

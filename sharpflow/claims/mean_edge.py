@@ -1,0 +1,36 @@
+"""<effective_lr lambda_1> = 2 over a period at the edge."""
+
+from __future__ import annotations
+
+from sharpflow.claim import Case, Claim, Measurement, weigh
+from theory.proof import Proof
+
+
+def prove(case: Case) -> Proof:
+    """From the exact wing."""
+    from theory.averaging import prove_averages
+
+    return prove_averages()
+
+
+def measure(case: Case) -> Measurement:
+    """The mean over the last whole period of the comparison."""
+    run = case.comparison
+    value = run.gd.mean_edge if run.result.ok and run.gd.mean_edge is not None else float("nan")
+    return weigh(
+        value, 2.0, 10 * run.rate**0.5,
+        f"mean of effective_lr lambda_1 over the last whole period at rate {run.rate:g}, after flow time "
+        f"{run.time:g}; tolerance: "
+        "10 sqrt(rate), the next order of the expansion",
+    )  # fmt: skip
+
+
+claim = Claim(
+    title="gradient descent stays at the edge of stability",
+    statement=r"\langle \eta_{\mathrm{eff}} \lambda_1 \rangle = 2",
+    any_rule=True,
+    section="flow",
+    prove=prove,
+    measure=measure,
+    hypotheses=("scale_invariance", "minimizers", "minimal_kernel", "simple_sharpness"),
+)

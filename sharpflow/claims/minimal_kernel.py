@@ -1,0 +1,42 @@
+"""rank Hess L = D - 1 - dim Gamma on Gamma, and the Hessian is positive normal to it."""
+
+from __future__ import annotations
+
+from sharpflow.claim import Case, Claim, Measurement, weigh
+from theory.proof import Proof
+
+
+def prove(case: Case) -> Proof:
+    """From the exact wing."""
+    from theory.assumptions import prove_minimal_kernel
+
+    return prove_minimal_kernel(case.subject)
+
+
+def measure(case: Case) -> Measurement:
+    """Eigenvalues of the Hessian by JAX at random points of the chart."""
+    from numerics.chart_checks import at_minima
+
+    at = at_minima(case.subject, seed=case.seed)
+    relative = at.eigenvalues / at.eigenvalues[:, :1]
+    ranks = (abs(relative) > 1e-9).sum(axis=1)
+    expected = case.geometry.codimension
+    worst = max(ranks, key=lambda rank: abs(int(rank) - expected))
+    if relative.min() < -1e-9:
+        worst = -1
+    return weigh(
+        float(worst), float(expected), 0.0,
+        "number of eigenvalues above 1e-9 of the largest (rounding leaves 1e-15), the farthest from the expected one "
+        "of 24 random "
+        "points; -1 where one is negative",
+    )  # fmt: skip
+
+
+claim = Claim(
+    title="minimal kernel: the Hessian has full rank normal to Gamma",
+    statement=r"\operatorname{rank} \nabla^2 L(\zeta) = D - 1 - \dim \Gamma",
+    section="minima",
+    prove=prove,
+    measure=measure,
+    hypotheses=("scale_invariance", "minimizers"),
+)

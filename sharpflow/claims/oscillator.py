@@ -1,0 +1,42 @@
+"""X' = X U, U' = 4 - 2 (4 + K^2) X^2 at the edge."""
+
+from __future__ import annotations
+
+from sharpflow.claim import Case, Claim, Measurement
+from sharpflow.claims._shared import COARSE, FINE, extrapolated
+from theory.proof import Proof
+
+
+def prove(case: Case) -> Proof:
+    """From the exact wing."""
+    from theory.routes import prove_oscillator
+
+    return prove_oscillator(case.subject, case.rule)
+
+
+def measure(case: Case) -> Measurement:
+    """The coefficient of X^2, fitted to iterates."""
+    from numerics.equilibrium import law_of
+    from numerics.orbit import edge_orbit
+
+    coarse, fine = (edge_orbit(case.subject, case.rule, rate=rate, amplitude=1.6) for rate in (COARSE, FINE))
+    law = law_of(case.rule)
+    expected = 2 * law.growth / law.mean_square(float(fine.log_gradient_squared[0]))
+    return extrapolated(
+        coarse.response()[1], fine.response()[1], float(expected),
+        "b of dU/dT = a - b X^2, fitted to differences of iterates over an orbit of amplitude 1.6; expected from the "
+        "rule's schedule "
+        "and K by JAX",
+        floor=5e-3,
+    )  # fmt: skip
+
+
+claim = Claim(
+    title="oscillator at the edge",
+    statement=r"X' = X U, \quad U' = 4 - 2 (4 + K^2) X^2",
+    any_rule=True,
+    section="flow",
+    prove=prove,
+    measure=measure,
+    hypotheses=("scale_invariance", "minimizers", "minimal_kernel", "simple_sharpness"),
+)

@@ -1,0 +1,41 @@
+"""v = eta_in^2/effective_lr^2 follows scalar RMSprop up to higher order."""
+
+from __future__ import annotations
+
+from sharpflow.claim import Case, Claim, Measurement, weigh
+from sharpflow.claims._shared import objective
+from theory.proof import Proof
+
+
+def prove(case: Case) -> Proof:
+    """From the exact wing."""
+    from theory.sphere import prove_quasi_rmsprop
+
+    return prove_quasi_rmsprop(case.reduction)
+
+
+def measure(case: Case) -> Measurement:
+    """Both runs from one random direction."""
+    from numerics.probes import forms
+
+    found = forms(objective(case), case.rule, rate=1e-3, seed=case.seed)
+    value = found.schedule if found.finite else float("nan")
+    return weigh(
+        value, 0.0, 1e-12,
+        f"largest relative residual of the recursion of v, effective_lr from the norm of w and G by JAX, over "
+        f"{found.steps} steps at rate 1e-3, below the edge; "
+        "tolerance: rounding of one step each",
+    )  # fmt: skip
+
+
+claim = Claim(
+    title="quasi-RMSprop identity",
+    statement=r"v_+ = \beta v + 2 \beta \eta_{\mathrm{in}}^2 |G|^2 + \beta \eta_{\mathrm{in}}^2 "
+    "\\eta_{\\mathrm{eff}}^2 |G|^4, \\quad \beta = (1-\varepsilon)^4",
+    section="reduction",
+    prove=prove,
+    measure=measure,
+    about="both",
+    hypotheses=("scale_invariance",),
+    needs_minima=False,
+)

@@ -1,0 +1,45 @@
+"""t* = log(2/(lambda_1 effective_lr_0))/(-2 log(1 - eps)) steps at rest until the edge."""
+
+from __future__ import annotations
+
+import math
+
+from sharpflow.claim import Case, Claim, Measurement, weigh
+from sharpflow.claims._shared import not_run
+from theory.proof import Proof
+
+
+def prove(case: Case) -> Proof:
+    """From the exact wing."""
+    from theory.entering import prove_waiting_time
+
+    return prove_waiting_time(case.reduction)
+
+
+def measure(case: Case) -> Measurement:
+    """The rule run on w at rest on Gamma, until effective_lr lambda_1 passes 2."""
+    if case.loss is None:
+        return not_run("measured on each loss with minima")
+    from numerics.probes import steps_to_edge
+    from numerics.spectrum import sharpness
+
+    rate = 1e-3
+    zeta = case.objective.start
+    steps = steps_to_edge(case.objective, case.rule, zeta, sharpness(case.objective, zeta), rate=rate)
+    expected = math.log(4) / (-2 * math.log1p(-rate))
+    return weigh(
+        steps, expected, 1.0,
+        f"iterations from effective_lr lambda_1 = 1/2 to 2 at rate {rate:g}, on w, between records 5 steps apart; "
+        f"tolerance: one step",
+    )  # fmt: skip
+
+
+claim = Claim(
+    title="waiting time before the edge",
+    statement=r"t^* = \frac{\log(2 / (\lambda_1 \eta_{\mathrm{eff},0}))}{-2 \log(1 - \varepsilon)}",
+    section="edge",
+    prove=prove,
+    measure=measure,
+    about="both",
+    hypotheses=("scale_invariance", "minimizers"),
+)
