@@ -243,4 +243,6 @@ def integrate(
     minima = flow.loss.minima
     if minima is None:
         raise InputError(f"loss {flow.loss.name!r} has no minima; the flow needs their chart.")
-    return compiled_flow(flow, coefficient).integrate(minima.start_at(minima.start if start is None else start), time)
+    chosen = minima.start if start is None else start
+    assert chosen is not None  # Minima fills its default in
+    return compiled_flow(flow, coefficient).integrate(minima.start_at(chosen), time)

@@ -71,6 +71,7 @@ class Trajectory:
             handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
             with os.fdopen(handle, "wb") as file:
                 np.savez_compressed(file, header=np.array(header), **{n: getattr(self, n) for n in _SERIES})
+            os.chmod(name, _mode(target))
             os.replace(name, target)
         except OSError as error:
             raise InputError(f"cannot write {target}: {error.strerror or error}.") from error
@@ -110,3 +111,12 @@ class Trajectory:
                 writer.writerows([repr(float(v)) for v in row] for row in columns)
         except OSError as error:
             raise InputError(f"cannot write {path}: {error.strerror or error}.") from error
+
+
+def _mode(target: Path) -> int:
+    """The permissions the file has, or those a new one gets: a temporary file is for its owner only."""
+    if target.exists():
+        return target.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

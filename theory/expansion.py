@@ -1,13 +1,14 @@
 """The flow's second route: the exact map of a concrete loss, expanded near Gamma, without geometry's formulas.
 
-Put u = P(p) + delta xi w(p) + delta^2 sum_j Y_j n_j, with w an edge direction and n_j the other normal directions (any length: directions of
-theta are all that matters), and effective_lr = (2 + delta U)/lambda_1. One step of the exact map on directions is
+Put u = P(p) + delta xi w(p) + delta^2 sum_j Y_j n_j, with w an edge direction and n_j the other normal directions
+(any length: directions of theta are all that matters), and effective_lr = (2 + delta U)/lambda_1. One step of the
+exact map on directions is
 
     u+ = u - effective_lr |u|^2 grad L(u),        |G(theta)|^2 = |u|^2 |grad L(u)|^2,
 
-whose right side is a concrete expression in delta. Its Taylor coefficients to order delta^2 are resolved in the basis P, d_i P, w, n_j; that
-gives the map of (p, xi, U), to be composed with itself (xi changes sign in every step). The Y_j are carried along and seen to drop out.
-With x = xi |w|/|P| = delta X the physical displacement,
+whose right side is a concrete expression in delta. Its Taylor coefficients to order delta^2 are resolved in the basis
+P, d_i P, w, n_j; that gives the map of (p, xi, U), to be composed with itself (xi changes sign in every step). The
+Y_j are carried along and seen to drop out. With x = xi |w|/|P| = delta X the physical displacement,
 
     X' = X U,    U' = a - b X^2,    p' = delta c X^2          (per unit of T = delta t, two-step differences halved)
 
@@ -43,7 +44,8 @@ class ScaledMap:
         u_rate: dU/dT in X, U and the chart.
         drift: d p/d tau as m expressions in X and the chart, tau = rate t.
         sharpness: lambda_1 as read off the order-delta term.
-        one_step_square: coefficient of xi^2 in the one-step map of xi (a cubic term of L), which cancels over two steps.
+        one_step_square: coefficient of xi^2 in the one-step map of xi (a cubic term of L), which cancels over two
+        steps.
         normal_terms: derivative of the three rates with respect to the Y_j; zero.
     """
 
@@ -75,7 +77,8 @@ def _taylor(geometry: Geometry) -> _Taylor:
     for y, column in zip(symbols, range(others.shape[1]), strict=True):
         curve += _DELTA**2 * y * others[:, column]
     values = dict(zip(loss.variables, curve, strict=True))
-    # |u|^2 = |P|^2 + delta^2 xi^2 |w|^2 + ..., and the gradient starts at order delta: the correction is of third order.
+    # |u|^2 = |P|^2 + delta^2 xi^2 |w|^2 + ..., and the gradient starts at order delta: the correction is of third
+    # order.
     scale = geometry.ray_squared
     first, second = [], []
     for entry in loss.gradient:
@@ -123,7 +126,8 @@ def expand(geometry: Geometry, reduction: Reduction, /) -> ScaledMap:
     xi_1 = sp.expand(normal_form(second_w.subs(lam, sharpness)))
     moved = (_tangent_components(geometry, taylor.second) * (-2 / lam)).subs(lam, sharpness).applyfunc(normal_form)
     gradient_squared = normal_form(taylor.first.dot(taylor.first) / geometry.ray_squared)
-    # Schedule: log(effective_lr+/effective_lr) to order delta^2; then U+ from effective_lr+ lambda_1(p+) = 2 + delta U+.
+    # Schedule: log(effective_lr+/effective_lr) to order delta^2; then U+ from effective_lr+ lambda_1(p+) = 2 + delta
+    # U+.
     ratio = (reduction.schedule / reduction.effective_lr).subs(reduction.at_rate(_DELTA**2))
     g2 = sp.Symbol("g2", positive=True)
     ratio = ratio.subs({reduction.gradient_squared: _DELTA**2 * g2, reduction.effective_lr: effective_lr})
@@ -182,7 +186,8 @@ class NonsmoothOrbit:
 def expand_nonsmooth(geometry: Geometry, reduction: Reduction, /) -> NonsmoothOrbit:
     """Two steps of a rule such as normalized GD from x = delta X, 0 < X < 1, on a concrete loss.
 
-    The gradient is not differentiable at Gamma once divided by its norm, so the two signs of x are expanded apart: no multiplier of a
+    The gradient is not differentiable at Gamma once divided by its norm, so the two signs of x are expanded apart: no
+    multiplier of a
     linearised map exists, and none is claimed.
     """
     w, taylor = geometry.edge_direction, _taylor(geometry)

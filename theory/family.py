@@ -60,9 +60,8 @@ class Family:
         """The loss at the given parameters (defaults for the rest)."""
         unknown = sorted(set(values) - set(self.parameters))
         if unknown:
-            raise InputError(
-                f"family {self.name!r} has no parameter {', '.join(unknown)}; it has {', '.join(self.parameters) or 'none'}."
-            )
+            has = ", ".join(self.parameters) or "none"
+            raise InputError(f"family {self.name!r} has no parameter {', '.join(unknown)}; it has {has}.")
         full = {name: parameter.default for name, parameter in self.parameters.items()}
         full |= {name: sp.nsimplify(value, rational=True) for name, value in values.items()}
         loss = self.build(**full)

@@ -1,9 +1,9 @@
 """Scale invariance: L(c w) = L(w) for c > 0, and the Euler identities D^{k+1} L(w)[w] = -k D^k L(w), k = 0, 1, 2.
 
-For a generic loss the proof is free of dimension. Fix w and any direction u; then L(c w + s u) = L(w + (s/c) u) = h(s/c), where
-h(sigma) = L(w + sigma u) is an arbitrary function of ONE variable. Differentiating k times in s and once in c at (c, s) = (1, 0) gives
-D^{k+1} L(w)[w, u, ..., u] on the left and -k h^(k)(0) on the right, and a symmetric k-linear form is
-determined by its values on the diagonal (polarisation). No coordinates, so no D.
+For a generic loss the proof is free of dimension. Fix w and any direction u; then L(c w + s u) = L(w + (s/c) u) =
+h(s/c), where h(sigma) = L(w + sigma u) is an arbitrary function of ONE variable. Differentiating k times in s and
+once in c at (c, s) = (1, 0) gives D^{k+1} L(w)[w, u, ..., u] on the left and -k h^(k)(0) on the right, and a
+symmetric k-linear form is determined by its values on the diagonal (polarisation). No coordinates, so no D.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def require_homogeneous(loss: Loss, /) -> None:
 def prove_euler(loss: Loss, /) -> Proof:
     """D^{k+1} L(w)[w] = -k D^k L(w) for k = 0, 1, 2, entry by entry, from the derivatives of the concrete expression.
 
-    By polynomial arithmetic where L is rational up to one radical; otherwise by the degree of every entry of D^k L, to which Euler's theorem
+    By polynomial arithmetic where L is rational up to one radical; otherwise by the degree of every entry of D^k L,
+    to which Euler's theorem
     on homogeneous functions (the generic proof) applies.
     """
     begin = time.perf_counter()
@@ -137,7 +138,8 @@ def prove_euler_generic() -> Proof:
                 f"Euler identity, {_ORDERS[k]} order, any dimension",
                 _at_zero(left),
                 _at_zero(right),
-                note="L(c w + s u) = h(s/c) with h(sigma) = L(w + sigma u) arbitrary; d/dc of the k-th s-derivative at (1, 0). "
+                note="L(c w + s u) = h(s/c) with h(sigma) = L(w + sigma u) arbitrary; d/dc of the k-th s-derivative "
+                "at (1, 0). "
                 "Symmetric forms are determined by their diagonal, so no coordinates enter.",
             )
         )

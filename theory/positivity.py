@@ -1,8 +1,8 @@
 """Proving an inequality over a whole domain by interval arithmetic.
 
-An interval enclosure of f over a box that lies in (0, oo) proves f > 0 on the box; boxes where it does not are halved. A point where f <= 0
-refutes. What is left when the budget runs out is undecided. Unbounded coordinates are first brought to a bounded
-one: a periodic f to one period, a rational f by p = u/(1 - u^2).
+An interval enclosure of f over a box that lies in (0, oo) proves f > 0 on the box; boxes where it does not are
+halved. A point where f <= 0 refutes. What is left when the budget runs out is undecided. Unbounded coordinates are
+first brought to a bounded one: a periodic f to one period, a rational f by p = u/(1 - u^2).
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from theory.zero import normal_form
 
 __all__ = ["prove_positive"]
 
-# Boxes are cheap (a tenth of a millisecond each); a strict inequality on a domain of one or two coordinates needs some dozens to thousands.
+# Boxes are cheap (a tenth of a millisecond each); a strict inequality on a domain of one or two coordinates needs
+# some dozens to thousands.
 BOXES = 6000
 SECONDS = 6.0
-# A coordinate is not halved below this share of its range: an f that is still not separated from 0 there touches it for all we can tell.
+# A coordinate is not halved below this share of its range: an f that is still not separated from 0 there touches it
+# for all we can tell.
 SMALLEST = 2.0**-16
 
 _FUNCTIONS: dict[Any, Callable[[Any], Any]] = {
@@ -140,7 +142,8 @@ def prove_positive(
     difference = normal_form(sp.sympify(expression) - bound)
     status, method, witness = _decide(difference, domain)
     return Step(
-        title=title, lhs=expression if show is None else show, rhs=sp.sympify(bound), relation=">", status=status, method=method,
+        title=title, lhs=expression if show is None else show, rhs=sp.sympify(bound), relation=">",
+        status=status, method=method,
         residual=difference, witness=witness, seconds=time.perf_counter() - begin, note=note,
     )  # fmt: skip
 
@@ -156,7 +159,7 @@ def _decide(expression: sp.Expr, domain: Mapping[sp.Symbol, tuple[Any, Any]]) ->
     witness = _not_positive(expression, domain)
     if witness:
         return Status.REFUTED, "exact evaluation at a point", witness
-    best = (Status.UNDECIDED, "interval arithmetic", {})
+    best: tuple[Status, str, dict[str, str]] = (Status.UNDECIDED, "interval arithmetic", {})
     for form in dict.fromkeys((expression, sp.factor(expression))):
         try:
             bounded, box, how = _bounded(form, domain)

@@ -2,8 +2,8 @@
 
 theta+ = (theta - step G)/|theta - step G|, G = grad L(theta), and effective_lr+ = schedule(effective_lr, |G|^2).
 
-Both are derived from the rule's own update, run on the vectors of `theory.vectors`. For a smooth rule step is effective_lr; for
-normalized GD it is eta/|G|, and there is no schedule.
+Both are derived from the rule's own update, run on the vectors of `theory.vectors`. For a smooth rule step is
+effective_lr; for normalized GD it is eta/|G|, and there is no schedule.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ def reduce_rule(rule: Rule, /) -> Reduction:
     """Derive the sphere form of a rule without momentum-like state.
 
     Raises:
-        InputError: the update takes the gradient off the ray of w, carries state other than ``effective_lr``, or its result has no
+        InputError: the update takes the gradient off the ray of w, carries state other than ``effective_lr``, or its
+        result has no
             component along w.
     """
     e, g2, n2 = _symbols()
@@ -87,7 +88,8 @@ def reduce_rule(rule: Rule, /) -> Reduction:
     other = set(rule.state) - {"effective_lr"}
     if other:
         raise InputError(
-            f"rule {rule.name!r} carries the state {', '.join(sorted(other))}; the reduction to (theta, effective_lr) covers rules "
+            f"rule {rule.name!r} carries the state {', '.join(sorted(other))}; the reduction to (theta, "
+            f"effective_lr) covers rules "
             "whose only state is effective_lr."
         )
     length = sp.sqrt(n2) if rule.space == "weights" else sp.Integer(1)

@@ -1,12 +1,9 @@
 """Linear regression with batch normalization: the angle alpha to the minimum-norm interpolant obeys a closed form.
 
 Gamma is {w* + k : k in ker X_c} up to scale, in the chart P(p) = w* + sum_i p_i k_i; everything is read off the loss
-and its chart:
-w* = P(0), k_i = d_i P, tan(alpha) = |sum_i p_i k_i|/|w*|. The statements: K = 2 tan(alpha), lambda_1 cos^2(alpha) =
-const,
-d tan(alpha)/d tau = -tan(alpha), hence tan(alpha(tau)) = tan(alpha_0) exp(-tau); and, with no flow in it, that weight
-decay alone
-acts on the kernel component of w.
+and its chart: w* = P(0), k_i = d_i P, tan(alpha) = |sum_i p_i k_i|/|w*|. The statements: K = 2 tan(alpha), lambda_1
+cos^2(alpha) = const, d tan(alpha)/d tau = -tan(alpha), hence tan(alpha(tau)) = tan(alpha_0) exp(-tau); and, with no
+flow in it, that weight decay alone acts on the kernel component of w.
 """
 
 from __future__ import annotations

@@ -73,8 +73,8 @@ def gradient_of(gradient_squared: sp.Symbol) -> Callable[[SpanVector], SpanVecto
     def gradient(at: SpanVector) -> SpanVector:
         if at.against != 0:
             raise InputError(
-                "the rule takes the gradient at a point off the ray of w; the reduction to (theta, effective_lr) covers "
-                "rules that take it at w only."
+                "the rule takes the gradient at a point off the ray of w; the reduction to (theta, effective_lr) "
+                "covers rules that take it at w only."
             )
         return SpanVector(sp.Integer(0), 1 / at.along, gradient_squared)
 

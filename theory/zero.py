@@ -1,10 +1,10 @@
 """Deciding whether an expression is zero: a normal form where there is one, a numeric witness where there is not.
 
 Most residuals of this theory live in a tower of quadratic extensions of a field of rational functions: sin p with
-sin^2 p = 1 - cos^2 p over Q(cos p), e^p over Q, sqrt(A) with its square A. There an element is a + b q at every level; it is zero when
-both coefficients are (and when A is no square only then), so bringing the numerator to that form *decides* equality. What is not of that kind is
-first tried at random rational points (a nonzero value there refutes it), then given to `sympy.simplify` under a time limit; what
-neither closes is undecided.
+sin^2 p = 1 - cos^2 p over Q(cos p), e^p over Q, sqrt(A) with its square A. There an element is a + b q at every
+level; it is zero when both coefficients are (and when A is no square only then), so bringing the numerator to that
+form *decides* equality. What is not of that kind is first tried at random rational points (a nonzero value there
+refutes it), then given to `sympy.simplify` under a time limit; what neither closes is undecided.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from theory.proof import Status, Step
 
 __all__ = ["Decision", "decide_zero", "normal_form", "prove_equal", "witness_of"]
 
-# 40 digits are evaluated and 20 are asked to differ from zero: cancellation among terms of order 1e6 still leaves 14 digits to spare.
+# 40 digits are evaluated and 20 are asked to differ from zero: cancellation among terms of order 1e6 still leaves 14
+# digits to spare.
 DIGITS = 40
 NONZERO = sp.Float("1e-20", DIGITS)
 WITNESSES = 4
@@ -45,7 +46,7 @@ class _NotAlgebraic(Exception):
 
 
 class _Tower:
-    """Replaces trigonometric functions, exponentials and radicals by symbols, and knows the square of each quadratic one."""
+    """Symbols in place of functions and radicals, with the square of each quadratic one."""
 
     def __init__(self) -> None:
         self.squares: list[tuple[sp.Symbol, sp.Expr]] = []
@@ -195,7 +196,7 @@ class _Tower:
 
 
 def _split(e: sp.Expr, symbol: sp.Symbol, square: sp.Expr) -> tuple[tuple[sp.Expr, sp.Expr], sp.Expr]:
-    """Polynomial e in symbol, reduced with symbol^2 = square = a/b: ((e0, e1), extra) with e = (e0 + e1 symbol)/extra."""
+    """((e0, e1), extra) with e = (e0 + e1 symbol)/extra, for a polynomial e in symbol, symbol^2 = square = a/b."""
     if not e.has(symbol):
         return (e, sp.Integer(0)), sp.Integer(1)
     polynomial = sp.Poly(e, symbol)

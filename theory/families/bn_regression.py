@@ -1,8 +1,8 @@
 """Linear regression with batch normalization on small integer data, n = 4 examples and D = 4 features.
 
-L(w) = mean squared error of gamma X_c w/rms(X_c w) against the centred target y_c, gamma^2 = Var(y): the batch norm has its
-affine fixed to the target's scale. Gamma: the directions with X_c w positively proportional to y_c. The flow solves to
-tan alpha(tau) = tan alpha_0 exp(-tau), alpha the angle to the minimum-norm interpolant.
+L(w) = mean squared error of gamma X_c w/rms(X_c w) against the centred target y_c, gamma^2 = Var(y): the batch norm
+has its affine fixed to the target's scale. Gamma: the directions with X_c w positively proportional to y_c. The flow
+solves to tan alpha(tau) = tan alpha_0 exp(-tau), alpha the angle to the minimum-norm interpolant.
 """
 
 import random
@@ -13,7 +13,8 @@ from theory.errors import InputError
 from theory.family import Family, Parameter
 from theory.loss import Loss, Minima
 
-# Contrasts as features, the fourth the sum of two: small enough to read, and all eigenvalues are rational. Other seeds draw at random.
+# Contrasts as features, the fourth the sum of two: small enough to read, and all eigenvalues are rational. Other
+# seeds draw at random.
 DEFAULT_X = ((1, 2, 1, 2), (1, -2, -1, 0), (-1, 2, -1, 0), (-1, -2, 1, -2))
 DEFAULT_Y = (1, 1, -1, -1)
 

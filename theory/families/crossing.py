@@ -1,4 +1,4 @@
-"""Two eigenvalues that cross on Gamma: the gap closes on the way, and from there the flow of one eigenvalue is undefined."""
+"""Two eigenvalues that cross on Gamma: where the gap closes, the flow of one eigenvalue is undefined."""
 
 import sympy as sp
 

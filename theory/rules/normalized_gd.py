@@ -1,6 +1,7 @@
 """Normalized gradient descent on the sphere: theta+ is the direction of theta - eta G/|G|. The clock is eta^2 t.
 
-Not smooth on Gamma: no multiplier crosses -1 and there is no smooth oscillator; its drift comes from orbits of period two.
+Not smooth on Gamma: no multiplier crosses -1 and there is no smooth oscillator; its drift comes from orbits of period
+two.
 """
 
 from theory.rule import Rule
