@@ -127,8 +127,8 @@ def prove_energy() -> Proof:
                 along,
                 sp.Integer(0),
                 show=(sp.Derivative(found, _T), sp.Integer(0)),
-                note="X' = X U and U' = a - b X^2 separate: U dU = (a - b X^2)/X dX. The derivative is taken along "
-                "them.",
+                note="X' = X U and U' = a - b X^2 separate: U dU = (a - b X^2)/X dX. The derivative is "
+                "taken along them.",
             ),
             prove_equal(
                 "in y = log X^2 it is kinetic plus potential energy",

@@ -44,8 +44,7 @@ def prove_descent_lemma(reduction: Reduction, /) -> Proof:
                 sp.diff(left, e, 2),
                 sp.diff(right, e, 2).doit(),
                 note="f(e) = f(0) + e f'(0) + int_0^e (e - s) f''(s) ds for an arbitrary f: both sides have the same "
-                "second "
-                "derivative in e, and the same value and slope at e = 0 (next two lines).",
+                "second derivative in e, and the same value and slope at e = 0 (next two lines).",
             ),
             prove_equal("their values at e = 0", left.subs(e, 0), right.subs(e, 0).doit()),
             prove_equal(
@@ -124,8 +123,8 @@ def prove_waiting_time(reduction: Reduction, /) -> Proof:
                 expand(time),
                 expand(stated),
                 show=(sp.Symbol("t*"), stated),
-                note="effective_lr_0 factor^t = 2/lambda_1 solved for t, the factor being the schedule's own at |G| "
-                "= 0.",
+                note="effective_lr_0 factor^t = 2/lambda_1 solved for t, the factor being the schedule's own at "
+                "|G| = 0.",
             ),
         ),
     )

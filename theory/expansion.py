@@ -45,7 +45,7 @@ class ScaledMap:
         drift: d p/d tau as m expressions in X and the chart, tau = rate t.
         sharpness: lambda_1 as read off the order-delta term.
         one_step_square: coefficient of xi^2 in the one-step map of xi (a cubic term of L), which cancels over two
-        steps.
+            steps.
         normal_terms: derivative of the three rates with respect to the Y_j; zero.
     """
 
@@ -77,8 +77,7 @@ def _taylor(geometry: Geometry) -> _Taylor:
     for y, column in zip(symbols, range(others.shape[1]), strict=True):
         curve += _DELTA**2 * y * others[:, column]
     values = dict(zip(loss.variables, curve, strict=True))
-    # |u|^2 = |P|^2 + delta^2 xi^2 |w|^2 + ..., and the gradient starts at order delta: the correction is of third
-    # order.
+    # |u|^2 = |P|^2 + delta^2 xi^2 |w|^2 + ..., and the gradient starts at order delta: the correction is of order 3.
     scale = geometry.ray_squared
     first, second = [], []
     for entry in loss.gradient:
@@ -126,8 +125,8 @@ def expand(geometry: Geometry, reduction: Reduction, /) -> ScaledMap:
     xi_1 = sp.expand(normal_form(second_w.subs(lam, sharpness)))
     moved = (_tangent_components(geometry, taylor.second) * (-2 / lam)).subs(lam, sharpness).applyfunc(normal_form)
     gradient_squared = normal_form(taylor.first.dot(taylor.first) / geometry.ray_squared)
-    # Schedule: log(effective_lr+/effective_lr) to order delta^2; then U+ from effective_lr+ lambda_1(p+) = 2 + delta
-    # U+.
+    # Schedule: log(effective_lr+/effective_lr) to order delta^2; then U+ from
+    # effective_lr+ lambda_1(p+) = 2 + delta U+.
     ratio = (reduction.schedule / reduction.effective_lr).subs(reduction.at_rate(_DELTA**2))
     g2 = sp.Symbol("g2", positive=True)
     ratio = ratio.subs({reduction.gradient_squared: _DELTA**2 * g2, reduction.effective_lr: effective_lr})
@@ -187,8 +186,7 @@ def expand_nonsmooth(geometry: Geometry, reduction: Reduction, /) -> NonsmoothOr
     """Two steps of a rule such as normalized GD from x = delta X, 0 < X < 1, on a concrete loss.
 
     The gradient is not differentiable at Gamma once divided by its norm, so the two signs of x are expanded apart: no
-    multiplier of a
-    linearised map exists, and none is claimed.
+    multiplier of a linearised map exists, and none is claimed.
     """
     w, taylor = geometry.edge_direction, _taylor(geometry)
     start, modulus, lam = sp.symbols("X modulus lambda_1", positive=True)

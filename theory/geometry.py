@@ -4,8 +4,8 @@ With P(p) the chart's point (not normalised) and zeta = P/|P|:
 
     metric      G_ij = <d_i zeta, d_j zeta> = <d_i P, d_j P>/|P|^2 - <P, d_i P><P, d_j P>/|P|^4
     Hessian     H = Hess L(zeta) = |P|^2 Hess L(P)       (scale invariance: no root of |P|^2 is ever taken)
-    sharpness   lambda_1 = the largest root of the characteristic polynomial of H, freed from the kernel span{zeta,
-    d_i zeta}
+    sharpness   lambda_1 = the largest root of the characteristic polynomial of H on the complement of the kernel
+                span{zeta, d_i zeta}
     gradient    g^i = G^ij d_j log lambda_1,  K^2 = |g|^2 = G^ij d_i log lambda_1 d_j log lambda_1
 """
 
@@ -129,8 +129,7 @@ class Geometry:
         if determinant == 0:
             raise InputError(
                 f"loss {self.loss.name!r}: the metric of the chart is degenerate; Minima.point does not depend on "
-                f"every one of "
-                f"({', '.join(s.name for s in self.chart)}) independently."
+                f"every one of ({', '.join(s.name for s in self.chart)}) independently."
             )
         return (self.metric.adjugate() / determinant).applyfunc(normal_form)
 

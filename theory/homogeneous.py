@@ -1,10 +1,10 @@
 """Homogeneity and Euler's identity of a concrete expression, decided fast.
 
 Two methods. *Degree calculus*: a variable has degree 1, a product adds degrees, a power multiplies them, a sum needs
-equal ones, a function of degree-0 arguments has degree 0; a structural induction, hence a proof, of f(c w) = c^k
-f(w). *Polynomial arithmetic*: for L = R0 + R1 sqrt(Q) with rational R0, R1 and a polynomial Q, every derivative of
-order k is N/d^(k+1) (times sqrt(Q)) with one known d, and an identity between derivatives is an identity of
-polynomials: no greatest common divisor is ever taken.
+equal ones, a function of degree-0 arguments has degree 0; a structural induction, hence a proof, of
+f(c w) = c^k f(w). *Polynomial arithmetic*: for L = R0 + R1 sqrt(Q) with rational R0, R1 and a polynomial Q, every
+derivative of order k is N/d^(k+1) (times sqrt(Q)) with one known d, and an identity between derivatives is an
+identity of polynomials: no greatest common divisor is ever taken.
 """
 
 from __future__ import annotations

@@ -57,8 +57,7 @@ def prove_euler(loss: Loss, /) -> Proof:
     """D^{k+1} L(w)[w] = -k D^k L(w) for k = 0, 1, 2, entry by entry, from the derivatives of the concrete expression.
 
     By polynomial arithmetic where L is rational up to one radical; otherwise by the degree of every entry of D^k L,
-    to which Euler's theorem
-    on homogeneous functions (the generic proof) applies.
+    to which Euler's theorem on homogeneous functions (the generic proof) applies.
     """
     begin = time.perf_counter()
     polynomial = euler_by_polynomials(loss.expression, loss.variables)
@@ -139,8 +138,7 @@ def prove_euler_generic() -> Proof:
                 _at_zero(left),
                 _at_zero(right),
                 note="L(c w + s u) = h(s/c) with h(sigma) = L(w + sigma u) arbitrary; d/dc of the k-th s-derivative "
-                "at (1, 0). "
-                "Symmetric forms are determined by their diagonal, so no coordinates enter.",
+                "at (1, 0). Symmetric forms are determined by their diagonal, so no coordinates enter.",
             )
         )
     for k in (1, 2):

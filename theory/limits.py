@@ -2,47 +2,75 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from types import FrameType
+from types import FrameType, TracebackType
+from typing import Any
 
 __all__ = ["TimeLimitExceeded", "time_limit"]
+
+# The alarm is repeated: an exception raised while a hook of the garbage collector runs is swallowed there.
+AGAIN = 0.1
+# The timer and the clock may disagree by this much about whether a deadline is over; the next alarm settles it.
+SKEW = 1e-3
 
 
 class TimeLimitExceeded(Exception):  # noqa: N818  a condition, not a mistake
     """The body of a `time_limit` ran over."""
 
 
-@contextlib.contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `TimeLimitExceeded` in the body after so many seconds.
+def time_limit(seconds: float) -> _Limit:
+    """A context whose body is ended by `TimeLimitExceeded` after so many seconds.
 
-    Works in the main thread of a process on systems with interval timers; elsewhere the body runs without a limit. An
-    outer
-    timer that is already running is put back with the time it has left.
+    Works in the main thread of a process on systems with interval timers; elsewhere the body runs without a limit.
+    Limits nest: an inner one never outlasts an outer one, whose timer is put back with the time it has left. No alarm
+    is raised once the body has ended.
     """
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
-        yield
-        return
+    return _Limit(seconds)
 
-    done = False
 
-    def over(signum: int, frame: FrameType | None) -> None:
-        if not done:
-            raise TimeLimitExceeded(f"over {seconds:g} s")
+class _Limit:
+    """One use of `time_limit`."""
 
-    previous = signal.signal(signal.SIGALRM, over)
-    # Repeated: an exception raised while a hook of the garbage collector runs is swallowed there.
-    outer, again = signal.setitimer(signal.ITIMER_REAL, seconds, 0.1)
-    begin = time.monotonic()
-    try:
-        yield
-    finally:
-        done = True
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.deadline: float | None = None
+        self.previous: Any = None
+        self.outer: tuple[float, float] = (0.0, 0.0)
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+            return
+        now = time.monotonic()
+        left, again = signal.setitimer(signal.ITIMER_REAL, 0)
+        self.outer = (now + left, again) if left else (0.0, 0.0)
+        allowed = max(SKEW, min(self.seconds, left) if left else self.seconds)
+        self.deadline = now + allowed
+        self.previous = signal.signal(signal.SIGALRM, self.alarm)
+        signal.setitimer(signal.ITIMER_REAL, allowed, AGAIN)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.deadline is None:
+            return
+        self.deadline = None
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
-        if outer:
-            signal.setitimer(signal.ITIMER_REAL, max(1e-3, outer - (time.monotonic() - begin)), again)
+        signal.signal(signal.SIGALRM, self.previous)
+        end, again = self.outer
+        if end:
+            signal.setitimer(signal.ITIMER_REAL, max(SKEW, end - time.monotonic()), again)
+
+    def alarm(self, signum: int, frame: FrameType | None) -> None:
+        """Raise, unless it is early (another limit's alarm, come late), or a limit is just being set or lifted."""
+        if self.deadline is None or time.monotonic() < self.deadline - SKEW:
+            return
+        while frame is not None:
+            if frame.f_code in _OWN:
+                return
+            frame = frame.f_back
+        raise TimeLimitExceeded(f"over {self.seconds:g} s")
+
+
+_OWN = (_Limit.__enter__.__code__, _Limit.__exit__.__code__)

@@ -79,8 +79,7 @@ def reduce_rule(rule: Rule, /) -> Reduction:
 
     Raises:
         InputError: the update takes the gradient off the ray of w, carries state other than ``effective_lr``, or its
-        result has no
-            component along w.
+            result has no component along w.
     """
     e, g2, n2 = _symbols()
     parameters = rule.parameter_symbols()
@@ -88,9 +87,8 @@ def reduce_rule(rule: Rule, /) -> Reduction:
     other = set(rule.state) - {"effective_lr"}
     if other:
         raise InputError(
-            f"rule {rule.name!r} carries the state {', '.join(sorted(other))}; the reduction to (theta, "
-            f"effective_lr) covers rules "
-            "whose only state is effective_lr."
+            f"rule {rule.name!r} carries the state {', '.join(sorted(other))}; the reduction to "
+            "(theta, effective_lr) covers rules whose only state is effective_lr."
         )
     length = sp.sqrt(n2) if rule.space == "weights" else sp.Integer(1)
     w = SpanVector(length, sp.Integer(0), g2)

@@ -62,8 +62,8 @@ def prove_regression_angle(loss: Loss, /) -> Proof:
                 level,
                 sp.zeros(len(flow.chart), 1),
                 show=(sp.Symbol("d(lambda_1 cos^2 alpha)/dp"), sp.Integer(0)),
-                note="lambda_1 is a constant of the data over |X_c w|^2, and |X_c w| = |y_c| |w| cos(alpha)/|w*| "
-                "there.",
+                note="lambda_1 is a constant of the data over |X_c w|^2, and |X_c w| = |y_c| |w| "
+                "cos(alpha)/|w*| there.",
             ),
             prove_equal(
                 "tan^2(alpha) along the flow",

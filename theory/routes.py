@@ -157,8 +157,7 @@ def prove_drift(loss: Loss, rule: Rule, /) -> Proof:
             domain=geometry.domain,
             show=(sp.Symbol("p'"), -(X**2) * g),
             note="Left: the tangent part of the second-order gradient, read off the expanded map; right: the "
-            "gradient of "
-            "log lambda_1 with the index raised by the metric.",
+            "gradient of log lambda_1 with the index raised by the metric.",
         ),
         prove_equal(
             "the drift by the two routes",
@@ -215,8 +214,7 @@ def prove_speed_bound(loss: Loss, /) -> Proof:
                 domain=geometry.domain,
                 show=(sp.Rational(1, 4) - sp.Symbol("speed") ** 2, (4 - K2) ** 2 / (4 * (4 + K2) ** 2)),
                 note="The squared speed is the metric applied to the field twice, 4 K^2/(4 + K^2)^2: so the speed is "
-                "at "
-                "most 1/2, attained where K = 2.",
+                "at most 1/2, attained where K = 2.",
             ),
         ),
     )
@@ -354,8 +352,8 @@ def prove_nonsmooth_drift(loss: Loss, rule: Rule, /) -> Proof:
                 start,
                 show=(sp.Symbol("X++"), start),
                 note=f"After one step X becomes {sp.sstr(orbit.first)}, which is negative, and after two it is back. "
-                f"Edge: none, "
-                "nonsmooth; the step is not differentiable on Gamma, so no multiplier of a linearised map exists.",
+                "Edge: none, nonsmooth; the step is not differentiable on Gamma, so no multiplier of a linearised map "
+                "exists.",
             ),
             prove_equal(
                 "drift per unit of its clock",

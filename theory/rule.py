@@ -34,8 +34,7 @@ class Rule:
             ``ops`` offers ``dot``, ``norm``, ``sqrt``. Returns the new w and a dict of the new state.
         space: ``"weights"``: w is any nonzero vector, and effective_lr is derived from its norm. ``"sphere"``: w is the
             unit vector theta, the returned vector is normalised afterwards, and effective_lr, if the rule has one, is
-            the
-            state of that name.
+            the state of that name.
         state: names of the state variables.
         rate: what multiplies the iteration number t to give flow time, as text in the parameters.
         at_rate: the parameters at a given rate (a float, or SymPy's delta**2).

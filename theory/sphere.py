@@ -105,9 +105,8 @@ def prove_quasi_rmsprop(reduction: Reduction, /) -> Proof:
                 forget,
                 2 * small**2,
                 show=(sp.Symbol("1 - beta"), 2 * small**2),
-                note="So v+ = beta v + (1 - beta) |G|^2 + O(eta_in^4): C_b = 2. The term in |G|^4 carries eta_in^2 "
-                "|G|^2, "
-                "which is O(eta_in^4) at the edge.",
+                note="So v+ = beta v + (1 - beta) |G|^2 + O(eta_in^4): C_b = 2. The term in |G|^4 carries "
+                "eta_in^2 |G|^2, which is O(eta_in^4) at the edge.",
             ),
         ),
     )

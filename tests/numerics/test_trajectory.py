@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import stat
 
 import numpy as np
 import pytest
@@ -32,6 +33,16 @@ def test_round_trip(tmp_path):
     assert back.result is RESULTS.GAP_CLOSED
     assert back.metadata == example().metadata
     assert [p.name for p in tmp_path.iterdir()] == ["run.npz"]
+
+
+def test_a_saved_file_has_the_permissions_of_any_other(tmp_path):
+    plain, saved = tmp_path / "plain", tmp_path / "run.npz"
+    plain.write_text("")
+    example().save(saved)
+    assert stat.S_IMODE(saved.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+    saved.chmod(0o640)
+    example().save(saved)  # over an old file, whose permissions stay
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o640
 
 
 def test_csv(tmp_path):

@@ -1,0 +1,118 @@
+"""The time limit: it strikes, it nests, and it strikes no more once the body has ended."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import pytest
+
+from theory.limits import TimeLimitExceeded, time_limit
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timers")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_running():
+    before = signal.getsignal(signal.SIGALRM)
+    yield
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) is before
+
+
+def work(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        sum(range(50))
+
+
+def test_it_ends_a_body_that_runs_over():
+    begin = time.monotonic()
+    with pytest.raises(TimeLimitExceeded, match=r"over 0\.05 s"), time_limit(0.05):
+        work(5)
+    assert time.monotonic() - begin < 2
+
+
+def test_it_leaves_a_quick_body_and_its_errors_alone():
+    with time_limit(5):
+        work(0.01)
+    with pytest.raises(KeyError), time_limit(5):
+        raise KeyError
+
+
+def test_no_alarm_escapes_after_the_body():
+    for _ in range(20):
+        try:
+            with time_limit(0.002):
+                work(0.0021)
+        except TimeLimitExceeded:
+            pass
+    work(0.3)
+
+
+def overrun(limit, *, inner=None):
+    """A body that swallows the first strike, its own limit's or an inner one's, and goes on; how often it did."""
+    swallowed = []
+    begin = time.monotonic()
+    with pytest.raises(TimeLimitExceeded) as struck, time_limit(limit):  # noqa: PT012
+        try:
+            if inner is None:
+                work(5)
+            else:
+                with time_limit(inner):
+                    work(5)
+        except TimeLimitExceeded as error:
+            swallowed.append(str(error))
+        work(5)
+    assert time.monotonic() - begin < 3
+    return swallowed, str(struck.value)
+
+
+def test_an_alarm_that_is_swallowed_comes_again():
+    assert overrun(0.02) == (["over 0.02 s"], "over 0.02 s")
+
+
+def test_an_inner_limit_strikes_first_and_the_outer_one_still_later():
+    assert overrun(0.3, inner=0.02) == (["over 0.02 s"], "over 0.3 s")
+
+
+def test_an_inner_limit_never_outlasts_the_outer_one():
+    assert overrun(0.05, inner=60) == (["over 60 s"], "over 0.05 s")
+
+
+def test_a_quick_inner_limit_leaves_the_outer_one_its_time():
+    with time_limit(5):
+        with time_limit(0.5):
+            work(0.01)
+        left, again = signal.getitimer(signal.ITIMER_REAL)
+    assert 4 < left < 5
+    assert again > 0
+
+
+def test_a_foreign_timer_is_put_back():
+    struck = []
+    before = signal.signal(signal.SIGALRM, lambda *_: struck.append(True))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with time_limit(5):
+            work(0.01)
+        work(0.2)
+        assert struck == [True]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_outside_the_main_thread_the_body_runs_without_a_limit():
+    done = []
+
+    def body():
+        with time_limit(0.01):
+            work(0.05)
+        done.append(True)
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    assert done == [True]
