@@ -2,7 +2,8 @@
 
 An interval enclosure of f over a box that lies in (0, oo) proves f > 0 on the box; boxes where it does not are
 halved. A point where f <= 0 refutes. What is left when the budget runs out is undecided. Unbounded coordinates are
-first brought to a bounded one: a periodic f to one period, a rational f by p = u/(1 - u^2).
+first brought to a bounded one: a periodic f to one period, a rational f by p = u/(1 - u^2). The domain is open, so
+factors of a rational f that vanish only at its ends are positive there and are left out.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import mpmath
 import sympy as sp
 
 from theory.proof import Status, Step
-from theory.zero import normal_form
+from theory.zero import decide_zero, normal_form
 
 __all__ = ["prove_positive"]
 
@@ -26,6 +27,9 @@ SECONDS = 6.0
 # A coordinate is not halved below this share of its range: an f that is still not separated from 0 there touches it
 # for all we can tell.
 SMALLEST = 2.0**-16
+# 30 digits are evaluated: a number as small as this is 0, or too close to it to tell.
+NONZERO = sp.Float("1e-20", 30)
+FACTORED_OPERATIONS = 2000
 
 _FUNCTIONS: dict[Any, Callable[[Any], Any]] = {
     sp.sin: mpmath.iv.sin,
@@ -116,7 +120,25 @@ def _bounded(
             how.append(f"{symbol} on a half line")
             continue
         bounded[symbol] = (low, high)
-    return expression, bounded, ", ".join(how)
+    return _without_ends(expression, bounded), bounded, ", ".join(how)
+
+
+def _without_ends(expression: sp.Expr, box: Mapping[sp.Symbol, tuple[Any, Any]]) -> sp.Expr:
+    """An expression of the same sign on the open box, freed from linear factors that vanish at an end of it."""
+    if not box or not expression.is_rational_function(*box) or sp.count_ops(expression) > FACTORED_OPERATIONS:
+        return expression
+    parts = []
+    for part in sp.fraction(sp.cancel(sp.together(expression))):
+        product, factors = sp.factor_list(part, *box)
+        for factor, multiplicity in factors:
+            (symbol, *others) = factor.free_symbols
+            ends = box[symbol] if not others and sp.degree(factor, symbol) == 1 else ()
+            if any(end.is_Rational and factor.subs(symbol, end) == 0 for end in ends):
+                product *= sp.sign(factor.subs(symbol, sum(ends) / 2)) ** multiplicity
+            else:
+                product *= factor**multiplicity
+        parts.append(product)
+    return parts[0] / parts[1]
 
 
 def prove_positive(
@@ -140,7 +162,8 @@ def prove_positive(
     """
     begin = time.perf_counter()
     difference = normal_form(sp.sympify(expression) - bound)
-    status, method, witness = _decide(difference, domain)
+    ends = {symbol: (sp.sympify(low), sp.sympify(high)) for symbol, (low, high) in domain.items()}
+    status, method, witness = _decide(difference, ends)
     return Step(
         title=title, lhs=expression if show is None else show, rhs=sp.sympify(bound), relation=">",
         status=status, method=method,
@@ -150,10 +173,7 @@ def prove_positive(
 
 def _decide(expression: sp.Expr, domain: Mapping[sp.Symbol, tuple[Any, Any]]) -> tuple[Status, str, dict[str, str]]:
     if expression.is_number:
-        value = expression.evalf(30)
-        if value > 0:
-            return Status.PROVED, "a positive number", {}
-        return Status.REFUTED, "a number that is not positive", {"value": sp.sstr(sp.N(value, 8))}
+        return _decide_number(expression)
     if expression.is_positive:
         return Status.PROVED, "sign of each term", {}
     witness = _not_positive(expression, domain)
@@ -173,6 +193,19 @@ def _decide(expression: sp.Expr, domain: Mapping[sp.Symbol, tuple[Any, Any]]) ->
     return best
 
 
+def _decide_number(number: sp.Expr) -> tuple[Status, str, dict[str, str]]:
+    value = number if number.is_Rational else number.evalf(30)
+    if not value.is_real:
+        return Status.UNDECIDED, f"{number} is not a real number", {}
+    if not number.is_Rational and abs(value) < NONZERO:
+        if decide_zero(number).status is not Status.PROVED:
+            return Status.UNDECIDED, "a number too close to 0 to tell", {}
+        value = sp.Integer(0)
+    if value > 0:
+        return Status.PROVED, "a positive number", {}
+    return Status.REFUTED, "a number that is not positive", {"value": sp.sstr(sp.N(value, 8))}
+
+
 def _not_positive(expression: sp.Expr, domain: Mapping[sp.Symbol, tuple[Any, Any]], count: int = 41) -> dict[str, str]:
     """A point of a grid where the expression is <= 0, confirmed with 30 digits."""
     symbols = sorted(expression.free_symbols, key=lambda s: s.name)
@@ -182,7 +215,7 @@ def _not_positive(expression: sp.Expr, domain: Mapping[sp.Symbol, tuple[Any, Any
     for values in _product(axes):
         try:
             value = f(*[mpmath.mpf(v.p) / v.q for v in values])
-        except (ZeroDivisionError, ValueError):
+        except (ZeroDivisionError, ValueError, TypeError, NameError):  # a pole, or a function mpmath does not have
             continue
         if isinstance(value, mpmath.mpf) and value <= 0:
             point = dict(zip(symbols, values, strict=True))
@@ -201,8 +234,16 @@ def _grid(interval: tuple[Any, Any], count: int) -> list[sp.Rational]:
         return [sp.nsimplify(high, rational=True) - 4 * u for u in unit]
     if high == sp.oo:
         return [sp.nsimplify(low, rational=True) + 4 * u for u in unit]
-    low, high = sp.nsimplify(low, rational=True), sp.nsimplify(high, rational=True)
-    return [sp.Rational(low + (high - low) * u) if (low + (high - low) * u).is_Rational else u for u in unit]
+    low, high = _rational_inside(low, high)
+    return [low + (high - low) * u for u in unit]
+
+
+def _rational_inside(low: Any, high: Any) -> tuple[sp.Rational, sp.Rational]:
+    """An interval with rational ends inside (low, high); irrational ends are moved in by 1e-12 of the length."""
+    low, high = (sp.nsimplify(end, rational=True) for end in (low, high))
+    margin = sp.Rational(sp.sstr(sp.N((high - low) / 10**12, 3)))
+    near = [end if end.is_Rational else sp.Rational(sp.sstr(sp.N(end, 40))) for end in (low, high)]
+    return near[0] + (0 if low.is_Rational else margin), near[1] - (0 if high.is_Rational else margin)
 
 
 def _product(axes: Sequence[list[sp.Rational]]) -> Any:
