@@ -24,7 +24,7 @@ class Parameter:
 
     def __post_init__(self) -> None:
         for name in ("default", "low", "high"):
-            object.__setattr__(self, name, sp.nsimplify(getattr(self, name), rational=True))
+            object.__setattr__(self, name, _rational(getattr(self, name), name))
         if not self.low <= self.default <= self.high:
             raise InputError(f"default {self.default} lies outside the range [{self.low}, {self.high}].")
 
@@ -63,7 +63,7 @@ class Family:
             has = ", ".join(self.parameters) or "none"
             raise InputError(f"family {self.name!r} has no parameter {', '.join(unknown)}; it has {has}.")
         full = {name: parameter.default for name, parameter in self.parameters.items()}
-        full |= {name: sp.nsimplify(value, rational=True) for name, value in values.items()}
+        full |= {name: _rational(value, f"family {self.name!r}: {name}") for name, value in values.items()}
         loss = self.build(**full)
         suffix = ",".join(f"{name}={value}" for name, value in full.items() if name in values)
         return replace(loss, name=f"{self.name}({suffix})" if suffix else self.name, note=loss.note or self.title)
@@ -71,3 +71,15 @@ class Family:
     def default(self) -> Loss:
         """The member with the default parameters."""
         return self.member()
+
+
+def _rational(value: object, what: str) -> sp.Rational:
+    """The number that is meant: 5/2 for "5/2", 1/10 for 0.1. Text is read as a fraction, never evaluated."""
+    try:
+        number = sp.Rational(value) if isinstance(value, str) else sp.sympify(value, strict=True)
+        number = sp.nsimplify(number, rational=True)
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise InputError(f"{what} must be a rational number, not {value!r}.") from error
+    if not number.is_Rational:
+        raise InputError(f"{what} must be a rational number, not {value!r}.")
+    return number

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import sympy as sp
+from sympy.core.function import AppliedUndef
 
 from theory.errors import InputError
 
@@ -22,7 +23,8 @@ class Minima:
     Args:
         chart: the m chart coordinates, real symbols.
         point: D expressions in the chart; need not be a unit vector, but must not vanish.
-        start: default start in the chart, m numbers (default: the middle of a bounded domain, else 0.5).
+        start: default start in the chart, m numbers (default: off the middle of a bounded domain, where a symmetric
+            loss would stand still; 1/2 away from a single end; else 1/2).
         domain: m open intervals ``(low, high)``; ``None`` (for one of them, or for all) is the whole line.
     """
 
@@ -36,8 +38,10 @@ class Minima:
         if not chart:
             raise InputError("Minima.chart is empty: name at least one coordinate, or give the Loss minima=None.")
         _distinct(chart, "Minima.chart")
-        rename = {sp.Symbol(s.name): s for s in chart} | dict(zip(self.chart, chart, strict=True))
-        point = tuple(_expression(entry, f"Minima.point[{i}]").subs(rename) for i, entry in enumerate(self.point))
+        point = tuple(
+            _renamed(_expression(entry, f"Minima.point[{i}]"), chart)
+            for i, entry in enumerate(_sequence(self.point, "Minima.point"))
+        )
         unknown = sorted({s.name for entry in point for s in entry.free_symbols} - {s.name for s in chart})
         if unknown:
             raise InputError(
@@ -53,13 +57,16 @@ class Minima:
         object.__setattr__(self, "start", self._clean_start(chart, domain))
 
     def _clean_domain(self, m: int) -> tuple[tuple[sp.Expr, sp.Expr], ...]:
-        raw: Sequence[Any] = (None,) * m if self.domain is None else _sequence(self.domain, "domain")
+        raw: Sequence[Any] = (None,) * m if self.domain is None else _sequence(self.domain, "Minima.domain")
         if len(raw) != m:
             raise InputError(f"Minima.domain has {len(raw)} intervals for {m} chart coordinates; give one each.")
         domain = []
         for i, interval in enumerate(raw):
-            low, high = (-sp.oo, sp.oo) if interval is None else map(sp.nsimplify, interval)
-            if not (low < high) == True:  # noqa: E712  SymPy's truth may be unevaluated
+            ends = (-sp.oo, sp.oo) if interval is None else _sequence(interval, f"Minima.domain[{i}]")
+            if len(ends) != 2:
+                raise InputError(f"Minima.domain[{i}] has {len(ends)} entries; write (low, high).")
+            low, high = (_bound(end, f"Minima.domain[{i}]") for end in ends)
+            if not low < high:
                 raise InputError(f"Minima.domain[{i}] = ({low}, {high}) is empty; write (low, high) with low < high.")
             domain.append((low, high))
         return tuple(domain)
@@ -68,10 +75,7 @@ class Minima:
         self, chart: tuple[sp.Symbol, ...], domain: tuple[tuple[sp.Expr, sp.Expr], ...]
     ) -> tuple[float, ...]:
         if self.start is None:
-            return tuple(
-                float((low + high) / 2) + 0.3 * float(high - low) / 2 if (high - low).is_finite else 0.5
-                for low, high in domain
-            )
+            return tuple(_default_start(low, high) for low, high in domain)
         return check_start(self.start, chart, domain)
 
     def contains(self, point: Sequence[float]) -> bool:
@@ -113,23 +117,17 @@ class Loss:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
             raise InputError("Loss.name must be a non-empty string.")
-        given = _sequence(self.variables, "variables")
-        variables = tuple(_real(symbol, "a variable") for symbol in given)
+        variables = tuple(_real(symbol, "a variable") for symbol in _sequence(self.variables, "variables"))
         if len(variables) < 2:
             raise InputError(f"loss {self.name!r}: a scale-invariant loss needs at least two variables.")
         _distinct(variables, f"loss {self.name!r}: variables")
-        rename = {sp.Symbol(s.name): s for s in variables} | dict(zip(given, variables, strict=True))
-        expression = _expression(self.expression, f"loss {self.name!r}: expression").subs(rename)
+        expression = _renamed(_expression(self.expression, f"loss {self.name!r}: expression"), variables)
         unknown = sorted({s.name for s in expression.free_symbols} - {s.name for s in variables})
         if unknown:
             raise InputError(
                 f"loss {self.name!r}: the expression uses {', '.join(unknown)}, not listed in variables "
                 f"({', '.join(s.name for s in variables)}). List it, or put a number in its place."
             )
-        if expression.has(sp.I):
-            raise InputError(f"loss {self.name!r}: the expression is complex (it contains I); a loss is real.")
-        if expression.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
-            raise InputError(f"loss {self.name!r}: the expression contains {expression.atoms(sp.nan, sp.zoo, sp.oo)}.")
         if self.minima is not None:
             if not isinstance(self.minima, Minima):
                 raise InputError(
@@ -150,6 +148,8 @@ class Loss:
                 raise InputError(
                     f"loss {self.name!r}: {', '.join(clash)} is both a variable and a chart coordinate; rename one."
                 )
+        if isinstance(self.expects_to_fail, str):
+            raise InputError(f"loss {self.name!r}: expects_to_fail must be a set of names, not a string.")
         object.__setattr__(self, "variables", variables)
         object.__setattr__(self, "expression", expression)
         object.__setattr__(self, "expects_to_fail", frozenset(self.expects_to_fail))
@@ -222,6 +222,40 @@ def _expression(value: Any, what: str) -> sp.Expr:
         result = sp.sympify(value, strict=True)
     except sp.SympifyError as error:
         raise InputError(f"{what} is not a SymPy expression: {value!r}.") from error
-    if not isinstance(result, sp.Expr):
+    if not isinstance(result, sp.Expr) or result.is_Matrix:
         raise InputError(f"{what} is not a scalar expression: {value!r}.")
-    return result
+    if result.has(sp.I):
+        raise InputError(f"{what} is complex (it contains I); a loss is real.")
+    for bad in (sp.nan, sp.zoo, sp.oo, -sp.oo):
+        if result.has(bad):
+            raise InputError(f"{what} contains {bad}.")
+    unknown = sorted({f.func.__name__ for f in result.atoms(AppliedUndef)})
+    if unknown:
+        raise InputError(f"{what} contains {', '.join(unknown)}(...), a function without a definition.")
+    # Floats are read as the short decimals they were written as: 0.1 is 1/10, or no identity would be exact.
+    return result.xreplace({number: sp.nsimplify(number, rational=True) for number in result.atoms(sp.Float)})
+
+
+def _renamed(expression: sp.Expr, symbols: Sequence[sp.Symbol]) -> sp.Expr:
+    """The expression in these very symbols: to SymPy, two of one name and different assumptions are different."""
+    named = {s.name: s for s in symbols}
+    return expression.xreplace({s: named[s.name] for s in expression.free_symbols if s.name in named})
+
+
+def _bound(value: Any, what: str) -> sp.Expr:
+    """The end of an interval: a real number or an infinity."""
+    try:
+        end = sp.sympify(value, strict=True)
+    except sp.SympifyError as error:
+        raise InputError(f"{what}: {value!r} is not a number; write a number, oo or -oo.") from error
+    if not (isinstance(end, sp.Expr) and end.is_number and end.is_extended_real):
+        raise InputError(f"{what}: {value!r} is not a real number; write a number, oo or -oo.")
+    return end if end.is_infinite else sp.nsimplify(end, rational=True)
+
+
+def _default_start(low: sp.Expr, high: sp.Expr) -> float:
+    if low.is_finite and high.is_finite:
+        return float((low + high) / 2) + 0.3 * float(high - low) / 2
+    if low.is_finite:
+        return float(low) + 0.5
+    return float(high) - 0.5 if high.is_finite else 0.5
