@@ -55,7 +55,7 @@ def prove_minimizers(loss: Loss, /) -> Proof:
 
 
 def prove_chart(loss: Loss, /) -> Proof:
-    """The chart is regular: det of the induced metric is positive on its domain; zeta has length one."""
+    """The chart is regular on its domain: its point does not vanish, and det of the induced metric is positive."""
     geometry = geometry_of(loss)
     zeta = geometry.point
     other = sp.Matrix(
@@ -72,6 +72,13 @@ def prove_chart(loss: Loss, /) -> Proof:
                 other,
                 geometry.metric,
                 domain=geometry.domain,
+            ),
+            prove_positive(
+                "the chart's point does not vanish",
+                geometry.ray_squared,
+                domain=geometry.domain,
+                show=sp.Symbol("|P|^2"),
+                note="Where it did, its direction would jump, unseen by the metric.",
             ),
             prove_positive(
                 "the metric is regular on the domain of the chart",
@@ -119,10 +126,11 @@ def prove_simple_sharpness(loss: Loss, /) -> Proof:
             sum(geometry.eigenvalues, sp.Integer(0)),
             geometry.hessian.trace(),
             domain=geometry.domain,
-        ),
-        _eigenvector(geometry),
-        prove_positive("lambda_1 > 0", geometry.sharpness, domain=geometry.domain),
+        )
     ]
+    if all(value != 0 for value in (geometry.sharpness, *geometry.gaps)):  # else there is no direction of its own
+        steps.append(_eigenvector(geometry))
+    steps.append(prove_positive("lambda_1 > 0", geometry.sharpness, domain=geometry.domain))
     steps += [
         prove_positive(f"gap to lambda_{j}", gap, domain=geometry.domain)
         for j, gap in enumerate(geometry.gaps, start=2)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from theory.errors import NoClosedForm
+from theory.errors import InputError, NoClosedForm
 from theory.geometry import Geometry, tidy
 from theory.reduction import Reduction
 from theory.zero import normal_form
@@ -111,9 +111,11 @@ def expand(geometry: Geometry, reduction: Reduction, /) -> ScaledMap:
     """The two-step map of a smooth rule at the edge of a concrete loss.
 
     Raises:
+        InputError: the rule has no smooth step (see `expand_nonsmooth`), or its ``at_rate`` is wrong.
         InputError, NoClosedForm: from `Geometry`.
     """
-    assert reduction.schedule is not None
+    if reduction.schedule is None:
+        raise InputError(f"rule {reduction.rule.name!r} is not smooth on Gamma: there is no oscillator to expand.")
     w, taylor = geometry.edge_direction, _taylor(geometry)
     lam = sp.Symbol("lambda_1", positive=True)
     effective_lr = (2 + _DELTA * U) / lam
@@ -162,8 +164,8 @@ def _second_order(ratio: sp.Expr) -> sp.Expr:
     first = sp.diff(logarithm, _DELTA)
     lower = sp.simplify(logarithm.subs(_DELTA, 0)), sp.simplify(first.subs(_DELTA, 0))
     if lower != (0, 0):
-        raise ArithmeticError(
-            f"effective_lr changes by {lower} at orders below rate: the rule's rate is not what scales it."
+        raise InputError(
+            f"effective_lr changes by {lower} at orders below rate: the rule's at_rate does not scale it by rate."
         )
     return sp.simplify(sp.diff(first, _DELTA).subs(_DELTA, 0) / 2)
 

@@ -221,7 +221,9 @@ class Geometry:
         best = max(range(len(columns)), key=lambda j: (round(float(at_start[j].norm()), 6), -j))
         column = columns[best]
         if all(decide_zero(e).status == "proved" for e in column):
-            raise NoClosedForm(f"no eigenvector of {self.loss.name!r} for lambda_1: the Hessian vanishes on Gamma.")
+            raise NoClosedForm(
+                f"no eigenvector of {self.loss.name!r} for lambda_1: it is 0, or a multiple eigenvalue, all over Gamma."
+            )
         # Divided by its largest entry at the start: short, and free of the roots that a unit vector would need.
         return (column / column[_largest(at_start[best])]).applyfunc(normal_form)
 

@@ -19,7 +19,8 @@ from theory.flow import flow_coefficient
 from theory.geometry import geometry_of
 from theory.identity import Identity
 from theory.loss import Loss
-from theory.proof import Proof
+from theory.positivity import prove_positive
+from theory.proof import Proof, Step
 from theory.reduction import Reduction, reduce_rule
 from theory.rule import Rule
 from theory.zero import normal_form, prove_equal
@@ -142,6 +143,7 @@ def prove_drift(loss: Loss, rule: Rule, /) -> Proof:
     averaged = scaled.drift.applyfunc(lambda e: e.subs(X**2, oscillator.mean_square))
     g = sp.Symbol("g")
     steps = [
+        *_balance(reduction),
         prove_equal(
             "mean square of the oscillation over an orbit",
             oscillator.mean_square,
@@ -168,6 +170,20 @@ def prove_drift(loss: Loss, rule: Rule, /) -> Proof:
         ),
     ]
     return Proof(f"drift of {rule.name} along Gamma of {loss.name}", tuple(steps))
+
+
+def _balance(reduction: Reduction) -> tuple[Step, Step]:
+    """a > 0 and b > 0 in U' = a - b X^2: only then are there closed orbits to average over."""
+    growth, brake = schedule_rates(reduction)
+    return (
+        prove_positive(
+            "effective_lr grows where nothing oscillates",
+            growth,
+            domain={},
+            note="Otherwise the edge is never reached or held, and there is no orbit to average over.",
+        ),
+        prove_positive("oscillation brings it back down", brake + K2, domain={K2: (0, sp.oo)}),
+    )
 
 
 def prove_corollaries(loss: Loss, /) -> Proof:
@@ -258,6 +274,7 @@ def prove_mean_square(loss: Loss, rule: Rule, /) -> Proof:
         f"mean square of the oscillation of {rule.name} on {loss.name}",
         (
             *prove_averages().steps,
+            *_balance(reduction),
             prove_equal(
                 "mean square of the oscillation",
                 oscillator.mean_square * rate,

@@ -83,7 +83,13 @@ class Rule:
 
     def step(self, w: Any, gradient: Callable[[Any], Any], state: Any, p: Any, ops: Operations) -> tuple[Any, Any]:
         """One update with its result checked: exactly the declared state must come back."""
-        w_next, state_next = self.update(w, gradient, state, p, ops)
+        try:
+            result = self.update(w, gradient, state, p, ops)
+        except (AttributeError, TypeError) as error:
+            raise InputError(f"rule {self.name!r}: its update fails with {type(error).__name__}: {error}.") from error
+        if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping)):
+            raise InputError(f"rule {self.name!r}: update must return the new w and a dict of the new state ({{}}).")
+        w_next, state_next = result
         if set(state_next) != set(self.state):
             raise InputError(
                 f"rule {self.name!r}: update returned the state {sorted(state_next)}, declared is {sorted(self.state)}."
