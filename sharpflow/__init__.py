@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Case": "sharpflow.claim",
+    "Claim": "sharpflow.claim",
     "Comparison": "numerics.comparison",
     "Family": "theory.family",
     "InputError": "theory.errors",
     "Loss": "theory.loss",
+    "Measurement": "sharpflow.claim",
     "Minima": "theory.loss",
     "NoClosedForm": "theory.errors",
     "Objective": "numerics.objective",
@@ -23,12 +26,16 @@ _HOMES = {
     "Parameter": "theory.family",
     "Proof": "theory.proof",
     "Rule": "theory.rule",
+    "SharpnessFlow": "theory.flow",
     "Status": "theory.proof",
     "Step": "theory.proof",
     "Trajectory": "numerics.trajectory",
+    "Verdict": "sharpflow.claim",
+    "Verification": "sharpflow.verification",
     "compare": "numerics.compare",
     "descend": "numerics.descent",
     "eigenvalues": "numerics.spectrum",
+    "geometry_of": "theory.geometry",
     "integrate": "numerics.flow",
     "log_sharpness_gradient": "numerics.spectrum",
     "manifold_flow": "numerics.manifold_flow",
@@ -39,6 +46,8 @@ _HOMES = {
     "resolve_rule": "sharpflow.specs",
     "retract": "numerics.manifold",
     "sharpness": "numerics.spectrum",
+    "sharpness_flow": "theory.flow",
+    "verify": "sharpflow.verification",
 }
 
 __all__ = ["__version__", *_HOMES]
@@ -57,14 +66,23 @@ if TYPE_CHECKING:  # for type checkers, which do not follow __getattr__; the hou
     from numerics.spectrum import log_sharpness_gradient as log_sharpness_gradient
     from numerics.spectrum import sharpness as sharpness
     from numerics.trajectory import Trajectory as Trajectory
+    from sharpflow.claim import Case as Case
+    from sharpflow.claim import Claim as Claim
+    from sharpflow.claim import Measurement as Measurement
+    from sharpflow.claim import Verdict as Verdict
     from sharpflow.expressions import parse_expression as parse_expression
     from sharpflow.expressions import parse_loss as parse_loss
     from sharpflow.specs import resolve_loss as resolve_loss
     from sharpflow.specs import resolve_rule as resolve_rule
+    from sharpflow.verification import Verification as Verification
+    from sharpflow.verification import verify as verify
     from theory.errors import InputError as InputError
     from theory.errors import NoClosedForm as NoClosedForm
     from theory.family import Family as Family
     from theory.family import Parameter as Parameter
+    from theory.flow import SharpnessFlow as SharpnessFlow
+    from theory.flow import sharpness_flow as sharpness_flow
+    from theory.geometry import geometry_of as geometry_of
     from theory.loss import Loss as Loss
     from theory.loss import Minima as Minima
     from theory.proof import Proof as Proof

@@ -104,4 +104,6 @@ def _text(value: Any) -> str:
 
 
 def _latex(value: Any) -> str:
-    return rf"\text{{{value}}}" if isinstance(value, str) else sp.latex(value)
+    from theory.notation import latex
+
+    return latex(value)

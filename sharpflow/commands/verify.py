@@ -1,0 +1,148 @@
+"""Verify every claim of the theory on losses: proofs, measurements, a table and a report."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from sharpflow.output import Output, add_json
+from theory.errors import InputError
+
+if TYPE_CHECKING:
+    from sharpflow.claim import Verdict
+    from sharpflow.verification import Verification
+
+INTERRUPTED = 130
+_WIDTHS = (27, 14, 15, 15, 13, 13)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to verify, and what to write."""
+    parser.add_argument(
+        "spec",
+        metavar="SPEC",
+        nargs="*",
+        help="losses: built-in families, file.py:attribute, module:attribute, or text; default: every family",
+    )
+    parser.add_argument("--rule", help="another update rule, named as SPEC is, for the claims that hold for any")
+    parser.add_argument(
+        "--claim",
+        metavar="NAME",
+        action="append",
+        help="this claim only (repeat for more); see `sharpflow list claims`",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of random points; default: %(default)s")
+    parser.add_argument("--strict", action="store_true", help="undecided or inconclusive makes the exit status 1")
+    parser.add_argument("--report", metavar="DIR", help="write DIR/index.html, a page that needs nothing else")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """1 where something was refuted or inconsistent (with --strict also where something was left open)."""
+    output = Output(arguments.json)
+    folder = None if arguments.report is None else _folder(arguments.report)
+
+    from sharpflow.specs import resolve_loss, resolve_rule
+    from sharpflow.verification import verify
+    from theory.loss import Loss
+
+    losses = None
+    if arguments.spec:
+        losses = [resolve_loss(spec) for spec in arguments.spec]
+        native = [loss.name for loss in losses if not isinstance(loss, Loss)]
+        if native:
+            raise InputError(f"{native[0]!r} is an Objective: verify proves, so it needs the formula of a Loss.")
+    if arguments.rule is not None:
+        resolve_rule(arguments.rule)
+    progress = _Progress()
+    result = verify(losses, rule=arguments.rule, claims=arguments.claim, progress=progress, seed=arguments.seed)  # type: ignore[arg-type]
+    progress.clear()
+    output.say(*_table(result.verdicts))
+    output.say(*_remarks(result))
+    output.write_json(result.to_json())
+    if folder is not None:
+        from sharpflow.report import write_report
+
+        output.say(f"report: {write_report(result, folder)}")
+    output.say(_summary(result))
+    if result.interrupted:
+        return INTERRUPTED
+    return 1 if result.wrong or (arguments.strict and result.open) else 0
+
+
+def _folder(path: str) -> str:
+    """``path`` as a folder that can be written to, made if it is not there."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--report: {path!r} cannot be made a folder: {error.strerror}. Give another.") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise InputError(f"--report: the folder {path!r} cannot be written to; give another.")
+    return path
+
+
+class _Progress:
+    """One line that is written over, on a terminal; a line now and then elsewhere."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._last = ""
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        if self._terminal:
+            print(f"\r\033[K{done:4d}/{total} {what}"[:110], end="", file=sys.stderr, flush=True)
+            return
+        loss = what.rsplit(" on ", 1)[-1]
+        if loss != self._last:
+            self._last = loss
+            print(f"{done:4d}/{total} {loss}", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Leave nothing of the line."""
+        if self._terminal:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    return " ".join(f"{cell:<{width}}" for cell, width in zip(cells, _WIDTHS, strict=True)).rstrip()
+
+
+def _table(verdicts: tuple[Verdict, ...]) -> list[str]:
+    lines = [_row(("claim", "loss", "proof", "numeric", "measured", "expected"))]
+    for v in verdicts:
+        lines.append(_row((v.id, v.loss[: _WIDTHS[1]], v.proof, v.numeric, _number(v.measured), _number(v.expected))))
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def _remarks(result: Verification) -> list[str]:
+    """What is wrong, what was left open, and which hypotheses fail; each once."""
+    lines: list[str] = []
+    for title, found in (("wrong", result.wrong), ("left open", result.open)):
+        if found:
+            lines += ["", f"{title}:", *(f"  {v.id} on {v.loss} ({v.proof}, {v.numeric}): {v.message}" for v in found)]
+    absent: dict[tuple[str, str], list[str]] = {}
+    for v in result.verdicts:
+        if v.proof == "not_applicable":
+            absent.setdefault((v.loss, v.message), []).append(v.id)
+    if absent:
+        lines += ["", "not applicable:"]
+        lines += [f"  {loss}: {message}: {', '.join(ids)}" for (loss, message), ids in absent.items()]
+    return lines
+
+
+def _summary(result: Verification) -> str:
+    def words(counts: dict[str, int]) -> str:
+        return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
+
+    counts: dict[str, Any] = result.counts()
+    stopped = "interrupted after " if result.interrupted else ""
+    return (
+        f"{len(result.verdicts)} verdicts in {stopped}{result.seconds:.0f} s. Proofs: {words(counts['proof'])}. "
+        f"Measurements: {words(counts['numeric'])}."
+    )

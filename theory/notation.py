@@ -1,0 +1,189 @@
+"""How the theory's symbols are written, in one place: names as code has them, LaTeX and MathML as papers do."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+from xml.sax.saxutils import escape
+
+import sympy as sp
+from sympy.core.function import AppliedUndef
+from sympy.printing.latex import LatexPrinter
+from sympy.printing.mathml import MathMLPresentationPrinter
+
+__all__ = ["LATEX", "latex", "mathml"]
+
+# Names that are not already read well by SymPy (which knows tau, mu, lambda_1, ...).
+LATEX = {
+    "C_b": r"C_b",
+    "D^3 L(w)[w]": r"D^3 L(w)[w]",
+    "E": "E",
+    "Hess L(w)": r"\nabla^2 L(w)",
+    "Hess L(w)[w]": r"\nabla^2 L(w)\, w",
+    "H [zeta, d zeta]": r"\nabla^2 L(\zeta)\, [\zeta, \partial_i \zeta]",
+    "H v_1": r"H v_1",
+    "K2": "K^2",
+    "L": "L",
+    "L - min L": r"L - \min L",
+    "<L - min L>": r"\langle L - \min L \rangle",
+    "<X^2>": r"\langle X^2 \rangle",
+    "<grad L(w), k>": r"\langle \nabla L(w), k \rangle",
+    "<w+, k>/<w, k>": r"\langle w_+, k \rangle / \langle w, k \rangle",
+    "<x^2>": r"\langle x^2 \rangle",
+    "1 - beta": r"1 - \beta",
+    "L(w + s k) - L(w)": r"L(w + s k) - L(w)",
+    "X+": "X_+",
+    "X++": "X_{++}",
+    "coefficient": r"\text{coefficient}",
+    "d log lambda_1/dp": r"\partial_p \log \lambda_1",
+    "d(X', U', p')/dY_j": r"\partial (X', U', p') / \partial Y_j",
+    "d(lambda_1 cos^2 alpha)/dp": r"\partial_p (\lambda_1 \cos^2 \alpha)",
+    "dL(zeta(p))/dp": r"\partial_p L(\zeta(p))",
+    "effective_lr": r"\eta_{\mathrm{eff}}",
+    "effective_lr+": r"\eta_{\mathrm{eff}}^+",
+    "effective_lr_0": r"\eta_{\mathrm{eff},0}",
+    "e^y": "e^y",
+    "eta_in": r"\eta_{\mathrm{in}}",
+    "grad L(w)": r"\nabla L(w)",
+    "grad L(w)[w]": r"\langle \nabla L(w), w \rangle",
+    "grad L(zeta)": r"\nabla L(\zeta)",
+    "gradient_squared": "|G|^2",
+    "|g|^2": "|g|^2",
+    "lambda_1 v_1": r"\lambda_1 v_1",
+    "learning_rate": r"\eta",
+    "log_growth": r"\gamma",
+    "norm_squared": "|w|^2",
+    "p'": "p'",
+    "rate": r"\varepsilon",
+    "speed": r"|\dot\zeta|",
+    "t*": "t^*",
+    "tan_alpha^2": r"\tan^2 \alpha",
+    "tan_alpha_0": r"\tan \alpha_0",
+    "v+": "v_+",
+    "weight_decay": r"\lambda",
+    "x+": "x_+",
+    "|w+|^2": "|w_+|^2",
+    "|w|^2": "|w|^2",
+}
+_GREEK = {
+    "alpha": "&#945;", "beta": "&#946;", "gamma": "&#947;", "eta": "&#951;", "lambda": "&#955;",
+    "varepsilon": "&#949;",
+    "zeta": "&#950;", "nabla": "&#8711;", "partial": "&#8706;", "langle": "&#10216;", "rangle": "&#10217;",
+    "tan": "tan ",
+    "cos": "cos ", "log": "log ", "min": "min ",
+}  # fmt: skip
+
+
+class _Latex(LatexPrinter):
+    def _print_Symbol(self, expr: sp.Symbol, style: str = "plain") -> str:
+        known = LATEX.get(expr.name)
+        if known is not None:
+            return known
+        if re.fullmatch(r"[A-Za-z]+(_?\w+)?", expr.name):
+            return str(super()._print_Symbol(expr))
+        return rf"\text{{{latex_text(expr.name)}}}"
+
+
+class _MathML(MathMLPresentationPrinter):
+    def _print_Symbol(self, sym: sp.Symbol, style: str = "plain") -> Any:
+        known = LATEX.get(sym.name)
+        if known is None and re.fullmatch(r"[A-Za-z]+(_?\w+)?", sym.name):
+            return super()._print_Symbol(sym)
+        return _nodes(self.dom, sym.name if known is None else known)
+
+    def _print_Function(self, e: sp.Function) -> Any:
+        # SymPy writes the names of undefined functions in lower case.
+        if not isinstance(e, AppliedUndef):
+            return super()._print_Function(e)
+        row = self.dom.createElement("mrow")
+        row.appendChild(_element(self.dom, "mi", e.func.__name__))
+        row.appendChild(_element(self.dom, "mo", "("))
+        for i, argument in enumerate(e.args):
+            if i:
+                row.appendChild(_element(self.dom, "mo", ","))
+            row.appendChild(self._print(argument))
+        row.appendChild(_element(self.dom, "mo", ")"))
+        return row
+
+
+def latex_text(text: str) -> str:
+    """Text with what LaTeX reads as commands escaped."""
+    special = {
+        "\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
+        ">": r"\textgreater{}", "|": r"\textbar{}",
+    }  # fmt: skip
+    return re.sub(r"[\\^~<>|&%$#_{}]", lambda m: special.get(m.group(), "\\" + m.group()), text)
+
+
+def latex(value: Any) -> str:
+    """A side of a step as LaTeX mathematics, without dollar signs."""
+    if isinstance(value, str):
+        return rf"\text{{{latex_text(value)}}}"
+    return str(_Latex({"order": None}).doprint(value))
+
+
+def mathml(value: Any) -> str:
+    """A side of a step as presentation MathML, without the outer element."""
+    if isinstance(value, str):
+        return f"<mtext>{escape(value)}</mtext>"
+    printer = _MathML()
+    # SymPy's double-struck d of derivatives and integrals is in few fonts.
+    return str(printer._print(sp.sympify(value)).toxml()).replace("&dd;", "d")
+
+
+def _nodes(dom: Any, text: str) -> Any:
+    """A row for a symbol written in the small part of LaTeX that `LATEX` uses: groups, scripts, a few names."""
+    tokens = re.findall(r"\\[A-Za-z]+|\\,|[A-Za-z]|\d+|\S| ", text)
+    row, _ = _row(dom, tokens, 0)
+    return row
+
+
+def _element(dom: Any, name: str, text: str) -> Any:
+    node = dom.createElement(name)
+    node.appendChild(dom.createTextNode(text))
+    return node
+
+
+def _atom(dom: Any, tokens: list[str], i: int) -> tuple[Any, int]:
+    token = tokens[i]
+    if token == "{":
+        return _row(dom, tokens, i + 1)
+    if token.startswith("\\"):
+        name = token[1:]
+        if name in ("mathrm", "text"):
+            end = tokens.index("}", i)
+            return _element(dom, "mi", "".join(tokens[i + 2 : end])), end + 1
+        if name == "dot":
+            return _atom(dom, tokens, i + 1)
+        if name == ",":
+            return _element(dom, "mtext", " "), i + 1
+        symbol = html.unescape(_GREEK.get(name, name))
+        kind = "mo" if name in ("nabla", "partial", "langle", "rangle", "tan", "cos", "log", "min") else "mi"
+        return _element(dom, kind, symbol), i + 1
+    if token.isdigit():
+        return _element(dom, "mn", token), i + 1
+    return _element(dom, "mi" if token.isalpha() else "mo", token), i + 1
+
+
+def _row(dom: Any, tokens: list[str], i: int) -> tuple[Any, int]:
+    row = dom.createElement("mrow")
+    while i < len(tokens) and tokens[i] != "}":
+        if tokens[i] == " ":
+            i += 1
+            continue
+        atom, i = _atom(dom, tokens, i)
+        scripts: dict[str, Any] = {}
+        while i < len(tokens) and tokens[i] in "_^":
+            mark = tokens[i]
+            scripts[mark], i = _atom(dom, tokens, i + 1)
+        if scripts:
+            name = "msubsup" if len(scripts) == 2 else "msub" if "_" in scripts else "msup"
+            holder = dom.createElement(name)
+            holder.appendChild(atom)
+            for mark in "_^":
+                if mark in scripts:
+                    holder.appendChild(scripts[mark])
+            atom = holder
+        row.appendChild(atom)
+    return row, i + 1
