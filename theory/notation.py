@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from typing import Any
 from xml.sax.saxutils import escape
@@ -12,7 +11,7 @@ from sympy.core.function import AppliedUndef
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.mathml import MathMLPresentationPrinter
 
-__all__ = ["LATEX", "latex", "mathml"]
+__all__ = ["LATEX", "formula", "latex", "mathml"]
 
 # Names that are not already read well by SymPy (which knows tau, mu, lambda_1, ...).
 LATEX = {
@@ -66,13 +65,16 @@ LATEX = {
     "|w+|^2": "|w_+|^2",
     "|w|^2": "|w|^2",
 }
-_GREEK = {
-    "alpha": "&#945;", "beta": "&#946;", "gamma": "&#947;", "eta": "&#951;", "lambda": "&#955;",
-    "varepsilon": "&#949;",
-    "zeta": "&#950;", "nabla": "&#8711;", "partial": "&#8706;", "langle": "&#10216;", "rangle": "&#10217;",
-    "tan": "tan ",
-    "cos": "cos ", "log": "log ", "min": "min ",
+# ruff: noqa: RUF001  the letters are meant
+_LETTERS = {
+    "Gamma": "Γ", "Rightarrow": "⇒", "Sigma": "Σ", "alpha": "α", "beta": "β", "eta": "η", "gamma": "γ", "lambda": "λ",
+    "mu": "μ", "tau": "τ", "theta": "θ", "varepsilon": "ε", "zeta": "ζ",
 }  # fmt: skip
+_OPERATORS = {
+    "cos": "cos", "dim": "dim", "exp": "exp", "ge": "≥", "in": "∈", "langle": "⟨", "le": "≤", "log": "log",
+    "max": "max", "min": "min", "nabla": "∇", "partial": "∂", "rangle": "⟩", "sim": "∼", "tan": "tan",
+}  # fmt: skip
+_SPACES = {",": " ", "quad": " ", "left": "", "right": ""}
 
 
 class _Latex(LatexPrinter):
@@ -132,6 +134,15 @@ def mathml(value: Any) -> str:
     return str(printer._print(sp.sympify(value)).toxml()).replace("&dd;", "d")
 
 
+def formula(text: str) -> str:
+    r"""A formula written in the LaTeX that claims are stated in, as presentation MathML without the outer element.
+
+    Groups, scripts, fractions, roots of the kind \\frac{}{}, Greek letters, relations and named functions are
+    understood.
+    """
+    return str(_nodes(_MathML().dom, text).toxml())
+
+
 def _nodes(dom: Any, text: str) -> Any:
     """A row for a symbol written in the small part of LaTeX that `LATEX` uses: groups, scripts, a few names."""
     tokens = re.findall(r"\\[A-Za-z]+|\\,|[A-Za-z]|\d+|\S| ", text)
@@ -150,20 +161,37 @@ def _atom(dom: Any, tokens: list[str], i: int) -> tuple[Any, int]:
     if token == "{":
         return _row(dom, tokens, i + 1)
     if token.startswith("\\"):
-        name = token[1:]
-        if name in ("mathrm", "text"):
-            end = tokens.index("}", i)
-            return _element(dom, "mi", "".join(tokens[i + 2 : end])), end + 1
-        if name == "dot":
-            return _atom(dom, tokens, i + 1)
-        if name == ",":
-            return _element(dom, "mtext", " "), i + 1
-        symbol = html.unescape(_GREEK.get(name, name))
-        kind = "mo" if name in ("nabla", "partial", "langle", "rangle", "tan", "cos", "log", "min") else "mi"
-        return _element(dom, kind, symbol), i + 1
+        return _command(dom, tokens, i)
     if token.isdigit():
         return _element(dom, "mn", token), i + 1
     return _element(dom, "mi" if token.isalpha() else "mo", token), i + 1
+
+
+def _command(dom: Any, tokens: list[str], i: int) -> tuple[Any, int]:
+    name = tokens[i][1:]
+    if name in ("mathrm", "text", "operatorname"):
+        end = tokens.index("}", i)
+        return _element(dom, "mi", "".join(tokens[i + 2 : end])), end + 1
+    if name in ("frac", "tfrac"):
+        holder = dom.createElement("mfrac")
+        for _ in range(2):
+            while tokens[i + 1] == " ":
+                i += 1
+            part, following = _atom(dom, tokens, i + 1)
+            holder.appendChild(part)
+            i = following - 1
+        return holder, i + 1
+    if name == "dot":
+        holder = dom.createElement("mover")
+        part, following = _atom(dom, tokens, i + 1)
+        holder.appendChild(part)
+        holder.appendChild(_element(dom, "mo", "˙"))
+        return holder, following
+    if name in _SPACES:
+        return _element(dom, "mtext", _SPACES[name]), i + 1
+    if name in _OPERATORS:
+        return _element(dom, "mo", _OPERATORS[name]), i + 1
+    return _element(dom, "mi", _LETTERS.get(name, name)), i + 1
 
 
 def _row(dom: Any, tokens: list[str], i: int) -> tuple[Any, int]:

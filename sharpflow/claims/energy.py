@@ -31,7 +31,7 @@ def measure(case: Case) -> Measurement:
 
 claim = Claim(
     title="energy of the oscillation",
-    statement=r"E = \tfrac12 U^2 + (4 + K^2) X^2 - 4 \log |X|, \quad \frac{dE}{dT} = 0",
+    statement=r"E = \tfrac{1}{2} U^2 + (4 + K^2) X^2 - 4 \log |X|, \quad \frac{dE}{dT} = 0",
     about="both",
     any_rule=True,
     section="flow",

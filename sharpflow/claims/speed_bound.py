@@ -31,7 +31,7 @@ def measure(case: Case) -> Measurement:
 
 claim = Claim(
     title="speed of the flow is at most one half",
-    statement=r"\left| \frac{d\zeta}{d\tau} \right| \le \frac12",
+    statement=r"\left| \frac{d\zeta}{d\tau} \right| \le \frac{1}{2}",
     section="flow",
     prove=prove,
     measure=measure,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -65,11 +66,20 @@ def run(arguments: argparse.Namespace) -> int:
     if folder is not None:
         from sharpflow.report import write_report
 
-        output.say(f"report: {write_report(result, folder)}")
+        output.say(f"report: {write_report(result, folder, pictures=_pictures(result))}")
     output.say(_summary(result))
     if result.interrupted:
         return INTERRUPTED
     return 1 if result.wrong or (arguments.strict and result.open) else 0
+
+
+def _pictures(result: Verification) -> Any:
+    """Pictures for the report, where the module that draws them is there."""
+    if importlib.util.find_spec("sharpflow.pictures") is None:
+        return ()
+    from sharpflow.pictures import pictures_for
+
+    return pictures_for(result)
 
 
 def _folder(path: str) -> str:
