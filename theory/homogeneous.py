@@ -88,7 +88,10 @@ def _one_radical(
         return None
     q = sp.Dummy("q", positive=True)
     replaced = expression.xreplace({a: q**a.exp.p for a in roots})
-    top, bottom = (sp.Poly(sp.expand(x), q) for x in sp.fraction(sp.together(replaced)))
+    try:
+        top, bottom = (sp.Poly(sp.expand(x), q) for x in sp.fraction(sp.together(replaced)))
+    except sp.PolynomialError:  # the root stands inside a function, as in exp(z/r)
+        return None
     if sum(1 for _ in bottom.terms()) != 1:
         return None
     shift = bottom.degree()

@@ -1,0 +1,144 @@
+"""Deciding zero: proved only by an identity, refuted only with a witness, and undecided otherwise."""
+
+from __future__ import annotations
+
+import pytest
+import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from theory.proof import Proof, Status, Step, combine
+from theory.zero import decide_zero, normal_form, prove_equal, witness_of
+
+x, y, p, q = sp.symbols("x y p q", real=True)
+c = sp.Symbol("c", positive=True)
+n = sp.Symbol("n", integer=True)
+f = sp.Function("f")
+
+IDENTITIES = (
+    (x + y) ** 2 - x**2 - 2 * x * y - y**2,
+    1 / (x - 1) - 1 / (x + 1) - 2 / (x**2 - 1),
+    sp.sin(2 * p) - 2 * sp.sin(p) * sp.cos(p),
+    sp.cos(3 * p) - 4 * sp.cos(p) ** 3 + 3 * sp.cos(p),
+    sp.cos(p + q) - sp.cos(p) * sp.cos(q) + sp.sin(p) * sp.sin(q),
+    sp.sin(p / 2) ** 2 - (1 - sp.cos(p)) / 2,
+    sp.tan(p) - sp.sin(2 * p) / (1 + sp.cos(2 * p)),
+    sp.sec(p) ** 2 - sp.tan(p) ** 2 - 1,
+    sp.cosh(p) ** 2 - sp.sinh(p) ** 2 - 1,
+    sp.exp(p / 2) * sp.exp(p / 3) - sp.exp(5 * p / 6),
+    sp.exp(2 * p) + sp.exp(-2 * p) - 2 * sp.cosh(2 * p),
+    1 / (sp.sqrt(1 + p**2) - p) - sp.sqrt(1 + p**2) - p,
+    sp.sqrt(1 + p**2) ** 3 - (1 + p**2) * sp.sqrt(1 + p**2),
+    1 / (sp.sqrt(2) + sp.sqrt(3)) - sp.sqrt(3) + sp.sqrt(2),
+    sp.sqrt(6) - sp.sqrt(2) * sp.sqrt(3),
+    sp.sqrt(2) + sp.sqrt(3) - sp.sqrt(5 + 2 * sp.sqrt(6)),
+    sp.sqrt(1 - sp.cos(p) ** 2) - sp.Abs(sp.sin(p)),
+    sp.diff(f(x) ** 2, x) - 2 * f(x) * sp.diff(f(x), x),
+    c ** sp.Rational(3, 2) / sp.sqrt(c) - c,
+)
+FALSEHOODS = (
+    x,
+    sp.Rational(1, 3),
+    (x + y) ** 2 - x**2 - y**2,
+    sp.sin(2 * p) - sp.sin(p) * sp.cos(p),
+    sp.cosh(p) ** 2 - sp.sinh(p) ** 2 + 1,
+    sp.sqrt((x - y) ** 2) - (x - y),
+    sp.sqrt(1 - sp.cos(p) ** 2) - sp.sin(p),
+    sp.atan(p) + sp.atan(1 / p) - sp.pi / 2,
+    sp.sin(n * sp.pi / 2) ** 2 - 1,
+    sp.exp(p) - 1 - p - p**2 / 2,
+    f(x) * f(y) - f(x * y),
+    sp.diff(f(x), x) - f(x),
+    x + sp.pi - sp.Rational(355, 113) - x,
+)
+# Zero or not, nothing here decides them; to say more would be a guess.
+OPEN = (
+    x / 10**30,
+    sp.Max(p, 100) - 100,
+    sp.cos(sp.pi / 7) - sp.cos(2 * sp.pi / 7) + sp.cos(3 * sp.pi / 7) - sp.Rational(1, 2),
+    sp.log(x * y) - sp.log(x) - sp.log(y),
+    sp.nan,
+    sp.zoo,
+)
+
+
+@pytest.mark.parametrize("identity", IDENTITIES, ids=str)
+def test_identities_are_proved(identity):
+    decision = decide_zero(identity)
+    assert decision.status is Status.PROVED
+    assert decision.residual == 0
+    assert not decision.witness
+
+
+@pytest.mark.parametrize("falsehood", FALSEHOODS, ids=str)
+def test_falsehoods_are_refuted_with_a_witness(falsehood):
+    decision = decide_zero(falsehood)
+    assert decision.status is Status.REFUTED
+    assert set(decision.witness) == {s.name for s in falsehood.free_symbols} | {"residual"}
+    if not falsehood.has(f):  # the witness for a statement about every f is a point and an f
+        point = {s: sp.Rational(decision.witness[s.name]) for s in falsehood.free_symbols}
+        assert float(falsehood.subs(point)) == pytest.approx(float(decision.witness["residual"]), rel=1e-6)
+        assert float(decision.witness["residual"]) != 0
+
+
+@pytest.mark.parametrize("expression", OPEN, ids=str)
+def test_what_no_method_closes_is_undecided(expression):
+    assert decide_zero(expression).status is Status.UNDECIDED
+
+
+@st.composite
+def algebraic(draw):
+    """An element of Q(p)[cos p, sin p, exp p, sqrt(1 + p^2)]."""
+    atoms = (p, sp.sin(p), sp.cos(p), sp.exp(p), sp.sqrt(1 + p**2), sp.cos(2 * p))
+    total = sp.Integer(0)
+    for _ in range(draw(st.integers(1, 3))):
+        term = sp.Rational(draw(st.integers(-4, 4)), draw(st.integers(1, 3)))
+        for atom in draw(st.lists(st.sampled_from(atoms), min_size=1, max_size=3)):
+            term *= atom
+        total += term
+    return total
+
+
+@settings(max_examples=15, deadline=None)
+@given(algebraic(), algebraic())
+def test_the_normal_form_keeps_values_and_decides(a, b):
+    quotient = (a + b) * (a - b) / (2 + sp.cos(p) + p**2)
+    reduced = normal_form(quotient)
+    at = {p: sp.Rational(7, 5)}
+    # 15 digits are evaluated; cancellation costs at most the size of the terms, 1e4 here
+    assert float(sp.N((quotient - reduced).subs(at))) == pytest.approx(0, abs=1e-9)
+    assert decide_zero(quotient - (a**2 - b**2) / (2 + sp.cos(p) + p**2)).status is Status.PROVED
+    assert decide_zero(quotient - (a**2 - b**2) / (2 + sp.cos(p) + p**2) - sp.sin(p) / 7).status is Status.REFUTED
+
+
+def test_a_witness_lies_in_the_domain():
+    inside = {p: (sp.sqrt(2), 3), q: (-sp.oo, -5), x: (4, sp.oo)}
+    witness = witness_of(p + q + x + 100, domain=inside)
+    assert sp.sqrt(2) < sp.sympify(witness["p"]) < 3
+    assert sp.sympify(witness["q"]) < -5
+    assert sp.sympify(witness["x"]) > 4
+    # An identity on the domain only is not refuted by a point off it.
+    assert not witness_of(sp.Abs(p) - p, domain={p: (0, 1)})
+    assert witness_of(sp.Abs(p) - p, domain={p: (-1, 0)})
+
+
+def test_matrices_are_compared_entry_by_entry():
+    left = sp.Matrix([sp.sin(p) ** 2, 1])
+    assert prove_equal("t", left, sp.Matrix([1 - sp.cos(p) ** 2, 1])).status is Status.PROVED
+    wrong = prove_equal("t", left, sp.Matrix([1 - sp.cos(p) ** 2, 2]))
+    assert wrong.status is Status.REFUTED
+    assert wrong.residual == -1
+    assert prove_equal("t", sp.zeros(2, 2), 0).status is Status.PROVED
+    # One open entry leaves the matrix undecided, one wrong entry refutes it all the same.
+    assert prove_equal("t", sp.Matrix([0, OPEN[0]]), sp.zeros(2, 1)).status is Status.UNDECIDED
+    assert prove_equal("t", sp.Matrix([OPEN[0], x]), sp.zeros(2, 1)).status is Status.REFUTED
+
+
+def test_a_conjunction_is_as_good_as_its_worst_part():
+    proved, open_, wrong = (Step("t", 0, 0, status=s) for s in (Status.PROVED, Status.UNDECIDED, Status.REFUTED))
+    assert Proof("t", (proved, proved)).status is Status.PROVED
+    assert Proof("t", (proved, open_)).status is Status.UNDECIDED
+    assert Proof("t", (open_, wrong, proved)).status is Status.REFUTED
+    assert Proof("t", (open_, wrong, proved)).failed() == (open_, wrong)
+    assert Proof("t").status is Status.NONE
+    assert combine([Status.PROVED, Status.NOT_APPLICABLE]) is Status.NOT_APPLICABLE
