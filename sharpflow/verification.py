@@ -182,8 +182,9 @@ def _work_order(name: str, claim: Claim) -> tuple[int, int, str]:
     return first, SECTIONS.index(claim.section), name
 
 
-def _reading_order(row: _Row) -> tuple[int, str, int]:
-    return SECTIONS.index(row.claim.section), row.id, row.index
+def _reading_order(row: _Row) -> tuple[int, int, str, int]:
+    first, section, name = _work_order(row.id, row.claim)
+    return section, first, name, row.index
 
 
 def _judge(row: _Row, rows: Sequence[_Row], done: dict[int, Verdict], prover: _Prover) -> Verdict:

@@ -164,7 +164,7 @@ def _atom(dom: Any, tokens: list[str], i: int) -> tuple[Any, int]:
         return _command(dom, tokens, i)
     if token.isdigit():
         return _element(dom, "mn", token), i + 1
-    return _element(dom, "mi" if token.isalpha() else "mo", token), i + 1
+    return _element(dom, "mi" if token.isalpha() else "mo", "−" if token == "-" else token), i + 1
 
 
 def _command(dom: Any, tokens: list[str], i: int) -> tuple[Any, int]:

@@ -31,7 +31,7 @@ def measure(case: Case) -> Measurement:
 claim = Claim(
     title="gradient descent with weight decay on the sphere",
     statement=r"\theta_+ = \frac{\theta - \eta_{\mathrm{eff}} G}{|\theta - \eta_{\mathrm{eff}} G|}, \quad "
-    "\\eta_{\\mathrm{eff}}^+ = \frac{\\eta_{\\mathrm{eff}}}{(1-\varepsilon)^2 (1 + \\eta_{\\mathrm{eff}}^2 |G|^2)}",
+    r"\eta_{\mathrm{eff}}^+ = \frac{\eta_{\mathrm{eff}}}{(1-\varepsilon)^2 (1 + \eta_{\mathrm{eff}}^2 |G|^2)}",
     section="reduction",
     prove=prove,
     measure=measure,
