@@ -15,6 +15,7 @@ _HOMES = {
     "Case": "sharpflow.claim",
     "Claim": "sharpflow.claim",
     "Comparison": "numerics.comparison",
+    "Derivation": "theory.derivation",
     "Family": "theory.family",
     "InputError": "theory.errors",
     "Loss": "theory.loss",
@@ -33,6 +34,7 @@ _HOMES = {
     "Verdict": "sharpflow.claim",
     "Verification": "sharpflow.verification",
     "compare": "numerics.compare",
+    "derive": "theory.derivation",
     "descend": "numerics.descent",
     "eigenvalues": "numerics.spectrum",
     "geometry_of": "theory.geometry",
@@ -76,6 +78,8 @@ if TYPE_CHECKING:  # for type checkers, which do not follow __getattr__; the hou
     from sharpflow.specs import resolve_rule as resolve_rule
     from sharpflow.verification import Verification as Verification
     from sharpflow.verification import verify as verify
+    from theory.derivation import Derivation as Derivation
+    from theory.derivation import derive as derive
     from theory.errors import InputError as InputError
     from theory.errors import NoClosedForm as NoClosedForm
     from theory.family import Family as Family

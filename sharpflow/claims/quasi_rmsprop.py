@@ -30,8 +30,8 @@ def measure(case: Case) -> Measurement:
 
 claim = Claim(
     title="quasi-RMSprop identity",
-    statement=r"v_+ = \beta v + 2 \beta \eta_{\mathrm{in}}^2 |G|^2 + \beta \eta_{\mathrm{in}}^2 \eta_{\mathrm{eff}}^2 |G|^4, "
-    r"\quad \beta = (1-\varepsilon)^4",
+    statement=r"v_+ = \beta v + 2 \beta \eta_{\mathrm{in}}^2 |G|^2 + \beta "
+    r"\eta_{\mathrm{in}}^2 \eta_{\mathrm{eff}}^2 |G|^4, \quad \beta = (1-\varepsilon)^4",
     section="reduction",
     prove=prove,
     measure=measure,
