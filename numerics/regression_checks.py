@@ -11,10 +11,19 @@ from numerics.bn_regression import BatchNormRegression, bn_regression_objective
 from numerics.compare import compare
 from numerics.data import regression_data
 from numerics.descent import parameters_of, prepare
+from theory.identity import Identity
 from theory.loss import Loss
 from theory.rule import Rule
 
-__all__ = ["RealAngle", "kernel_decay", "real_angle", "real_regression", "tan_alpha_of_loss"]
+__all__ = [
+    "AngleSeries",
+    "RealAngle",
+    "angle_series",
+    "kernel_decay",
+    "real_angle",
+    "real_regression",
+    "tan_alpha_of_loss",
+]
 
 RECORDS = 200
 
@@ -45,17 +54,40 @@ class RealAngle:
     features: int
 
 
-def real_angle(rule: Rule, /, *, rate: float, time: float, seed: int = 0) -> RealAngle:
-    """Gradient descent at the edge on the breast-cancer set, from tan(alpha_0) = 1.5; nan where the run failed."""
-    regression = real_regression(seed=seed)
-    start = regression.point(1.5, seed=seed)
-    run = compare(regression.objective, rule=rule, rate=rate, time=time, start=start)
-    ratio = float("nan")
+@dataclass(frozen=True, eq=False)
+class AngleSeries:
+    """tan(alpha) (N,) of gradient descent, retracted to Gamma, at flow times (N,); empty where the run failed."""
+
+    name: str
+    rate: float
+    intrinsic_lr: float
+    times: np.ndarray
+    tan_alpha: np.ndarray
+    examples: int
+    features: int
+
+
+@lru_cache(maxsize=8)
+def _series(key: Identity[Rule], name: str, rate: float, time: float, seed: int) -> AngleSeries:
+    regression = real_regression(name, seed=seed)
+    run = compare(regression.objective, rule=key.value, rate=rate, time=time, start=regression.point(1.5, seed=seed))
+    times, angles = np.zeros(0), np.zeros(0)
     if run.result.ok:
-        first, last = regression.tan_alpha(run.minima_points[[0, -1]])
-        ratio = float(last / first)
+        times, angles = run.times, regression.tan_alpha(run.minima_points)
     examples, features = regression.features.shape
-    return RealAngle(ratio, run.intrinsic_lr, examples, features)
+    return AngleSeries(name, rate, run.intrinsic_lr, times, angles, examples, features)
+
+
+def angle_series(rule: Rule, name: str, /, *, rate: float, time: float, seed: int = 0) -> AngleSeries:
+    """Gradient descent at the edge on a data set of scikit-learn, from tan(alpha_0) = 1.5; remembered."""
+    return _series(Identity(rule), name, rate, time, seed)
+
+
+def real_angle(rule: Rule, /, *, rate: float, time: float, seed: int = 0) -> RealAngle:
+    """tan(alpha)/tan(alpha_0) at the end on the breast-cancer set; nan where the run failed."""
+    series = angle_series(rule, "breast-cancer", rate=rate, time=time, seed=seed)
+    ratio = float(series.tan_alpha[-1] / series.tan_alpha[0]) if len(series.times) else float("nan")
+    return RealAngle(ratio, series.intrinsic_lr, series.examples, series.features)
 
 
 def kernel_decay(rule: Rule, /, *, rate: float, steps: int, seed: int = 0) -> float:

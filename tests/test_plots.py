@@ -1,0 +1,121 @@
+"""The figures: what is drawn is what was measured, nothing that is not finite, and every format can be written."""
+
+import io
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from numerics.compare import compare
+from numerics.orbit import edge_orbit
+from numerics.order import order
+from sharpflow import plots
+from theory import families, rules
+from theory.errors import InputError
+
+GD = rules.get("gd-wd")
+
+
+@pytest.fixture(scope="module")
+def ridge():
+    return families.get("ridge").default()
+
+
+@pytest.fixture(scope="module")
+def run(ridge):
+    return compare(ridge, rate=1e-3, time=1.0)
+
+
+def drawn(figure):
+    """All lines of a figure, by label."""
+    return {line.get_label(): line for axes in figure.axes for line in axes.lines}
+
+
+def test_comparison_draws_the_series(run):
+    figure = plots.comparison(run)
+    sharp, edge, distance = figure.axes
+    np.testing.assert_array_equal(sharp.lines[0].get_ydata(), run.sharpness)
+    np.testing.assert_array_equal(sharp.lines[1].get_ydata(), run.flow_sharpness)
+    np.testing.assert_array_equal(edge.lines[0].get_ydata(), run.edge)
+    assert set(edge.lines[1].get_ydata()) == {2}
+    np.testing.assert_allclose(distance.lines[0].get_ydata() * run.intrinsic_lr, run.distance)
+    for axes in figure.axes:
+        assert "tau" in axes.get_xlabel()
+        assert axes.get_ylabel()
+
+
+def test_sphere_shows_minima_iterates_and_flow(run, ridge):
+    figure = plots.sphere(run, ridge)
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    assert {"gradient descent", "flow", "start", "end"} <= set(lines)
+    assert any("Gamma" in str(label) for label in lines)
+    x, y, z = lines["flow"].get_data_3d()
+    np.testing.assert_allclose(x**2 + y**2 + z**2, 1, atol=1e-12)
+
+
+def test_sphere_says_that_it_projects():
+    surface = families.get("surface").default()
+    figure = plots.sphere(compare(surface, rate=1e-3, time=0.5), surface)
+    assert "projected from 4 dimensions" in figure.axes[0].get_title()
+
+
+def test_portrait_lies_on_its_level_set(ridge):
+    orbit = edge_orbit(ridge, GD, rate=1e-6, amplitude=2.0, periods=3.0)
+    figure = plots.portrait([orbit])
+    axes = figure.axes[0]
+    (points,) = (line for line in axes.lines if str(line.get_label()).startswith("$|X_0|"))
+    np.testing.assert_array_equal(points.get_ydata(), orbit.u)
+    (contours,) = axes.collections
+    vertices = np.concatenate([path.vertices for path in contours.get_paths()])
+    # Every point of the orbit is near the level set of its start: the energy is conserved to leading order.
+    scale = np.array([np.ptp(vertices[:, 0]), np.ptp(vertices[:, 1])])
+    for x, u in zip(np.abs(orbit.x[::20]), orbit.u[::20], strict=True):
+        assert np.min(np.linalg.norm((vertices - [x, u]) / scale, axis=1)) < 0.02
+
+
+def test_order_draws_every_run(ridge):
+    result = order(ridge, rates=(1e-5, 1e-4, 1e-3), time=0.3)
+    figure = plots.order(result)
+    line = drawn(figure)["raw"]
+    np.testing.assert_array_equal(line.get_xdata(), result.intrinsic_lrs)
+    np.testing.assert_array_equal(line.get_ydata(), result.distances)
+    assert f"{result.estimate:.3f}" in "".join(str(label) for label in drawn(figure))
+
+
+def test_a_run_without_effective_lr_and_one_that_stopped(ridge):
+    crossing = families.get("crossing").default()
+    stopped = compare(crossing, rate=1e-3, time=8.0)
+    assert not stopped.result.ok
+    figure = plots.comparison(stopped)
+    assert stopped.result.value.replace("_", " ") in figure.axes[0].get_title()
+    plain = compare(ridge, rule=rules.get("normalized-gd"), rate=1e-4, time=0.2)
+    assert "no effective learning rate" in [text.get_text() for text in plots.comparison(plain).axes[1].texts]
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_formats(run, kind):
+    buffer = io.BytesIO()
+    plots.comparison(run).savefig(buffer, format=kind)
+    start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[kind]
+    assert buffer.getvalue().startswith(start)
+
+
+def test_style_does_not_leak(run):
+    before = dict(mpl.rcParams)
+    plots.comparison(run)
+    assert dict(mpl.rcParams) == before
+
+
+def test_legends_do_not_cover_the_data(run):
+    figure = plots.comparison(run)
+    figure.savefig(io.BytesIO(), format="png")
+    axes = figure.axes[2]
+    box = axes.get_legend().get_window_extent()
+    points = np.concatenate([axes.transData.transform(np.column_stack(line.get_data())) for line in axes.lines])
+    inside = (points[:, 0] > box.x0) & (points[:, 0] < box.x1) & (points[:, 1] > box.y0) & (points[:, 1] < box.y1)
+    assert not inside.any()
+
+
+def test_nothing_to_draw_is_said():
+    with pytest.raises(InputError, match="nothing to draw"):
+        plots.portrait([])
