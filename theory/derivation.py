@@ -1,10 +1,17 @@
-"""The whole derivation for one loss and one rule, step by checked step, from the update rule to the flow."""
+"""The whole derivation for one loss and one rule: L(c w) = L(w)  =>  d zeta/d tau = -growth/(brake + K^2) g.
+
+Every line is a checked step, in the order of the argument: scale invariance, the reduction to the sphere, the edge,
+what is supposed of Gamma, the oscillator read off the exact map, its averages, the drift by two routes, what follows
+from it, a closed form. A part is derived only where the hypotheses it stands on were not refuted; what is left out
+is named together with the hypothesis.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import sympy as sp
@@ -20,12 +27,15 @@ from theory.assumptions import (
 from theory.averaging import prove_averages, prove_energy, prove_period
 from theory.entering import prove_descent_lemma, prove_edge_multiplier, prove_waiting_time
 from theory.errors import InputError, NoClosedForm
-from theory.flow import SharpnessFlow, prove_closed_form, sharpness_flow
+from theory.expansion import expand_nonsmooth
+from theory.flow import SharpnessFlow, flow_coefficient, prove_closed_form, sharpness_flow
+from theory.geometry import geometry_of, tidy
 from theory.invariance import prove_euler, prove_euler_generic, prove_homogeneity
 from theory.limits import TimeLimitExceeded, time_limit
 from theory.loss import Loss
 from theory.proof import Proof, Status, Step, combine
 from theory.reduction import Reduction, reduce_rule
+from theory.regression import kernel_chart, prove_regression_angle
 from theory.routes import (
     K2,
     drift_coefficient,
@@ -34,44 +44,65 @@ from theory.routes import (
     prove_excess_loss,
     prove_nonsmooth_drift,
     prove_oscillator,
+    prove_schedule_drift,
+    prove_stands_still,
 )
 from theory.rule import Rule
 from theory.sphere import prove_equilibrium_norm, prove_quasi_rmsprop, prove_rescaling, prove_sphere_map
 
 __all__ = ["Derivation", "derive"]
 
-# Ten times what the slowest part of a built-in loss takes.
-SECONDS = 60.0
+# No part of the derivation of a built-in family takes a tenth of it; a loss of a user's own may be harder.
+LIMIT = 60.0
+# What a part may stand on; the words are those of the hypotheses that a loss may declare to fail.
+GENERIC = ("scale_invariance",)
+ON_GAMMA = (*GENERIC, "minimizers")
+CHARTED = (*ON_GAMMA, "chart")
+NORMAL = (*CHARTED, "minimal_kernel")
+EDGE = (*NORMAL, "simple_sharpness")
+AVERAGED = (*EDGE, "oscillator")
 
 
 @dataclass(frozen=True, eq=False)
 class Derivation:
-    """What was derived.
+    """Proofs in the order of the argument, and the flow they end in.
 
     Attributes:
-        loss, rule: of what.
-        proofs: in the order of the argument.
-        flow: by geometry, of gradient descent with weight decay; ``None`` where it could not be derived.
-        field: the rule's own flow in the chart, m x 1; ``None`` with it.
-        remarks: what was left out and why.
+        loss, rule: what it is about.
+        proofs: one for each part that was derived.
+        flow: dp/d tau in the chart with the rule's own coefficient; ``None`` where it was not reached.
+        clock: flow time tau, in the parameters of the rule and the iteration number t.
+        expected: those of the proofs that the loss declares to fail, and that do.
+        remarks: sentences for the reader: what is not derived, and why.
     """
 
     loss: Loss
     rule: Rule
     proofs: tuple[Proof, ...]
     flow: SharpnessFlow | None
-    field: sp.Matrix | None
+    clock: str
+    expected: tuple[Proof, ...] = ()
     remarks: tuple[str, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """All steps in order."""
+        """All steps of all proofs."""
         return tuple(step for proof in self.proofs for step in proof.steps)
 
     @property
     def status(self) -> Status:
-        """The worst verdict; a step that the loss declares to fail does not count."""
-        return combine(step.status for step in self.steps if step.status is not Status.NOT_APPLICABLE)
+        """The worst of all steps, those of hypotheses that the loss declares to fail left out."""
+        return combine(proof.status for proof in self.proofs if proof not in self.expected)
+
+    @property
+    def seconds(self) -> float:
+        """Time the proofs took together."""
+        return sum(proof.seconds for proof in self.proofs)
+
+    def counts(self) -> dict[Status, int]:
+        """How many steps have each status."""
+        found = [step.status for step in self.steps]
+        return {status: found.count(status) for status in Status if status in found}
 
     def render(self, style: str = "text", /) -> str:
         """The derivation as ``text``, ``markdown`` or a ``latex`` document."""
@@ -83,186 +114,287 @@ class Derivation:
         return self.render("text")
 
     def to_json(self) -> dict[str, Any]:
-        """The content of ``derive --json``; expressions as strings that the safe parser reads back."""
-        flow = self.flow
-        minima = None
-        if self.loss.minima is not None:
-            minima = {
-                "chart": [s.name for s in self.loss.minima.chart],
-                "point": [sp.sstr(e) for e in self.loss.minima.point],
-            }
-        shown = None
-        if flow is not None and self.field is not None:
-            plain = flow.closed_form if self.rule.name == "gd-wd" else None
-            shown = {
-                "chart": [s.name for s in flow.chart],
-                "field": [sp.sstr(e) for e in self.field],
-                "time": f"tau = {self.rule.rate} * t",
-                "closed_form": None if plain is None else {s.name: sp.sstr(e) for s, e in plain.items()},
-                "invariants": {s.name: sp.sstr(e) for s, e in flow.invariants.items()},
-                "conserved": None if flow.conserved is None else sp.sstr(flow.conserved),
-            }
+        """The content of ``derive --json``; expressions as text that the safe parser reads back."""
+        loss, flow = self.loss, self.flow
         return {
-            "loss": self.loss.name,
+            "loss": loss.name,
+            "variables": _texts(loss.variables),
+            "expression": sp.sstr(loss.expression),
             "rule": self.rule.name,
-            "minima": minima,
+            "status": self.status.value,
+            "minima": _minima(loss),
             "sharpness": None if flow is None else sp.sstr(flow.sharpness),
-            "log_sharpness_gradient": None if flow is None else [sp.sstr(e) for e in flow.log_sharpness_gradient],
-            "flow": shown,
-            "steps": [
-                {
-                    "title": step.title,
-                    "statement": step.statement,
-                    "status": step.status.value,
-                    "seconds": step.seconds,
-                    "method": step.method,
-                    "residual": None if step.residual is None else sp.sstr(step.residual),
-                    "witness": dict(step.witness),
-                    "note": step.note,
-                }
-                for step in self.steps
-            ],
+            "log_sharpness_gradient": None if flow is None else _texts(flow.log_sharpness_gradient),
+            "flow": None if flow is None else {
+                "chart": _texts(flow.chart),
+                "field": _texts(flow.field),
+                "time": self.clock,
+                "time_symbol": "tau",
+                "point": _texts(flow.point),
+                "log_gradient_squared": sp.sstr(flow.log_gradient_squared),
+                "closed_form": None if flow.closed_form is None else _by_name(flow.closed_form),
+                "invariants": _by_name(flow.invariants),
+                "conserved": None if flow.conserved is None else sp.sstr(flow.conserved),
+            },
             "remarks": list(self.remarks),
+            "steps": [_step(proof, step, proof in self.expected) for proof in self.proofs for step in proof.steps],
+            "seconds": self.seconds,
             "latex": self.render("latex"),
-        }
+        }  # fmt: skip
 
 
-class _Builder:
-    """Collects proofs; a part that cannot be made becomes an undecided step that says why."""
-
-    def __init__(self) -> None:
-        self.proofs: list[Proof] = []
-        self.remarks: list[str] = []
-
-    def add(self, title: str, make: Callable[..., Proof], *arguments: Any) -> Status:
-        begin = time.perf_counter()
-        try:
-            with time_limit(SECONDS):
-                proof = make(*arguments)
-        except TimeLimitExceeded:
-            proof = _undecided(title, f"given up after {SECONDS:g} s", time.perf_counter() - begin)
-        except (NoClosedForm, InputError) as reason:
-            proof = _undecided(title, str(reason), time.perf_counter() - begin)
-        self.proofs.append(proof)
-        return proof.status
+def _minima(loss: Loss) -> dict[str, Any] | None:
+    minima = loss.minima
+    if minima is None:
+        return None
+    return {
+        "chart": _texts(minima.chart),
+        "point": _texts(minima.point),
+        "start": list(minima.start or ()),
+        # The ends of an interval; null where it has none.
+        "domain": [[sp.sstr(end) if end.is_finite else None for end in pair] for pair in minima.domain or ()],
+    }
 
 
-def _undecided(title: str, reason: str, seconds: float) -> Proof:
-    step = Step(title, title, "not derived", status=Status.UNDECIDED, method=reason, seconds=seconds, note=reason)
-    return Proof(title, (step,))
+def _step(proof: Proof, step: Step, expected: bool) -> dict[str, Any]:
+    return {
+        "part": proof.title, "title": step.title, "statement": step.statement, "latex": step.latex,
+        "status": step.status.value, "expected": expected, "method": step.method,
+        "residual": None if step.residual is None else sp.sstr(step.residual), "witness": dict(step.witness),
+        "note": step.note, "seconds": step.seconds,
+    }  # fmt: skip
 
 
-def derive(loss: Loss, rule: Rule | None = None, /) -> Derivation:
-    """Derive the flow of a rule on a loss, from scale invariance and the update rule on.
+def _texts(expressions: Any) -> list[str]:
+    return [sp.sstr(expression) for expression in expressions]
 
-    Each part stands on those before it: where one is refuted, what needs it is left out, and a remark names it.
+
+def _by_name(expressions: Mapping[sp.Symbol, sp.Expr]) -> dict[str, str]:
+    return {symbol.name: sp.sstr(expression) for symbol, expression in expressions.items()}
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One part of the argument: what it is called where it is left out, what it stands on, what it settles.
+
+    Its proof has no step where there is nothing to say.
     """
-    used = rules.get("gd-wd") if rule is None else rule
-    built = _Builder()
 
-    def finish(flow: SharpnessFlow | None = None, field: sp.Matrix | None = None) -> Derivation:
-        return Derivation(loss, used, tuple(built.proofs), flow, field, tuple(built.remarks))
+    name: str
+    prove: Callable[[], Proof]
+    stands_on: tuple[str, ...]
+    settles: str = ""
 
-    if built.add("scale invariance", prove_homogeneity, loss) is Status.REFUTED:
-        built.remarks.append(
-            "The loss is not scale-invariant: nothing else is derived. Divide by the right power of |w|."
-        )
-        return finish()
-    built.add("Euler identities, generic loss", prove_euler_generic)
-    built.add("Euler identities", prove_euler, loss)
-    try:
-        reduction: Reduction | None = reduce_rule(used)
-    except InputError as reason:
-        built.proofs.append(_undecided("reduction to the sphere", str(reason), 0.0))
-        reduction = None
-    is_gd = reduction is not None and _is_weight_decay(reduction)
-    if is_gd:
-        built.add("reduction to the sphere", prove_sphere_map, reduction)
-        built.add("quasi-RMSprop", prove_quasi_rmsprop, reduction)
-        built.add("rescaling symmetry", prove_rescaling, reduction)
-    if reduction is not None and reduction.is_smooth:
-        built.add("descent lemma", prove_descent_lemma, reduction)
-        if is_gd:
-            built.add("waiting time", prove_waiting_time, reduction)
-        built.add("edge multiplier", prove_edge_multiplier, reduction)
-    if loss.minima is None:
-        built.remarks.append("The loss has minima=None: what needs a chart of its minimizers is not derived.")
-        return finish()
-    for title, make in (
-        ("minimizers", prove_minimizers),
-        ("chart", prove_chart),
-        ("minimal kernel", prove_minimal_kernel),
-    ):
-        if built.add(title, make, loss) is Status.REFUTED:
-            built.remarks.append(
-                f"The assumption on Gamma called {title} is refuted: the flow, which stands on it, is not derived."
-            )
-            return finish()
-    gap = built.add("simple sharpness", prove_simple_sharpness, loss)
-    if gap is Status.REFUTED:
-        if "simple_sharpness" in loss.expects_to_fail:
-            built.proofs[-1] = _as_declared(built.proofs[-1])
-            built.remarks.append(
-                "lambda_1 is not simple everywhere, as the family declares: what follows holds where the gap is open."
-            )
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which parts there are for a loss and a rule."""
+
+    loss: Loss
+    rule: Rule
+
+    @cached_property
+    def reduction(self) -> Reduction:
+        return reduce_rule(self.rule)
+
+    @property
+    def decays_weights(self) -> bool:
+        return self.rule.space == "weights" and {"learning_rate", "weight_decay"} <= set(self.reduction.parameters)
+
+    @cached_property
+    def is_reference(self) -> bool:
+        """Whether the drift is that of gradient descent with weight decay."""
+        smooth = self.reduction.is_smooth
+        return smooth and bool(sp.simplify(drift_coefficient(self.reduction) - flow_coefficient(K2)) == 0)
+
+    @property
+    def clock(self) -> str:
+        rate = self.rule.rate
+        return f"({rate})*t" if set(rate) & set("+-/ ") else f"{rate}*t"
+
+    def parts(self) -> Iterator[_Part]:
+        loss, reduction = self.loss, self.reduction
+        yield _Part("scale invariance", lambda: prove_homogeneity(loss), (), "scale_invariance")
+        yield _Part("Euler identities of every loss", prove_euler_generic, GENERIC)
+        yield _Part("Euler identities of this loss", lambda: prove_euler(loss), GENERIC)
+        if reduction.is_smooth:
+            if self.decays_weights:
+                yield _Part("reduction to the sphere", lambda: prove_sphere_map(reduction), GENERIC)
+                yield _Part("quasi-RMSprop", lambda: prove_quasi_rmsprop(reduction), GENERIC)
+                yield _Part("rescaling symmetry", lambda: prove_rescaling(reduction), GENERIC)
+            yield _Part("descent lemma", lambda: prove_descent_lemma(reduction), GENERIC)
+            if self.decays_weights:
+                yield _Part("waiting time", lambda: prove_waiting_time(reduction), GENERIC)
+            yield _Part("edge multiplier", lambda: prove_edge_multiplier(reduction), GENERIC)
+        if loss.minima is not None:
+            yield from self._on_gamma()
+        if reduction.is_smooth and self.decays_weights:
+            yield _Part("norm at the edge", lambda: prove_equilibrium_norm(reduction), GENERIC)
+        if loss.minima is not None:
+            yield _Part("closed form", self._prove_closed_form, AVERAGED)
+            if self.is_reference:
+                yield _Part("angle to the origin of the chart", lambda: _prove_angle(loss), AVERAGED)
+
+    def _on_gamma(self) -> Iterator[_Part]:
+        loss, rule = self.loss, self.rule
+        yield _Part("critical points", lambda: prove_minimizers(loss), GENERIC, "minimizers")
+        yield _Part("chart", lambda: prove_chart(loss), ON_GAMMA, "chart")
+        yield _Part("minimal kernel", lambda: prove_minimal_kernel(loss), CHARTED, "minimal_kernel")
+        yield _Part("simple top eigenvalue", lambda: prove_simple_sharpness(loss), NORMAL, "simple_sharpness")
+        yield _Part("gradient of the sharpness", lambda: prove_log_sharpness_gradient(loss), EDGE)
+        if not self.reduction.is_smooth:
+            yield _Part("drift", lambda: prove_nonsmooth_drift(loss, rule), EDGE, "oscillator")
+            return
+        yield _Part("oscillator", lambda: prove_oscillator(loss, rule), EDGE, "oscillator")
+        yield _Part("energy", prove_energy, GENERIC)
+        yield _Part("averages", prove_averages, GENERIC)
+        yield _Part("period", prove_period, GENERIC)
+        yield _Part("drift by two routes", self._prove_drift, AVERAGED)
+        yield _Part("excess loss", lambda: prove_excess_loss(loss, rule), AVERAGED)
+        if self.is_reference:
+            yield _Part("sharpness and speed", lambda: prove_corollaries(loss), AVERAGED)
+
+    def _prove_drift(self) -> Proof:
+        if "C_b" not in self.reduction.parameters:
+            return prove_drift(self.loss, self.rule)
+        # It holds the oscillator as well, which has a part of its own.
+        before = {step.title for step in prove_oscillator(self.loss, self.rule).steps}
+        whole = prove_schedule_drift(self.loss, self.rule)
+        return replace(whole, steps=tuple(step for step in whole.steps if step.title not in before))
+
+    def _prove_closed_form(self) -> Proof:
+        flow = self.flow()
+        closed = prove_closed_form(flow)
+        if not flow.stands_still:
+            return closed
+        still = prove_stands_still(self.loss)
+        return replace(still, steps=still.steps + closed.steps)
+
+    def flow(self) -> SharpnessFlow:
+        """The flow with the rule's own coefficient: on the paths of the reference flow, at another speed."""
+        reference = sharpness_flow(self.loss)
+        if self.is_reference or reference.stands_still:
+            return reference
+        if self.reduction.is_smooth:
+            scale = -drift_coefficient(self.reduction).subs(K2, reference.log_gradient_squared)
+            field = (scale * reference.log_sharpness_gradient).applyfunc(tidy)
         else:
-            built.remarks.append(
-                "lambda_1 is not simple on the whole chart: the flow, which stands on it, is not derived."
-            )
-            return finish()
-    if reduction is None:
-        return finish()
-    return _flow_part(built, loss, used, reduction, is_gd, finish)
+            field = expand_nonsmooth(geometry_of(self.loss), self.reduction).drift.applyfunc(tidy)
+        return replace(reference, field=field, closed_form=None, invariants={})
 
 
-def _flow_part(
-    built: _Builder, loss: Loss, rule: Rule, reduction: Reduction, is_gd: bool, finish: Callable[..., Derivation]
-) -> Derivation:
-    built.add("logarithmic gradient of the sharpness", prove_log_sharpness_gradient, loss)
+def _prove_angle(loss: Loss) -> Proof:
+    """tan(alpha) obeys a closed form where K = 2 tan(alpha), as in regression with batch normalization; else no step.
+
+    K = 2 tan(alpha) is what makes a loss one of that kind, so that it is asked and not claimed.
+    """
     try:
-        flow = sharpness_flow(loss)
-    except (NoClosedForm, InputError) as reason:
-        built.proofs.append(_undecided("flow", str(reason), 0.0))
-        return finish()
-    if not reduction.is_smooth:
-        built.remarks.append("Edge: none, nonsmooth. No multiplier crosses -1 and there is no smooth oscillator.")
-        built.add("drift", prove_nonsmooth_drift, loss, rule)
-        return finish(flow, -flow.log_sharpness_gradient / 4)
-    built.add("oscillator", prove_oscillator, loss, rule)
-    built.add("energy", prove_energy)
-    built.add("averages", prove_averages)
-    built.add("period", prove_period)
-    built.add("drift", prove_drift, loss, rule)
-    built.add("mean excess loss", prove_excess_loss, loss, rule)
-    if not is_gd:
-        coefficient = drift_coefficient(reduction).subs(K2, flow.log_gradient_squared)
-        return finish(flow, -coefficient * flow.log_sharpness_gradient)
-    built.add("norm at the edge", prove_equilibrium_norm, reduction)
-    built.add("corollaries", prove_corollaries, loss)
-    if flow.invariants or flow.conserved is not None or flow.closed_form is not None:
-        built.add("closed form", prove_closed_form, flow)
-    else:
-        built.remarks.append("No closed form of the flow, no quadrature and no conserved quantity was found.")
-    if flow.stands_still:
-        built.remarks.append("lambda_1 is constant on Gamma: the flow stands still.")
-    return finish(flow, flow.field)
+        kernel_chart(geometry_of(loss))
+    except InputError:
+        return Proof("")
+    proof = prove_regression_angle(loss)
+    return proof if proof.steps[0].status is Status.PROVED else Proof("")
 
 
-def _is_weight_decay(reduction: Reduction) -> bool:
-    return (
-        reduction.rule.space == "weights"
-        and reduction.is_smooth
-        and {"learning_rate", "weight_decay"} <= set(reduction.parameters)
-    )
+def derive(loss: Loss, rule: Rule | None = None, /, *, limit: float = LIMIT) -> Derivation:
+    """The derivation of the flow of ``rule`` (default: gradient descent with weight decay) on ``loss``.
+
+    Args:
+        loss: with ``minima=None`` only what needs no chart is derived.
+        rule: one whose only state is effective_lr.
+        limit: seconds for each part, after which it is left undecided.
+
+    Raises:
+        InputError: the rule has no form on the sphere, or the chart leaves no direction normal to Gamma.
+    """
+    plan = _Plan(loss, rules.get("gd-wd") if rule is None else rule)
+    if loss.minima is not None and len(loss.minima.chart) > loss.dimension - 2:
+        raise InputError(
+            f"loss {loss.name!r}: a chart of {len(loss.minima.chart)} coordinates leaves no direction of the sphere in "
+            f"R^{loss.dimension} normal to Gamma; it may have at most {loss.dimension - 2}."
+        )
+    proofs, expected = list[Proof](), list[Proof]()
+    failed: dict[str, str] = {}
+    declared: list[str] = []
+    omitted: dict[str, list[str]] = {}
+    for part in plan.parts():
+        missing = next((name for name in part.stands_on if name in failed), None)
+        if missing is not None:
+            omitted.setdefault(missing, []).append(part.name)
+            continue
+        proof, broke_off = _attempt(part, limit)
+        if not proof.steps:
+            continue
+        proofs.append(proof)
+        if part.settles and broke_off:
+            failed[part.settles] = "was left undecided"
+        elif part.settles and proof.status is Status.REFUTED:
+            if part.settles in loss.expects_to_fail:
+                declared.append(part.settles)
+                expected.append(proof)
+            # Where eigenvalues only meet here and there, everything holds in between.
+            if part.settles != "simple_sharpness" or part.settles not in declared or _ties(loss):
+                failed[part.settles] = "was refuted"
+    flow = _flow(plan, limit) if loss.minima is not None and not failed else None
+    remarks = tuple(_remarks(plan, failed, declared, omitted, flow))
+    return Derivation(loss, plan.rule, tuple(proofs), flow, plan.clock, tuple(expected), remarks)
 
 
-def _as_declared(proof: Proof) -> Proof:
-    """Refuted steps of a hypothesis that the loss declares to fail, marked so."""
-    steps = []
-    for step in proof.steps:
-        if step.status is Status.REFUTED:
-            fields = {**step.__dict__, "status": Status.NOT_APPLICABLE}
-            fields["note"] = "Fails, as the family declares. " + step.note
-            step = Step(**fields)
-        steps.append(step)
-    return Proof(proof.title, tuple(steps))
+def _ties(loss: Loss) -> bool:
+    """Whether lambda_1 vanishes or equals another eigenvalue all over Gamma."""
+    geometry = geometry_of(loss)
+    return any(value == 0 for value in (geometry.sharpness, *geometry.gaps))
+
+
+def _attempt(part: _Part, limit: float) -> tuple[Proof, bool]:
+    """The proof of a part, and whether it broke off: then with an undecided step that says why."""
+    begin = time.perf_counter()
+    try:
+        with time_limit(limit):
+            return part.prove(), False
+    except NoClosedForm as reason:
+        sides, relation, note = ("closed form", "not found"), "=", str(reason)
+    except TimeLimitExceeded:
+        sides, relation, note = ("time", f"{limit:g} s"), ">", "Given up: the computer algebra did not end in time."
+    except InputError as reason:
+        sides, relation, note = ("this part", "not derived"), "=", str(reason)
+    seconds = time.perf_counter() - begin
+    step = Step(part.name, *sides, relation=relation, status=Status.UNDECIDED, note=note, seconds=seconds)
+    return Proof(part.name, (step,)), True
+
+
+def _flow(plan: _Plan, limit: float) -> SharpnessFlow | None:
+    try:
+        with time_limit(limit):
+            return plan.flow()
+    except (NoClosedForm, InputError, TimeLimitExceeded):
+        return None  # the parts above have said why
+
+
+def _remarks(
+    plan: _Plan, failed: dict[str, str], declared: list[str], omitted: dict[str, list[str]], flow: SharpnessFlow | None
+) -> Iterator[str]:
+    if plan.loss.minima is None:
+        yield "The loss has minima=None: what needs a chart of Gamma (its edge direction, the drift) is not derived."
+    for name in declared:
+        where = "" if name in failed else " The flow is derived where the gap is open."
+        yield f"The loss declares that the hypothesis {name} fails; it is refuted as declared.{where}"
+    for name, parts in omitted.items():
+        yield f"Not derived, since the hypothesis {name} {failed[name]}: {', '.join(parts)}."
+        if (
+            name == "simple_sharpness"
+            and name not in declared
+            and failed[name] == "was refuted"
+            and not _ties(plan.loss)
+        ):
+            yield (
+                "Where eigenvalues only meet at single points of Gamma, declare it: expects_to_fail="
+                "{'simple_sharpness'} in the Loss. Then the flow is derived where the gap is open."
+            )
+    if not plan.reduction.is_smooth:
+        yield "Edge: none, nonsmooth. The step of the rule is not differentiable on Gamma."
+    if flow is not None and flow.stands_still:
+        yield "The flow stands still: lambda_1 is constant on Gamma."
+    elif flow is not None and flow.closed_form is None:
+        found = "; there is a quadrature." if flow.invariants else "."
+        yield f"No closed form of the flow was found{found}"

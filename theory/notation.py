@@ -11,7 +11,7 @@ from sympy.core.function import AppliedUndef
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.mathml import MathMLPresentationPrinter
 
-__all__ = ["LATEX", "formula", "latex", "mathml"]
+__all__ = ["LATEX", "formula", "latex", "latex_text", "mathml", "prose"]
 
 # Names that are not already read well by SymPy (which knows tau, mu, lambda_1, ...).
 LATEX = {
@@ -64,6 +64,7 @@ LATEX = {
     "x+": "x_+",
     "|w+|^2": "|w_+|^2",
     "|w|^2": "|w|^2",
+    "|P|^2": "|P|^2",
 }
 # ruff: noqa: RUF001  the letters are meant
 _LETTERS = {
@@ -77,7 +78,23 @@ _OPERATORS = {
 _SPACES = {",": " ", "quad": " ", "left": "", "right": ""}
 
 
-class _Latex(LatexPrinter):
+class _Terms:
+    """What both printers do alike: a sum begins with a positive term where it has one, 1 - x and not -x + 1."""
+
+    def _as_ordered_terms(self, expr: sp.Expr, order: str | None = None) -> list[sp.Expr]:
+        terms: list[sp.Expr] = super()._as_ordered_terms(expr, order=order)  # type: ignore[misc]
+        first = next((term for term in terms if not term.could_extract_minus_sign()), terms[0])
+        return [first, *(term for term in terms if term is not first)]
+
+
+class _Latex(_Terms, LatexPrinter):
+    def _print_Pow(self, expr: sp.Pow) -> str:
+        # A symbol that is itself written as a square: |G|^4, not (|G|^2)^2.
+        known = LATEX.get(expr.base.name, "") if expr.base.is_Symbol else ""
+        if known.endswith("^2") and expr.exp.is_Integer and expr.exp > 1:
+            return f"{known[:-2]}^{{{2 * expr.exp}}}"
+        return str(super()._print_Pow(expr))
+
     def _print_Symbol(self, expr: sp.Symbol, style: str = "plain") -> str:
         known = LATEX.get(expr.name)
         if known is not None:
@@ -87,12 +104,33 @@ class _Latex(LatexPrinter):
         return rf"\text{{{latex_text(expr.name)}}}"
 
 
-class _MathML(MathMLPresentationPrinter):
+class _MathML(_Terms, MathMLPresentationPrinter):
     def _print_Symbol(self, sym: sp.Symbol, style: str = "plain") -> Any:
         known = LATEX.get(sym.name)
         if known is None and re.fullmatch(r"[A-Za-z]+(_?\w+)?", sym.name):
             return super()._print_Symbol(sym)
         return _nodes(self.dom, sym.name if known is None else known)
+
+    def _print_Pow(self, e: sp.Pow) -> Any:
+        known = LATEX.get(e.base.name, "") if e.base.is_Symbol else ""
+        if known.endswith("^2") and e.exp.is_Integer and e.exp > 1:
+            return _nodes(self.dom, f"{known[:-2]}^{{{2 * e.exp}}}")
+        return super()._print_Pow(e)
+
+    def _print_Subs(self, e: sp.Subs) -> Any:
+        holder = self.dom.createElement("msub")
+        row, below = self.dom.createElement("mrow"), self.dom.createElement("mrow")
+        row.appendChild(self._print(e.expr))
+        row.appendChild(_element(self.dom, "mo", "|"))
+        for i, (variable, value) in enumerate(zip(e.variables, e.point, strict=True)):
+            if i:
+                below.appendChild(_element(self.dom, "mo", ","))
+            below.appendChild(self._print(variable))
+            below.appendChild(_element(self.dom, "mo", "="))
+            below.appendChild(self._print(value))
+        holder.appendChild(row)
+        holder.appendChild(below)
+        return holder
 
     def _print_Function(self, e: sp.Function) -> Any:
         # SymPy writes the names of undefined functions in lower case.
@@ -116,6 +154,65 @@ def latex_text(text: str) -> str:
         ">": r"\textgreater{}", "|": r"\textbar{}",
     }  # fmt: skip
     return re.sub(r"[\\^~<>|&%$#_{}]", lambda m: special.get(m.group(), "\\" + m.group()), text)
+
+
+# Words of the theory in titles and notes; English words that are names as well stay words.
+_WORDS = {"effective_lr_t": r"\eta_{\mathrm{eff},t}", "eps": r"\varepsilon", "<U>": r"\langle U \rangle"} | {
+    name: written
+    for name, written in LATEX.items()
+    if name not in ("coefficient", "rate", "speed", "E", "L") and not name.startswith("d(")
+}
+_GREEK = r"alpha|beta|gamma|Gamma|delta|zeta|eta|theta|lambda|mu|xi|tau|omega|pi"
+_NAMES = "|".join(re.escape(name) for name in sorted(_WORDS, key=len, reverse=True))
+_PROSE = re.compile(
+    rf"(?<![\w|])(?:{_NAMES})(?![\w|+])"  # what has an entry above
+    rf"|\b(?:{_GREEK}|[A-Za-z])_(?:[A-Za-z0-9]{{1,3}}\b|[+-])"  # an index
+    rf"|\b(?:{_GREEK})\b"
+    r"|\|[A-Za-z]\|"
+    r"|(?:(?<![\w.])[A-Za-z])?\^(?:\d+|\w\b|\([^()]*\))"  # a power of a letter, or of what stands before it
+    r"|<=|>=|->|<(?=\S)|(?<=\S)>|<|>"
+)
+_SIGNS = {"<=": r"\le", ">=": r"\ge", "->": r"\to"}
+
+
+def prose(text: str) -> list[tuple[bool, str]]:
+    r"""Pieces of a title or a note: (True, LaTeX mathematics) or (False, plain text), in order.
+
+    >>> prose("where lambda_1 > 0")
+    [(False, 'where '), (True, '\\lambda_{1}'), (False, ' '), (True, '>'), (False, ' 0')]
+    """
+    pieces: list[tuple[bool, str]] = []
+    end = 0
+    for match in _PROSE.finditer(text):
+        if match.start() > end:
+            pieces.append((False, text[end : match.start()]))
+        word = _word(match.group(), text[match.end() : match.end() + 1], text[match.start() - 1 : match.start()])
+        if pieces and pieces[-1][0]:
+            word = f"{pieces.pop()[1]} {word}"
+        pieces.append((True, word))
+        end = match.end()
+    if end < len(text):
+        pieces.append((False, text[end:]))
+    return pieces
+
+
+def _word(word: str, after: str, before: str) -> str:
+    if word in _WORDS:
+        return _WORDS[word]
+    if word == "<" and after.strip():
+        return r"\langle"
+    if word == ">" and before.strip():
+        return r"\rangle"
+    if word in _SIGNS or word in ("<", ">") or word.startswith("|"):
+        return _SIGNS.get(word, word)
+    base, caret, power = word.partition("^")
+    if caret:
+        return f"{base or '{}'}^{{{power.removeprefix('(').removesuffix(')')}}}"
+    base, _, index = word.partition("_")
+    base = base if len(base) == 1 else "\\" + base
+    if not index:
+        return base
+    return f"{base}_{{{index}}}" if len(index) == 1 or index.isdigit() else rf"{base}_{{\mathrm{{{index}}}}}"
 
 
 def latex(value: Any) -> str:
@@ -152,7 +249,8 @@ def _nodes(dom: Any, text: str) -> Any:
 
 def _element(dom: Any, name: str, text: str) -> Any:
     node = dom.createElement(name)
-    node.appendChild(dom.createTextNode(text))
+    # SymPy's printer writes the text of nodes as it stands.
+    node.appendChild(dom.createTextNode(escape(text)))
     return node
 
 

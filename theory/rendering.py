@@ -1,184 +1,317 @@
-r"""A derivation as plain text, as Markdown with $ mathematics, or as a LaTeX document that compiles."""
+r"""A derivation written out: as text for a terminal, as Markdown with GitHub's mathematics, as a LaTeX document.
+
+Markdown has its equations in fences (```` ```math ````) and its symbols as ``$`...`$``: inside these GitHub reads
+neither ``_`` nor ``*`` nor ``\\`` as marks of its own. The LaTeX needs amsmath, amssymb and graphicx only; an
+equation that is wider than the page is broken at its relation and between terms, and shrunk where that is not
+enough.
+"""
 
 from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import sympy as sp
+from sympy.printing.pretty.pretty import PrettyPrinter
+from sympy.printing.pretty.stringpict import prettyForm
 
 from theory.errors import InputError
-from theory.notation import latex, latex_text
+from theory.notation import LATEX, latex, latex_text, prose
 
 if TYPE_CHECKING:
     from theory.derivation import Derivation
-    from theory.proof import Step
+    from theory.proof import Proof, Step
 
 __all__ = ["STYLES", "render"]
 
 STYLES = ("text", "markdown", "latex")
-WIDTH = 100
-# Beyond this many characters of LaTeX an equation is named by its length instead: it would be a page of symbols.
-LONGEST = 1200
+WIDTH = 88
+# A line of an equation on paper has room for about so many symbols; a fraction counts the longer of its parts.
+LINE = 75
+# Beyond this nobody reads an equation: it is named by its length, and stands in the JSON in full.
+LONGEST = 2500
+RELATIONS = {"=": "=", ">": ">", ">=": r"\ge", "<=": r"\le"}
+Equation = tuple[Any, str, Any]
 
 
-def render(derivation: Derivation, style: str, /) -> str:
-    """The derivation in one of `STYLES`; raises `InputError` for another."""
-    if style not in STYLES:
-        raise InputError(f"a derivation is written as {', '.join(STYLES)}, not {style!r}.")
-    return {"text": _text, "markdown": _markdown, "latex": _document}[style](derivation)
+def render(derivation: Derivation, style: str, /, *, unicode: bool = True) -> str:
+    """The derivation in one of `STYLES`; text in ASCII alone where ``unicode`` is false.
+
+    Raises:
+        InputError: there is no such style.
+    """
+    if style == "text":
+        return "\n".join(_text(derivation, unicode)) + "\n"
+    if style == "markdown":
+        return "\n".join(_markdown(derivation)) + "\n"
+    if style == "latex":
+        return "\n".join(_document(derivation)) + "\n"
+    raise InputError(f"a derivation is written as {', '.join(STYLES)}, not {style!r}.")
 
 
-def _summary(derivation: Derivation) -> list[tuple[str, Any]]:
-    """Name and value of what the reader came for."""
-    flow, field = derivation.flow, derivation.field
-    lines: list[tuple[str, Any]] = []
-    if flow is None or field is None:
-        return lines
-    tau = sp.Symbol("tau")
-    lines.append(("sharpness on Gamma", sp.Eq(sp.Symbol("lambda_1"), flow.sharpness, evaluate=False)))
-    for symbol, g, f in zip(flow.chart, flow.log_sharpness_gradient, field, strict=True):
-        name = sp.Symbol(f"g^{symbol.name}")
-        lines.append((f"logarithmic gradient of the sharpness, {symbol.name}", sp.Eq(name, g, evaluate=False)))
-        rate = sp.Derivative(sp.Function(symbol.name)(tau), tau)
-        lines.append((f"flow of {symbol.name} in tau = {derivation.rule.rate} * t", sp.Eq(rate, f, evaluate=False)))
-    if derivation.rule.name == "gd-wd":
-        for symbol, value in (flow.closed_form or {}).items():
-            solution = sp.Eq(sp.Function(symbol.name)(tau), value, evaluate=False)
-            lines.append((f"closed form of {symbol.name}", solution))
-        for symbol, value in flow.invariants.items():
-            quadrature = sp.Eq(sp.Function("I")(symbol), value, evaluate=False)
-            lines.append((f"I({symbol.name}) advances as tau does", quadrature))
-        if flow.conserved is not None:
-            lines.append(("conserved along the flow", sp.Eq(sp.Symbol("C"), flow.conserved, evaluate=False)))
-    return lines
+# What all three say
 
 
-def _equation(value: Any) -> str:
-    return f"{sp.sstr(value.lhs)} = {sp.sstr(value.rhs)}" if isinstance(value, sp.Eq) else sp.sstr(value)
+def _title(derivation: Derivation) -> str:
+    return f"From {derivation.rule.name} on {derivation.loss.name} to the flow along its minimizers"
 
 
-def _latex_of(value: Any) -> str:
-    return f"{latex(value.lhs)} = {latex(value.rhs)}" if isinstance(value, sp.Eq) else latex(value)
+def _setting(derivation: Derivation) -> Iterator[tuple[str, Equation]]:
+    """What is given: words and an equation each."""
+    loss = derivation.loss
+    yield "The loss:", (sp.Function("L")(*loss.variables), "=", loss.expression)
+    if loss.minima is not None:
+        point = sp.Matrix(loss.minima.point).T
+        chart = ", ".join(symbol.name for symbol in loss.minima.chart)
+        yield f"Gamma, the directions of its minimizers, in the chart {chart}:", (sp.Symbol("P"), "=", point)
 
 
-def _text(derivation: Derivation) -> str:
-    title = f"{derivation.rule.name} on {derivation.loss.name}: {derivation.status.value}"
-    lines = [title, "=" * len(title), "", f"L = {sp.sstr(derivation.loss.expression)}"]
-    if derivation.loss.minima is not None:
-        lines.append(f"Gamma: direction of {sp.sstr(derivation.loss.minima.point)}")
-    number = 0
-    for proof in derivation.proofs:
-        lines += ["", f"{proof.title} ({proof.status.value})"]
-        for step in proof.steps:
-            number += 1
-            lines.append(f"{number:4d}. {step.title}")
-            lines += _wrapped(_shorten(step.statement), 8)
-            lines.append(f"        {step.status.value}: {_shorten(step.method, 300)} ({step.seconds:.2f} s)")
-            if step.witness:
-                lines += _wrapped("witness: " + _witness(step), 8)
-            if step.note:
-                lines += _wrapped(_shorten(step.note), 8)
-    lines.append("")
-    lines += [line for remark in derivation.remarks for line in _wrapped(remark, 0)]
-    for name, value in _summary(derivation):
-        lines += [f"{name}:", *_wrapped(_shorten(_equation(value)), 4)]
-    return "\n".join(lines) + "\n"
+def _results(derivation: Derivation) -> Iterator[tuple[str, Equation]]:
+    """What the reader came for: words and an equation each."""
+    flow = derivation.flow
+    if flow is None:
+        return
+    tau = sp.Symbol("tau", positive=True)
+    yield "Sharpness on Gamma:", (sp.Symbol("lambda_1"), "=", flow.sharpness)
+    if not flow.stands_still:
+        yield "Squared length of its logarithmic gradient:", (sp.Symbol("K2"), "=", flow.log_gradient_squared)
+    rate = derivation.rule.rate.replace("**", "^").replace("*", " ")
+    words = f"The flow, in the time tau = {rate} t:"
+    for symbol, f in zip(flow.chart, flow.field, strict=True):
+        yield words, (sp.Derivative(sp.Function(symbol.name)(tau), tau), "=", f)
+        words = ""
+    for symbol, solution in (flow.closed_form or {}).items():
+        yield "Its solution:", (sp.Function(symbol.name)(tau), "=", solution)
+    if flow.closed_form is None:
+        for symbol, invariant in flow.invariants.items():
+            yield "This quantity advances as tau does:", (sp.Function("I")(symbol), "=", invariant)
+    if flow.conserved is not None:
+        yield "This quantity is conserved:", (sp.Function("C")(*flow.chart), "=", flow.conserved)
 
 
-def _wrapped(text: str, indent: int) -> list[str]:
-    space = " " * indent
-    return textwrap.wrap(text, WIDTH, initial_indent=space, subsequent_indent=space, break_on_hyphens=False)
+def _verdict(derivation: Derivation) -> str:
+    counts = ", ".join(f"{n} {status.value}" for status, n in derivation.counts().items())
+    return f"{len(derivation.steps)} steps, {counts}; {derivation.seconds:.1f} s."
 
 
-def _shorten(text: str, limit: int = LONGEST) -> str:
+def _status(proof: Proof, step: Step, derivation: Derivation) -> str:
+    declared = proof in derivation.expected and step.status.value == "refuted"
+    return f"{step.status.value}, as the loss declares" if declared else step.status.value
+
+
+def _closing(step: Step) -> str:
+    """How a step was closed, and where not, what is left."""
+    words = f"By {step.method}, " if step.method else "In "
+    line = f"{words}{step.seconds:.2f} s."
+    if step.witness:
+        line += " Witness: " + ", ".join(f"{name} = {value}" for name, value in step.witness.items()) + "."
+    elif step.status.value == "undecided" and step.residual is not None:
+        line += f" Left over: {_shortened(sp.sstr(step.residual), 300)}."
+    return line
+
+
+def _shortened(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit]} ... ({len(text)} characters)"
 
 
-def _witness(step: Step) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in step.witness.items())
+def _plain(value: Any) -> Any:
+    """A matrix of one entry as that entry."""
+    return value[0] if isinstance(value, sp.MatrixBase) and value.shape == (1, 1) else value
 
 
-def _markdown(derivation: Derivation) -> str:
-    lines = [f"# {_plain(derivation.rule.name)} on {_plain(derivation.loss.name)}: {derivation.status.value}", ""]
-    lines += [f"$$L = {_math(derivation.loss.expression)}$$", ""]
+def _sides(step: Step) -> Equation:
+    return _plain(step.lhs), step.relation, _plain(step.rhs)
+
+
+# Text
+
+
+class _Pretty(PrettyPrinter):
+    def _print_Symbol(self, e: sp.Symbol, bold_name: bool = False) -> prettyForm:
+        # Names such as K2 and <X^2> are not to be read as indices.
+        name = {"K2": "K^2"}.get(e.name, e.name)
+        return prettyForm(name) if e.name in LATEX else super()._print_Symbol(e, bold_name)
+
+
+def _drawn(equation: Equation, unicode: bool, indent: int) -> list[str]:
+    """Over several lines where that is short, otherwise in one line that is wrapped."""
+    left, relation, right = equation
+    margin = " " * indent
+    plain = f"{left if isinstance(left, str) else sp.sstr(left)} {relation} {_string(right)}"
+    if len(plain) <= 4 * WIDTH:
+        printer = _Pretty({"use_unicode": unicode, "wrap_line": False})
+        parts = [prettyForm(x) if isinstance(x, str) else printer._print(x) for x in (left, right)]
+        picture = prettyForm(*prettyForm.next(parts[0], prettyForm(f" {relation} "), parts[1]))
+        lines = [line.rstrip() for line in str(picture.render(wrap_line=False)).splitlines()]
+        if len(lines) <= 12 and max(map(len, lines)) <= WIDTH - indent:
+            return [margin + line for line in lines]
+    return _wrapped(_shortened(plain, LONGEST), indent)
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else sp.sstr(value)
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    margin = " " * indent
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False, break_long_words=True
+    )
+
+
+def _text(derivation: Derivation, unicode: bool) -> Iterator[str]:
+    yield from (_title(derivation), "=" * len(_title(derivation)))
+    for words, equation in _setting(derivation):
+        yield from ("", words, "", *_drawn(equation, unicode, 4))
     number = 0
     for proof in derivation.proofs:
-        lines += [f"## {_plain(proof.title)}", ""]
+        yield from ("", "", proof.title, "-" * len(proof.title))
         for step in proof.steps:
             number += 1
-            lines += [f"**{number}. {_plain(step.title)}** ({step.status.value})", "", f"$${_statement(step)}$$", ""]
-            lines.append(f"Closed by: {_plain(_shorten(step.method, 300))} ({step.seconds:.2f} s).")
-            if step.witness:
-                lines.append(f"Witness: {_plain(_witness(step))}.")
-            if step.note:
-                lines.append(_plain(_shorten(step.note)))
+            yield ""
+            yield from textwrap.wrap(
+                f"{step.title} [{_status(proof, step, derivation)}]", WIDTH, initial_indent=f"{number:3}. ",
+                subsequent_indent=" " * 5,
+            )  # fmt: skip
+            yield from ("", *_drawn(_sides(step), unicode, 9), "")
+            yield from _wrapped(f"{_closing(step)} {step.note}".rstrip(), 5)
+    yield from ("", "", "Result", "------")
+    for words, equation in _results(derivation):
+        yield from (*(["", words] if words else []), "", *_drawn(equation, unicode, 4))
+    for remark in (*derivation.remarks, _verdict(derivation)):
+        yield from ("", *_wrapped(remark, 0))
+
+
+# Markdown
+
+
+def _marked(text: str) -> str:
+    """Words with symbols as mathematics and everything that Markdown reads as a mark escaped."""
+    written = []
+    for is_math, piece in prose(text):
+        written.append(f"$`{piece}`$" if is_math else re.sub(r"([\\`*_{}\[\]<>|#$~&+!-])", r"\\\1", piece))
+    return "".join(written)
+
+
+def _markdown(derivation: Derivation) -> Iterator[str]:
+    yield f"# {_marked(_title(derivation))}"
+    for words, equation in _setting(derivation):
+        yield from ("", _marked(words), "", *_fenced(equation))
+    number = 0
+    for proof in derivation.proofs:
+        yield from ("", f"## {_marked(proof.title)}")
+        for step in proof.steps:
+            number += 1
+            status = _status(proof, step, derivation)
+            yield from ("", f"**{number}\\.** {_marked(step.title)} (**{status}**)", "", *_fenced(_sides(step)), "")
+            yield _marked(f"{_closing(step)} {step.note}".rstrip())
+    yield from ("", "## Result")
+    for words, equation in _results(derivation):
+        yield from (*(["", _marked(words)] if words else []), "", *_fenced(equation))
+    for remark in (*derivation.remarks, _verdict(derivation)):
+        yield from ("", _marked(remark))
+
+
+def _fenced(equation: Equation) -> tuple[str, ...]:
+    rows = _rows(equation)
+    if len(rows) > 1:
+        rows = [r"\begin{gathered}", *(row + r" \\" for row in rows[:-1]), rows[-1], r"\end{gathered}"]
+    return ("```math", *rows, "```")
+
+
+# LaTeX
+
+PREAMBLE = r"""\documentclass[11pt,a4paper]{article}
+\usepackage[T1]{fontenc}
+\usepackage{amsmath,amssymb,graphicx}
+\usepackage[margin=25mm]{geometry}
+\allowdisplaybreaks
+\setlength{\parindent}{0pt}
+\setlength{\parskip}{4pt plus 2pt}
+\setlength{\emergencystretch}{10em}
+% An equation as it is where it fits, shrunk to the width of the page where it does not.
+\newsavebox{\equationbox}
+\newcommand{\fit}[1]{\sbox{\equationbox}{$\displaystyle #1$}%
+  \ifdim\wd\equationbox>\linewidth\resizebox{\linewidth}{!}{\usebox{\equationbox}}\else\usebox{\equationbox}\fi}
+\newcommand{\step}[3]{\par\medskip\textbf{#1.} #2 \textsf{[#3]}\nopagebreak\par}
+\newenvironment{reason}{\par\begingroup\small}{\par\endgroup}"""
+
+
+def _typeset(text: str) -> str:
+    """Words with symbols as mathematics and everything that LaTeX reads as a command escaped."""
+    return "".join(f"${piece}$" if is_math else latex_text(piece) for is_math, piece in prose(text))
+
+
+def _document(derivation: Derivation) -> Iterator[str]:
+    yield from (PREAMBLE, rf"\title{{{_typeset(_title(derivation))}}}", r"\author{}", r"\date{}")
+    yield from (r"\begin{document}", r"\maketitle")
+    for words, equation in _setting(derivation):
+        yield from (_typeset(words), *_displayed(equation))
+    number = 0
+    for proof in derivation.proofs:
+        yield from ("", rf"\section{{{_typeset(proof.title)}}}")
+        for step in proof.steps:
+            number += 1
+            status = latex_text(_status(proof, step, derivation))
+            yield rf"\step{{{number}}}{{{_typeset(step.title)}}}{{{status}}}"
+            yield from _displayed(_sides(step))
+            words = _typeset(f"{_closing(step)} {step.note}".rstrip())
+            yield from (r"\begin{reason}", words, r"\end{reason}")
+    yield from ("", r"\section*{Result}")
+    for words, equation in _results(derivation):
+        yield from (_typeset(words), *_displayed(equation))
+    for remark in (*derivation.remarks, _verdict(derivation)):
+        yield from ("", _typeset(remark))
+    yield r"\end{document}"
+
+
+def _displayed(equation: Equation) -> tuple[str, ...]:
+    rows = [rf"\fit{{{row}}}" for row in _rows(equation)]
+    return (r"\begin{gather*}", *(row + r" \\" for row in rows[:-1]), rows[-1], r"\end{gather*}")
+
+
+def _rows(equation: Equation) -> list[str]:
+    """The lines of an equation: broken at the relation, then between terms, where it is long."""
+    left, relation, right = equation
+    sign = RELATIONS[relation]
+    written = f"{_math(left)} {sign} {_math(right)}"
+    if _length(written) <= LINE:
+        return [written]
+    first, *more = _terms(right)
+    return [*_terms(left), f"{sign} {first}", *more]
+
+
+def _terms(side: Any) -> list[str]:
+    """The lines of one side, filled up with terms."""
+    written = _math(side)
+    if _length(written) <= LINE or not isinstance(side, sp.Add) or len(written) > LONGEST:
+        return [written]
+    lines = [""]
+    for term in side.as_ordered_terms():
+        shown = latex(term)
+        signed = shown if shown.startswith("-") or not lines[0] else f"+ {shown}"
+        if lines[-1] and _length(lines[-1] + signed) > LINE:
             lines.append("")
-    lines += [f"{_plain(remark)}\n" for remark in derivation.remarks]
-    if summary := _summary(derivation):
-        lines += ["## Result", ""]
-        for name, value in summary:
-            lines += [f"{_plain(name)}:", "", f"$${_latex_of(value)}$$", ""]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _plain(text: str) -> str:
-    """Text with what Markdown reads as marks escaped."""
-    return re.sub(r"([\\`*_{}\[\]<>|#$^~])", r"\\\1", text)
+        lines[-1] += f" {signed}"
+    return [line.strip() for line in lines]
 
 
 def _math(value: Any) -> str:
     written = latex(value)
-    return written if len(written) <= 2 * LONGEST else r"\text{an expression of " + str(len(written)) + " characters}"
+    return written if len(written) <= LONGEST else rf"\text{{an expression of {len(sp.sstr(value))} characters}}"
 
 
-def _statement(step: Step) -> str:
-    relation = {"=": "=", ">": ">", ">=": r"\ge", "<=": r"\le"}[step.relation]
-    return f"{_math(step.lhs)} {relation} {_math(step.rhs)}"
+def _length(written: str) -> int:
+    """About how many symbols wide it is on paper."""
+    text = re.sub(r"\\(?:left|right|begin|end|mathrm|text|displaystyle)(?![A-Za-z])|[{}^_\s\\,]*(?=$)", "", written)
+    while (found := re.search(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", text)) is not None:
+        text = text.replace(found[0], max(found[1], found[2], key=len))
+        text = re.sub(r"\{([^{}]*)\}", r"\1", text) if "\\frac" not in text else _unbrace(text)
+    return len(re.sub(r"\\[A-Za-z]+|[^\s{}^_]", "x", text).replace(" ", ""))
 
 
-_PREAMBLE = r"""\documentclass[11pt]{article}
-\usepackage[T1]{fontenc}
-\usepackage[utf8]{inputenc}
-\usepackage{lmodern}
-\usepackage[a4paper,margin=25mm]{geometry}
-\usepackage{amsmath,amssymb}
-\usepackage{adjustbox}
-\setlength{\parindent}{0pt}
-\setlength{\parskip}{4pt plus 2pt}
-\newcommand{\wide}[1]{\par\medskip\centerline{\adjustbox{max width=\textwidth}{$\displaystyle #1$}}\par\medskip}
-\begin{document}
-"""
-
-
-def _document(derivation: Derivation) -> str:
-    name = f"{derivation.rule.name} on {derivation.loss.name}"
-    lines = [
-        _PREAMBLE,
-        rf"\section*{{{latex_text(name)}: {derivation.status.value}}}",
-        _wide(f"L = {_math(derivation.loss.expression)}"),
-    ]
-    number = 0
-    for proof in derivation.proofs:
-        lines.append(rf"\subsection*{{{latex_text(proof.title)}}}")
-        for step in proof.steps:
-            number += 1
-            lines.append(rf"\textbf{{{number}. {latex_text(step.title)}}} ({latex_text(step.status.value)})")
-            lines.append(_wide(_statement(step)))
-            closing = rf"Closed by: {latex_text(_shorten(step.method, 300))} ({step.seconds:.2f} s)."
-            if step.witness:
-                closing += rf" Witness: {latex_text(_witness(step))}."
-            if step.note:
-                closing += " " + latex_text(_shorten(step.note, 600))
-            lines += [rf"{{\small\sloppy {closing}\par}}", ""]
-    lines += [latex_text(remark) + "\n" for remark in derivation.remarks]
-    if summary := _summary(derivation):
-        lines.append(r"\subsection*{Result}")
-        for title, value in summary:
-            lines += [latex_text(title) + ":", _wide(_latex_of(value))]
-    return "\n".join(lines) + "\n\\end{document}\n"
-
-
-def _wide(formula: str) -> str:
-    return rf"\wide{{{formula}}}"
+def _unbrace(text: str) -> str:
+    """Groups that no fraction needs, taken away, so that the fractions around them are seen."""
+    return re.sub(r"(?<=[\^_])\{([^{}]*)\}", r"\1", text)
