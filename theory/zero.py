@@ -200,6 +200,8 @@ def _split(e: sp.Expr, symbol: sp.Symbol, square: sp.Expr) -> tuple[tuple[sp.Exp
     if not e.has(symbol):
         return (e, sp.Integer(0)), sp.Integer(1)
     polynomial = sp.Poly(e, symbol)
+    if polynomial.is_zero:
+        return (sp.Integer(0), sp.Integer(0)), sp.Integer(1)
     top, bottom = sp.fraction(square)
     half = polynomial.degree() // 2
     even = odd = sp.Integer(0)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from theory.proof import Proof, Status, Step, combine
-from theory.zero import decide_zero, normal_form, prove_equal, witness_of
+from theory.zero import _split, decide_zero, normal_form, prove_equal, witness_of
 
 x, y, p, q = sp.symbols("x y p q", real=True)
 c = sp.Symbol("c", positive=True)
@@ -109,6 +109,11 @@ def test_the_normal_form_keeps_values_and_decides(a, b):
     assert float(sp.N((quotient - reduced).subs(at))) == pytest.approx(0, abs=1e-9)
     assert decide_zero(quotient - (a**2 - b**2) / (2 + sp.cos(p) + p**2)).status is Status.PROVED
     assert decide_zero(quotient - (a**2 - b**2) / (2 + sp.cos(p) + p**2) - sp.sin(p) / 7).status is Status.REFUTED
+
+
+# Found: a numerator that is zero, but not yet expanded, has degree -oo, and came out as nan.
+def test_a_zero_that_is_not_expanded():
+    assert _split(p * (1 + x) - p - p * x, p, 1 - x**2) == ((0, 0), 1)
 
 
 def test_a_witness_lies_in_the_domain():
