@@ -11,6 +11,7 @@ With P(p) the chart's point (not normalised) and zeta = P/|P|:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -153,33 +154,30 @@ class Geometry:
 
         By Newton's identities from the traces of powers of H (the kernel adds nothing to a trace).
         """
-        powers, matrix = [], self.hessian
-        for k in range(self.codimension):
-            powers.append(normal_form(matrix.trace()))
-            if k + 1 < self.codimension:
-                matrix = (matrix * self.hessian).applyfunc(normal_form)
-        e: list[sp.Expr] = [sp.Integer(1)]
-        for k in range(1, self.codimension + 1):
-            total = sum(((-1) ** (i - 1) * e[k - i] * powers[i - 1] for i in range(1, k + 1)), sp.Integer(0))
-            e.append(normal_form(total / k))
-        return tuple(e[1:])
+        return _elementary(self.hessian, self.codimension)
 
     @cached_property
     def eigenvalues(self) -> tuple[sp.Expr, ...]:
         """The r eigenvalues of H normal to Gamma, the one that is largest at the start first."""
         r = self.codimension
-        if r == 1:
-            return (tidy(self.coefficients[0]),)
-        mu = sp.Dummy("mu", real=True)
-        polynomial = sum(
-            ((-1) ** k * c * mu ** (r - k) for k, c in enumerate((sp.Integer(1), *self.coefficients))), sp.Integer(0)
-        )
-        roots = _roots(polynomial, mu)
+        roots = self._roots_by_blocks()
+        if len(roots) != r:
+            roots = _roots(self.coefficients)
         if len(roots) != r:
             raise NoClosedForm(
                 f"the {r} eigenvalues of the Hessian of {self.loss.name!r} on Gamma have no closed form here."
             )
         return tuple(sorted(roots, key=lambda e: -float(sp.re(e.subs(self.start).evalf(20)))))
+
+    def _roots_by_blocks(self) -> list[sp.Expr]:
+        """Eigenvalues of the blocks of H that no entry couples, without the zeros: their polynomials factor at once."""
+        roots: list[sp.Expr] = []
+        for block in self.hessian.connected_components():
+            coefficients = list(_elementary(self.hessian.extract(block, block), len(block)))
+            while coefficients and coefficients[-1] == 0:
+                coefficients.pop()
+            roots += _roots(coefficients)
+        return roots
 
     @property
     def sharpness(self) -> sp.Expr:
@@ -232,8 +230,29 @@ def _largest(column: sp.Matrix) -> int:
     return max(range(len(column)), key=lambda i: (round(abs(float(column[i])), 9), -i))
 
 
-def _roots(polynomial: sp.Expr, mu: sp.Symbol) -> list[sp.Expr]:
-    """Roots of a polynomial in mu through its factors of degree one and two."""
+def _elementary(matrix: sp.Matrix, count: int) -> tuple[sp.Expr, ...]:
+    """e_1 .. e_count of the eigenvalues, by Newton's identities."""
+    powers, power = [], matrix
+    for k in range(count):
+        powers.append(normal_form(power.trace()))
+        if k + 1 < count:
+            power = (power * matrix).applyfunc(normal_form)
+    e: list[sp.Expr] = [sp.Integer(1)]
+    for k in range(1, count + 1):
+        total = sum(((-1) ** (i - 1) * e[k - i] * powers[i - 1] for i in range(1, k + 1)), sp.Integer(0))
+        e.append(normal_form(total / k))
+    return tuple(e[1:])
+
+
+def _roots(coefficients: Sequence[sp.Expr]) -> list[sp.Expr]:
+    """Roots of mu^r - e_1 mu^(r-1) + e_2 mu^(r-2) - ... by factors of degree one and two; [] if there are others."""
+    r = len(coefficients)
+    if r < 2:
+        return [tidy(e) for e in coefficients]
+    mu = sp.Dummy("mu", real=True)
+    polynomial = sum(
+        ((-1) ** k * c * mu ** (r - k) for k, c in enumerate((sp.Integer(1), *coefficients))), sp.Integer(0)
+    )
     _, factors = sp.factor_list(polynomial, mu)
     roots: list[sp.Expr] = []
     for factor, multiplicity in factors:

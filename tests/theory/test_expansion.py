@@ -40,7 +40,7 @@ def check(loss):
 
 
 @pytest.mark.slow
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(members(*SIMPLE))
 def test_the_flow_of_every_member(loss):
     check(loss)

@@ -20,7 +20,7 @@ R = sp.sqrt(R2)
 V = (x, y, z)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(members())
 def test_every_member_is_scale_invariant_and_obeys_euler(loss):
     assert prove_homogeneity(loss).status is Status.PROVED
