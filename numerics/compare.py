@@ -15,6 +15,7 @@ import numpy as np
 from numerics.comparison import Comparison, DescentSummary, FlowSummary
 from numerics.edge_run import EdgeRun, edge_start, run_from_edge
 from numerics.equilibrium import Law, law_of
+from numerics.flow import DESCENT
 from numerics.flow_run import FlowRun, derived_flow, run_chart_flow, run_manifold_flow
 from numerics.objective import Objective, as_objective, minima_point
 from numerics.oscillation import oscillation, window_mean
@@ -87,7 +88,7 @@ def compare(
     run = run_from_edge(objective, rule, begun, rank=rank, rate=rate, total=total, tail=tail)
     times = run.steps * rate
     if isinstance(subject, Loss) and (own := flow if flow is not None else derived_flow(subject)) is not None:
-        rescale = None if flow is not None or rule.name == "gd-wd" else law.mean_square
+        rescale = DESCENT if flow is not None else law.coefficient
         path = run_chart_flow(own, chart, _rising(times), coefficient=rescale)
     else:
         path = run_manifold_flow(objective, begun.zeta, _rising(times), rank=rank, drift=law.mean_square)

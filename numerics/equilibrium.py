@@ -12,7 +12,6 @@ period two instead, x -> -x, where the step times lambda_1 is 2.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -33,14 +32,18 @@ class Law:
     """The rule at the edge, in units of the rate.
 
     Attributes:
-        mean_square: K^2 -> <x^2>/rate at equilibrium; it is also what multiplies -g in the drift. Of numbers or
-            arrays.
+        coefficient: (a, b, c) of <x^2>/rate = a/(b + c K^2) at equilibrium, which also multiplies -g in the drift.
         growth: what effective_lr grows by without oscillation, d log effective_lr/d tau; 0 for a rule without a
             schedule.
     """
 
-    mean_square: Callable[..., Any]
+    coefficient: tuple[float, float, float]
     growth: float
+
+    def mean_square(self, log_gradient_squared: Any) -> Any:
+        """<x^2>/rate at K^2, of numbers or arrays."""
+        a, b, c = self.coefficient
+        return a / (b + c * log_gradient_squared)
 
     @property
     def smooth(self) -> bool:
@@ -83,7 +86,7 @@ def _law(key: Identity[Rule]) -> Law:
         if len(solutions) != 1 or solutions[0].free_symbols:
             raise InputError(f"rule {rule.name!r}: no orbit of period two whose square is a multiple of the rate.")
         constant = float(solutions[0])
-        return Law(mean_square=lambda K2: constant + 0 * K2, growth=0.0)
+        return Law(coefficient=(constant, 1.0, 0.0), growth=0.0)
     growth_of_log = sp.log(reduction.schedule / e).subs(at_rate).subs(constants)
     growth = sp.simplify(sp.limit(sp.diff(growth_of_log.subs(g2, 0), rate), rate, 0))
     slope = sp.limit(sp.simplify(sp.diff(growth_of_log, g2).subs(g2, 0)), rate, 0)
@@ -93,4 +96,4 @@ def _law(key: Identity[Rule]) -> Law:
             f"rule {rule.name!r}: its schedule has growth {growth} and brake {brake}; the edge needs positive numbers."
         )
     up, down = float(growth), float(brake)
-    return Law(mean_square=lambda K2: up / (down + K2), growth=up)
+    return Law(coefficient=(up, down, 1.0), growth=up)

@@ -44,6 +44,9 @@ ATOL = 1e-10
 GAP = 1e-3
 # A flow in a handful of dimensions takes some 30 steps per unit of time; this allows a hundred units.
 MAX_STEPS = 4096
+# (a, b, c) of the drift -a/(b + c K^2) g; this one is gradient descent with weight decay.
+Coefficient = tuple[float, float, float]
+DESCENT: Coefficient = (2.0, 4.0, 1.0)
 # Points at which the dense output is evaluated in one call: one shape, one program.
 BLOCK = 400
 
@@ -54,14 +57,17 @@ class ChartFlow:
     Args:
         flow: the exact wing's flow; the attributes loss, chart, field, point, sharpness, gap, domain and, for another
             rule, log_gradient_squared are read.
-        coefficient: c(K^2) of another rule, whose flow is -c(K^2) g where that of gradient descent is -2 g/(4 + K^2).
+
+    Another rule's flow is -a/(b + c K^2) g where that of gradient descent is -2/(4 + K^2) g: a, b and c are arguments
+    of the
+    one program.
     """
 
-    def __init__(self, flow: SharpnessFlow, coefficient: Callable[[Any], Any] | None = None) -> None:
+    def __init__(self, flow: SharpnessFlow) -> None:
         self.flow = flow
         chart = tuple(flow.chart)
         field = lambdify(chart, list(flow.field))
-        squared = None if coefficient is None else lambdify(chart, flow.log_gradient_squared)
+        squared = lambdify(chart, flow.log_gradient_squared)
         point = lambdify(chart, list(flow.point))
         sharpness = lambdify(chart, flow.sharpness)
         gap = None if flow.gap is None else lambdify(chart, flow.gap)
@@ -76,12 +82,11 @@ class ChartFlow:
             ends = [s for x, (low, high) in zip(p, bounds, strict=True) for s in (x - low, high - x)]
             return jnp.minimum(jnp.stack([jnp.asarray(s, dtype=float) for s in ends]).min(), 1.0)
 
-        def vector_field(_: Any, p: Array, __: Any) -> Array:
+        def vector_field(_: Any, p: Array, coefficient: Array) -> Array:
             velocity = jnp.stack([_real(v) for v in field(*p)])
-            if squared is None or coefficient is None:
-                return velocity
+            a, b, c = coefficient
             k2 = _real(squared(*p))
-            return velocity * coefficient(k2) * (4 + k2) / 2
+            return velocity * (a / (b + c * k2)) / (2 / (4 + k2))
 
         def look(p: Array) -> tuple[Array, Array, Array, Array]:
             zeta = jnp.stack([_real(v) for v in point(*p)])
@@ -99,9 +104,11 @@ class ChartFlow:
         """Seconds spent compiling so far."""
         return self._solve.seconds + self._evaluate.seconds
 
-    def integrate(self, start: Sequence[float], time: float) -> FlowSolution:
+    def integrate(self, start: Sequence[float], time: float, coefficient: Coefficient = DESCENT) -> FlowSolution:
         """From chart coordinates ``start`` (m,) over flow time ``time``."""
-        reached, code, interpolation = self._solve(np.asarray(start, dtype=float), np.float64(time))
+        reached, code, interpolation = self._solve(
+            np.asarray(start, dtype=float), np.float64(time), np.asarray(coefficient, dtype=float)
+        )
         result, stop = _result(code), float(reached)
         low, high = 0.0, stop
         # The solver stops one step late. Each round narrows the first bad time down by a factor of BLOCK.
@@ -135,8 +142,8 @@ def _real(value: Any) -> Array:
 
 def _solver(
     field: Callable[..., Array], ended: Callable[[Array], Array]
-) -> Callable[[Array, Array], tuple[Array, Array, Any]]:
-    def solve(start: Array, time: Array) -> tuple[Array, Array, Any]:
+) -> Callable[[Array, Array, Array], tuple[Array, Array, Any]]:
+    def solve(start: Array, time: Array, coefficient: Array) -> tuple[Array, Array, Any]:
         out = diffrax.diffeqsolve(
             diffrax.ODETerm(field),
             diffrax.Tsit5(),
@@ -145,6 +152,7 @@ def _solver(
             # A first guess that the controller corrects; diffrax's own guess would compile the field twice more.
             dt0=jnp.minimum(time, 1e-3),
             y0=start,
+            args=coefficient,
             saveat=diffrax.SaveAt(t1=True, dense=True),
             stepsize_controller=diffrax.PIDController(rtol=RTOL, atol=ATOL, dtmin=1e-12, force_dtmin=False),
             # Stop after the first bad step, and look for the place in the dense output: a root finder in here would
@@ -218,18 +226,18 @@ class FlowSolution:
 
 
 @lru_cache(maxsize=64)
-def _compiled(key: Identity[Any], coefficient: Callable[[Any], Any] | None) -> ChartFlow:
-    return ChartFlow(key.value, coefficient)
+def _compiled(key: Identity[Any]) -> ChartFlow:
+    return ChartFlow(key.value)
 
 
-def compiled_flow(flow: SharpnessFlow, coefficient: Callable[[Any], Any] | None = None, /) -> ChartFlow:
-    """The flow under XLA, made once for each flow object and coefficient (see `ChartFlow`)."""
-    return _compiled(Identity(flow), coefficient)
+def compiled_flow(flow: SharpnessFlow, /) -> ChartFlow:
+    """The flow under XLA, made once for each flow object."""
+    return _compiled(Identity(flow))
 
 
 def integrate(
     flow: SharpnessFlow, /, *, start: Sequence[float] | None = None, time: float,
-    coefficient: Callable[[Any], Any] | None = None,
+    coefficient: Coefficient = DESCENT,
 ) -> FlowSolution:  # fmt: skip
     """p(tau), 0 <= tau <= time (flow time), from chart coordinates ``start`` (default: the loss's own).
 
@@ -245,4 +253,4 @@ def integrate(
         raise InputError(f"loss {flow.loss.name!r} has no minima; the flow needs their chart.")
     chosen = minima.start if start is None else start
     assert chosen is not None  # Minima fills its default in
-    return compiled_flow(flow, coefficient).integrate(minima.start_at(chosen), time)
+    return compiled_flow(flow).integrate(minima.start_at(chosen), time, coefficient)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numerics.flow import compiled_flow
+from numerics.flow import DESCENT, Coefficient, compiled_flow
 from numerics.manifold_flow import compiled_manifold_flow, manifold_flow
 from numerics.objective import Objective
 from numerics.results import RESULTS
@@ -58,14 +58,14 @@ def derived_flow(loss: Loss) -> SharpnessFlow | None:
 
 
 def run_chart_flow(
-    flow: SharpnessFlow, start: tuple[float, ...], times: np.ndarray, /, *, coefficient: Callable[[Any], Any] | None
+    flow: SharpnessFlow, start: tuple[float, ...], times: np.ndarray, /, *, coefficient: Coefficient = DESCENT
 ) -> FlowRun:
-    """The chart flow at rising flow times (N,); ``coefficient`` replaces 2/(4 + K^2) for another rule."""
-    compiled = compiled_flow(flow, coefficient)
+    """The chart flow at rising flow times (N,); ``coefficient`` (a, b, c) puts a/(b + c K^2) for 2/(4 + K^2)."""
+    compiled = compiled_flow(flow)
     end_time = float(times[-1])
-    compiled.integrate(start, end_time)  # compiles
+    compiled.integrate(start, end_time, coefficient)  # compiles
     started = clock.perf_counter()
-    solution = compiled.integrate(start, end_time)
+    solution = compiled.integrate(start, end_time, coefficient)
     at = solution.evaluate(np.append(times, solution.time))
     seconds = clock.perf_counter() - started
     return FlowRun(

@@ -33,7 +33,7 @@ from theory.loss import Loss, Minima
 def test_chart_flow_equals_manifold_flow(name, rule):
     loss = families.get(name).default()
     law = law_of(rules.get(rule))
-    solution = integrate(reference_flow(loss, top_of_rank_one(loss)), time=1.5, coefficient=law.mean_square)
+    solution = integrate(reference_flow(loss, top_of_rank_one(loss)), time=1.5, coefficient=law.coefficient)
     path = manifold_flow(loss, minima_point(loss, loss.minima.start), time=1.5, drift=law.mean_square)
     at = solution.evaluate(path.times)
     # Runge-Kutta with step 0.0037: 1e-10 and a constant of the field; dense output of Tsit5 at rtol 1e-9: some 1e-8.
