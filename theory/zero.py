@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import sympy as sp
@@ -29,6 +30,8 @@ NONZERO = sp.Float("1e-20", DIGITS)
 WITNESSES = 4
 SIMPLIFY_SECONDS = 5.0
 SIMPLIFY_OPERATIONS = 400
+# Expanding is the quickest proof of what is short and the slowest attempt at what is long.
+EXPAND_OPERATIONS = 300
 
 
 @dataclass(frozen=True)
@@ -234,9 +237,15 @@ def normal_form(expression: sp.Expr) -> sp.Expr:
 
     Falls back to the expanded expression where the tower does not cover it (a power with a symbolic exponent, say).
     """
+    return _normal_form(sp.sympify(expression))
+
+
+# The proofs about one loss bring the same pieces to normal form again and again.
+@lru_cache(maxsize=8192)
+def _normal_form(expression: sp.Expr) -> sp.Expr:
     tower = _Tower()
     try:
-        reduced = tower.reduce_fraction(tower.convert(tower.prepare(sp.sympify(expression))))
+        reduced = tower.reduce_fraction(tower.convert(tower.prepare(expression)))
     except (_NotAlgebraic, sp.PolynomialError):
         return sp.expand(expression)
     return _write_back(reduced, tower)
@@ -302,15 +311,11 @@ def decide_zero(expression: sp.Expr, *, domain: Mapping[sp.Symbol, tuple[Any, An
     found = witness_of(expression, domain=domain)
     if found:
         return Decision(Status.REFUTED, "exact evaluation at a rational point", expression, found)
-    if sp.expand(expression) == 0:
+    if sp.count_ops(expression) <= EXPAND_OPERATIONS and sp.expand(expression) == 0:
         return Decision(Status.PROVED, "expansion", sp.Integer(0), {})
-    tower = _Tower()
-    try:
-        reduced = tower.reduce_fraction(tower.convert(tower.prepare(expression)))
-        if reduced == 0:
-            return Decision(Status.PROVED, tower.description, sp.Integer(0), {})
-    except (_NotAlgebraic, sp.PolynomialError):
-        pass
+    closed_by = _zero_in_tower(expression)
+    if closed_by:
+        return Decision(Status.PROVED, closed_by, sp.Integer(0), {})
     if sp.count_ops(expression) <= SIMPLIFY_OPERATIONS:
         try:
             with time_limit(SIMPLIFY_SECONDS):
@@ -319,6 +324,17 @@ def decide_zero(expression: sp.Expr, *, domain: Mapping[sp.Symbol, tuple[Any, An
         except TimeLimitExceeded:
             return Decision(Status.UNDECIDED, f"simplification gave up after {SIMPLIFY_SECONDS:g} s", expression, {})
     return Decision(Status.UNDECIDED, "no method closed the residual", expression, {})
+
+
+@lru_cache(maxsize=8192)
+def _zero_in_tower(expression: sp.Expr) -> str:
+    """How the normal form brings the expression to zero; empty where it does not."""
+    tower = _Tower()
+    try:
+        reduced = tower.reduce_fraction(tower.convert(tower.prepare(expression)))
+    except (_NotAlgebraic, sp.PolynomialError):
+        return ""
+    return tower.description if reduced == 0 else ""
 
 
 def prove_equal(

@@ -1,0 +1,231 @@
+"""From claims to verdicts: what goes wrong in a proof, in a measurement, in the proving process, and in a loss."""
+
+import json
+import sys
+
+import pytest
+import sympy as sp
+
+from sharpflow import claims, cli
+from sharpflow.claim import HYPOTHESES, Case, Claim, Measurement, Numeric, weigh
+from sharpflow.prover import prove, view
+from sharpflow.verification import verify
+from theory import families, rules
+from theory.errors import InputError, NoClosedForm
+from theory.loss import Loss
+from theory.proof import Proof, Status
+from theory.rule import Rule
+from theory.zero import prove_equal
+
+X = sp.Symbol("x")
+CHEAP = ("homogeneity", "minimizers", "minimal-kernel", "simple-sharpness")
+FIELDS = {
+    "id", "title", "loss", "rule", "proof", "numeric", "measured", "expected", "tolerance", "seconds", "message",
+}  # fmt: skip
+
+
+def case():
+    return Case(families.get("ridge").default(), rules.get("gd-wd"))
+
+
+def claim(proving):
+    return Claim(title="a claim", statement="x = x", section="flow", prove=proving)
+
+
+@pytest.mark.parametrize("name", claims.names())
+def test_every_claim_has_the_shape_of_one(name):
+    found = claims.get(name)
+    assert isinstance(found, Claim)
+    assert set(found.hypotheses) <= set(HYPOTHESES)
+    assert all(rule in rules.names() for rule in found.rules)
+    assert all(loss in families.names() for loss in found.losses)
+    assert found.prove is not None or found.why_no_proof
+    assert found.measure is not None or found.why_no_measurement
+    from theory.notation import formula
+
+    assert formula(found.statement).startswith("<mrow>")
+
+
+def test_every_hypothesis_has_its_claim():
+    assert set(HYPOTHESES.values()) <= set(claims.names())
+
+
+def test_ridge_is_verified_and_its_json_has_every_field(tmp_path, capsys):
+    place = tmp_path / "verdicts.json"
+    status = cli.main(["verify", "ridge", *(f"--claim={name}" for name in CHEAP), "--json", str(place), "--strict"])
+    assert status == 0
+    content = json.loads(place.read_text())
+    assert {"version", "environment", "claims"} <= set(content)
+    assert [row["id"] for row in content["claims"]] == list(CHEAP)
+    for row in content["claims"]:
+        assert set(row) == FIELDS
+        assert (row["proof"], row["numeric"]) == ("proved", "consistent")
+        assert abs(row["measured"] - row["expected"]) <= row["tolerance"]
+    assert "4 proved" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_declared_failure_is_named_and_is_not_wrong():
+    result = verify([families.get("crossing").default()], claims=["simple-sharpness", "speed-bound"])
+    assert [(v.proof, v.numeric) for v in result.verdicts] == [("not_applicable", "not_applicable")] * 2
+    assert all("simple_sharpness" in v.message for v in result.verdicts)
+    assert not result.wrong
+
+
+def test_an_undeclared_failure_is_refuted_and_what_stands_on_it_is_not_applicable():
+    built = families.get("crossing").default()
+    loss = Loss(name="mine", variables=built.variables, expression=built.expression, minima=built.minima)
+    result = {v.id: v for v in verify([loss], claims=["simple-sharpness", "speed-bound"]).verdicts}
+    assert result["simple-sharpness"].proof == "refuted"
+    assert result["speed-bound"].proof == "not_applicable"
+    assert "simple_sharpness" in result["speed-bound"].message
+
+
+def loss_file(tmp_path, expression, point="(sp.cos(p), sp.sin(p), 0)"):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import sympy as sp\nfrom sharpflow import Loss, Minima\n"
+        "x, y, z = sp.symbols('x y z', real=True)\np = sp.Symbol('p', real=True)\nr2 = x**2 + y**2 + z**2\n"
+        f"loss = Loss(name='mine', variables=(x, y, z), expression={expression},\n"
+        f"            minima=Minima(chart=(p,), point={point}, start=(0.35,), domain=((-3, 3),)))\n"
+    )
+    return f"{path}:loss"
+
+
+@pytest.mark.parametrize(
+    ("expression", "point", "broken"),
+    [
+        ("z**2/2", "(sp.cos(p), sp.sin(p), 0)", "homogeneity"),
+        ("z**2/(2*r2)*(1 + (x**2 + y**2 + z**2)/1000000)", "(sp.cos(p), sp.sin(p), 0)", "homogeneity"),
+        ("z**2/(2*r2)", "(sp.cos(p), sp.sin(p), 1)", "minimizers"),
+        ("-z**2/(2*r2)", "(sp.cos(p), sp.sin(p), 0)", "minimizers"),
+        ("z**4/(2*r2**2)", "(sp.cos(p), sp.sin(p), 0)", "minimal-kernel"),
+    ],
+    ids=["not scale-invariant", "almost scale-invariant", "wrong Gamma", "maxima", "flat"],
+)
+def test_wrong_losses_are_refuted_with_a_witness(tmp_path, capsys, expression, point, broken):
+    spec = loss_file(tmp_path, expression, point)
+    status = cli.main(["verify", spec, *(f"--claim={name}" for name in CHEAP), "--json", "-"])
+    content = json.loads(capsys.readouterr().out)
+    verdicts = {row["id"]: row for row in content["claims"]}
+    assert status == 1
+    assert verdicts[broken]["proof"] == "refuted" or verdicts[broken]["numeric"] == "inconsistent"
+    assert verdicts[broken]["message"]
+    assert "Traceback" not in str(content)
+
+
+def test_a_loss_in_a_file_goes_through(tmp_path, capsys):
+    spec = loss_file(tmp_path, "z**2/(2*r2)*(2 + (x**2 - y**2)/r2)")
+    assert cli.main(["verify", spec, *(f"--claim={name}" for name in CHEAP)]) == 0
+    assert "4 proved" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing"], "nothing"),
+        (["missing.py:loss"], "missing.py"),
+        (["ridge", "--claim", "nothing"], "no claim"),
+        (["ridge", "--rule", "nothing"], "nothing"),
+        (["ridge", "--report", "/dev/null/x"], "--report"),
+        (["ridge", "--seed", "x"], "--seed"),
+    ],
+)
+def test_wrong_calls(arguments, message, capsys):
+    assert cli.main(["verify", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_proofs_that_fail_to_come_about_are_undecided():
+    def slow(case):
+        while True:
+            sp.expand((X + 1) ** 50)
+
+    def broken(case):
+        raise ZeroDivisionError("somewhere")
+
+    def open_(case):
+        raise NoClosedForm("no closed form here")
+
+    def wrong_input(case):
+        raise InputError("not this one")
+
+    for proving, text in (
+        (slow, "given up after"), (broken, "ZeroDivisionError"), (open_, "no closed form"), (wrong_input, "not this"),
+    ):  # fmt: skip
+        found = prove(0, claim(proving), case(), limit=0.5)
+        assert found.status == "undecided"
+        assert text in found.message
+
+
+def test_a_refuted_step_reports_its_witness():
+    found = prove(0, claim(lambda case: Proof("p", (prove_equal("four is three", 4 * X, 3 * X),))), case())
+    assert found.status == "refuted"
+    assert "x = " in found.message
+    assert found.steps[0].witness
+    assert found.steps[0].mathml.startswith("<mrow>")
+
+
+def test_a_proving_process_that_dies_leaves_undecided_verdicts(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    (verdict,) = verify([families.get("ridge").default()], claims=["minimizers"]).verdicts
+    assert verdict.proof == "undecided"
+    assert "process ended early" in verdict.message
+    assert verdict.numeric == "consistent"
+
+
+def test_a_rule_made_at_run_time_is_proved_here():
+    built = rules.get("gd-wd")
+    rule = Rule(name="gd-wd", update=lambda w, gradient, state, p, ops: built.update(w, gradient, state, p, ops))
+    from dataclasses import replace
+
+    other = replace(rule, name="mine")
+    result = verify([families.get("ridge").default()], rule=other, claims=["averages", "oscillator"])
+    assert {v.rule for v in result.verdicts} == {"mine"}
+    assert {v.proof for v in result.verdicts} == {"proved"}
+
+
+def test_a_measurement_that_raises_is_inconclusive(monkeypatch):
+    def measure(case):
+        raise ValueError("no number")
+
+    planted = Claim(title="t", statement="x", section="flow", measure=measure, why_no_proof="measured only")
+    monkeypatch.setattr(claims, "names", lambda: ("planted",))
+    monkeypatch.setattr(claims, "get", lambda name: planted)
+    (verdict,) = verify([families.get("ridge").default()]).verdicts
+    assert verdict.numeric == "inconclusive"
+    assert "no number" in verdict.message
+    assert verdict.open
+
+
+def test_an_interrupted_run_keeps_what_it_had(monkeypatch):
+    def stop(done, total, what):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    result = verify([families.get("ridge").default()], claims=CHEAP, progress=stop)
+    assert result.interrupted
+    assert len(result.verdicts) == 2
+
+
+def test_weigh():
+    assert weigh(1.0, 1.05, 0.1, "").status is Numeric.CONSISTENT
+    assert weigh(1.0, 1.2, 0.1, "").status is Numeric.INCONSISTENT
+    assert weigh(float("nan"), 1.0, 9.0, "").status is Numeric.INCONCLUSIVE
+    assert weigh(-5.0, 0.0, 0.1, "", upper=True).status is Numeric.CONSISTENT
+    assert weigh(0.2, 0.0, 0.1, "", upper=True).status is Numeric.INCONSISTENT
+    assert isinstance(weigh(1.0, 1.0, 0.0, ""), Measurement)
+
+
+def test_a_long_statement_is_cut():
+    big = sum(sp.Symbol(f"a{i}") for i in range(900))
+    shown = view(prove_equal("long", big, big))
+    assert len(shown.statement) < 2000
+    assert "characters" in shown.mathml
+    assert shown.status == Status.PROVED.value
+
+
+def test_a_loss_without_minima_claims_what_needs_none():
+    x, y = sp.symbols("x y", real=True)
+    loss = Loss(name="quotient", variables=(x, y), expression=x * y / (x**2 + y**2))
+    result = verify([loss], claims=["homogeneity", "minimizers"])
+    assert [v.id for v in result.verdicts if v.loss == "quotient"] == ["homogeneity"]
