@@ -169,10 +169,10 @@ _PROSE = re.compile(
     rf"|\b(?:{_GREEK}|[A-Za-z])_(?:[A-Za-z0-9]{{1,3}}\b|[+-])"  # an index
     rf"|\b(?:{_GREEK})\b"
     r"|\|[A-Za-z]\|"
-    r"|(?:(?<![\w.])[A-Za-z])?\^(?:\d+|\w\b|\([^()]*\))"  # a power of a letter, or of what stands before it
-    r"|<=|>=|->|<(?=\S)|(?<=\S)>|<|>"
+    r"|(?:(?<![\w.])[A-Za-z])?(?:\^|\*\*)(?:\d+|\w\b|\([^()]*\))"  # a power of a letter, or of what stands before it
+    r"|<=|>=|->|<(?=\S)|(?<=\S)>|<|>|(?<=[\w)])\*(?=[\w(])|(?<= )-(?= )|(?<![\w-])-(?=\d)"
 )
-_SIGNS = {"<=": r"\le", ">=": r"\ge", "->": r"\to"}
+_SIGNS = {"<=": r"\le", ">=": r"\ge", "->": r"\to", "*": r"\cdot", "-": "-"}
 
 
 def prose(text: str) -> list[tuple[bool, str]]:
@@ -205,7 +205,7 @@ def _word(word: str, after: str, before: str) -> str:
         return r"\rangle"
     if word in _SIGNS or word in ("<", ">") or word.startswith("|"):
         return _SIGNS.get(word, word)
-    base, caret, power = word.partition("^")
+    base, caret, power = word.replace("**", "^").partition("^")
     if caret:
         return f"{base or '{}'}^{{{power.removeprefix('(').removesuffix(')')}}}"
     base, _, index = word.partition("_")

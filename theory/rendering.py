@@ -103,8 +103,7 @@ def _status(proof: Proof, step: Step, derivation: Derivation) -> str:
 
 def _closing(step: Step) -> str:
     """How a step was closed, and where not, what is left."""
-    words = f"By {step.method}, " if step.method else "In "
-    line = f"{words}{step.seconds:.2f} s."
+    line = f"Method: {step.method}; {step.seconds:.2f} s." if step.method else f"{step.seconds:.2f} s."
     if step.witness:
         line += " Witness: " + ", ".join(f"{name} = {value}" for name, value in step.witness.items()) + "."
     elif step.status.value == "undecided" and step.residual is not None:
@@ -235,8 +234,8 @@ PREAMBLE = r"""\documentclass[11pt,a4paper]{article}
 \newsavebox{\equationbox}
 \newcommand{\fit}[1]{\sbox{\equationbox}{$\displaystyle #1$}%
   \ifdim\wd\equationbox>\linewidth\resizebox{\linewidth}{!}{\usebox{\equationbox}}\else\usebox{\equationbox}\fi}
-\newcommand{\step}[3]{\par\medskip\textbf{#1.} #2 \textsf{[#3]}\nopagebreak\par}
-\newenvironment{reason}{\par\begingroup\small}{\par\endgroup}"""
+\newcommand{\step}[3]{\par\medskip\textbf{#1.} #2 \textsf{[#3]}}
+\newenvironment{reason}{\par\small}{\par}"""
 
 
 def _typeset(text: str) -> str:
@@ -245,8 +244,8 @@ def _typeset(text: str) -> str:
 
 
 def _document(derivation: Derivation) -> Iterator[str]:
-    yield from (PREAMBLE, rf"\title{{{_typeset(_title(derivation))}}}", r"\author{}", r"\date{}")
-    yield from (r"\begin{document}", r"\maketitle")
+    title = _typeset(_title(derivation))
+    yield from (PREAMBLE, r"\begin{document}", rf"{{\Large\bfseries {title}\par}}", r"\bigskip")
     for words, equation in _setting(derivation):
         yield from (_typeset(words), *_displayed(equation))
     number = 0
@@ -279,6 +278,8 @@ def _rows(equation: Equation) -> list[str]:
     written = f"{_math(left)} {sign} {_math(right)}"
     if _length(written) <= LINE:
         return [written]
+    if isinstance(left, sp.MatrixBase) and isinstance(right, sp.MatrixBase) and left.shape == right.shape:
+        return [row for one, other in zip(left, right, strict=True) for row in _rows((one, relation, other))]
     first, *more = _terms(right)
     return [*_terms(left), f"{sign} {first}", *more]
 
@@ -303,15 +304,32 @@ def _math(value: Any) -> str:
     return written if len(written) <= LONGEST else rf"\text{{an expression of {len(sp.sstr(value))} characters}}"
 
 
-def _length(written: str) -> int:
-    """About how many symbols wide it is on paper."""
-    text = re.sub(r"\\(?:left|right|begin|end|mathrm|text|displaystyle)(?![A-Za-z])|[{}^_\s\\,]*(?=$)", "", written)
-    while (found := re.search(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", text)) is not None:
-        text = text.replace(found[0], max(found[1], found[2], key=len))
-        text = re.sub(r"\{([^{}]*)\}", r"\1", text) if "\\frac" not in text else _unbrace(text)
-    return len(re.sub(r"\\[A-Za-z]+|[^\s{}^_]", "x", text).replace(" ", ""))
+def _length(written: str) -> float:
+    """About how many symbols wide it is on paper: a fraction has the width of its longer part, a script 0.7 of its."""
+    tokens = re.findall(r"\\[A-Za-z]+|\\.|\S", written)
+    return _width(tokens)[0]
 
 
-def _unbrace(text: str) -> str:
-    """Groups that no fraction needs, taken away, so that the fractions around them are seen."""
-    return re.sub(r"(?<=[\^_])\{([^{}]*)\}", r"\1", text)
+def _width(tokens: list[str], i: int = 0) -> tuple[float, int]:
+    """Width of a group that begins at i, and where it ends."""
+    total = 0.0
+    while i < len(tokens) and tokens[i] != "}":
+        part, i = _atom_width(tokens, i)
+        total += part
+    return total, i + 1
+
+
+def _atom_width(tokens: list[str], i: int) -> tuple[float, int]:
+    token = tokens[i]
+    if token == "{":
+        return _width(tokens, i + 1)
+    if token in ("^", "_") and i + 1 < len(tokens):
+        part, i = _atom_width(tokens, i + 1)
+        return 0.7 * part, i
+    if token == r"\frac" and i + 2 < len(tokens):
+        top, i = _atom_width(tokens, i + 1)
+        bottom, i = _atom_width(tokens, i)
+        return max(top, bottom), i
+    if token in (r"\left", r"\right", r"\mathrm", r"\text", r"\begin", r"\end", r"\,"):
+        return 0.0, i + 1
+    return (2.5 if token in ("=", "+", "-", ">", r"\ge", r"\le", r"\log", r"\cos", r"\sin", r"\tan") else 1.0), i + 1
