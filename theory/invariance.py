@@ -137,6 +137,7 @@ def prove_euler_generic() -> Proof:
                 f"Euler identity, {_ORDERS[k]} order, any dimension",
                 _at_zero(left),
                 _at_zero(right),
+                show=(_tensor(k + 1, "w"), sp.Integer(-k) * _tensor(k) if k else sp.Integer(0)),
                 note="L(c w + s u) = h(s/c) with h(sigma) = L(w + sigma u) arbitrary; d/dc of the k-th s-derivative "
                 "at (1, 0). Symmetric forms are determined by their diagonal, so no coordinates enter.",
             )
@@ -149,6 +150,7 @@ def prove_euler_generic() -> Proof:
                 f"derivative of order {k} at c w is that at w divided by c^{k}",
                 _at_zero(left),
                 _at_zero(right),
+                show=(sp.Derivative(sp.Function("L")(c * sp.Symbol("w")), (sp.Symbol("w"), k)), _tensor(k) / c**k),
                 note="The same function of one variable, differentiated in s only.",
             )
         )
