@@ -229,3 +229,14 @@ def test_a_loss_without_minima_claims_what_needs_none():
     loss = Loss(name="quotient", variables=(x, y), expression=x * y / (x**2 + y**2))
     result = verify([loss], claims=["homogeneity", "minimizers"])
     assert [v.id for v in result.verdicts if v.loss == "quotient"] == ["homogeneity"]
+
+
+@pytest.mark.slow
+def test_the_main_job_leaves_nothing_wrong_and_nothing_open():
+    result = verify()
+    assert not result.wrong
+    assert not result.open
+    assert {v.loss for v in result.verdicts} == {"generic", *families.names()}
+    assert {v.id for v in result.verdicts} == set(claims.names())
+    # What is not applicable is so by a hypothesis that a family declares, and by nothing else.
+    assert {v.loss for v in result.verdicts if v.proof == "not_applicable"} == {"crossing"}

@@ -19,7 +19,7 @@ from theory.loss import Loss
 from theory.proof import Proof, Status, Step
 from theory.zero import Decision, decide_zero, prove_equal, witness_of
 
-__all__ = ["prove_euler", "prove_euler_generic", "prove_homogeneity", "require_homogeneous"]
+__all__ = ["contracted_derivative", "prove_euler", "prove_euler_generic", "prove_homogeneity", "require_homogeneous"]
 
 ENTRY_SECONDS = 3.0
 _ORDERS = {0: "first", 1: "second", 2: "third"}
@@ -120,36 +120,43 @@ def _tensor(order: int, slot: str = "") -> sp.Expr:
     return sp.Symbol(f"{name}(w)[{slot}]" if slot else f"{name}(w)")
 
 
+def contracted_derivative(k: int, /) -> sp.Expr:
+    """D^{k+1} L(w)[w, u, ..., u] for every L, w and u, in terms of h_j = D^j L(w)[u, ..., u].
+
+    L(c w + s u) = h(s/c) with h(sigma) = L(w + sigma u) arbitrary: the k-th derivative in s, once in c, at (1, 0).
+    """
+    c, s, along = _along()
+    derivative = sp.diff(along, s, k) if k else along
+    return _at_zero(sp.diff(derivative, c).subs(s, 0).doit().subs(c, 1).doit())
+
+
+def _along() -> tuple[sp.Symbol, sp.Symbol, sp.Expr]:
+    """c, s and h(s/c)."""
+    c, s = sp.Symbol("c", positive=True), sp.Symbol("s", real=True)
+    return c, s, sp.Function("h")(s / c)
+
+
 def prove_euler_generic() -> Proof:
     """The Euler identities to third order and the scaling of the derivatives, for every L and every dimension."""
-    c = sp.Symbol("c", positive=True)
-    s = sp.Symbol("s", real=True)
-    sigma = sp.Symbol("sigma", real=True)
-    h = sp.Function("h")
-    along = h(s / c)
+    c, s, along = _along()
     steps = []
     for k in (0, 1, 2):
-        derivative = sp.diff(along, s, k) if k else along
-        left = sp.diff(derivative, c).subs(s, 0).doit().subs(c, 1).doit()
-        right = -k * sp.diff(h(sigma), (sigma, k)).subs(sigma, 0).doit() if k else sp.Integer(0)
         steps.append(
             prove_equal(
                 f"Euler identity, {_ORDERS[k]} order, any dimension",
-                _at_zero(left),
-                _at_zero(right),
+                contracted_derivative(k),
+                -k * sp.Symbol(f"h_{k}"),
                 show=(_tensor(k + 1, "w"), sp.Integer(-k) * _tensor(k) if k else sp.Integer(0)),
                 note="L(c w + s u) = h(s/c) with h(sigma) = L(w + sigma u) arbitrary; d/dc of the k-th s-derivative "
                 "at (1, 0). Symmetric forms are determined by their diagonal, so no coordinates enter.",
             )
         )
     for k in (1, 2):
-        left = sp.diff(along, s, k).subs(s, 0).doit()
-        right = sp.diff(h(sigma), (sigma, k)).subs(sigma, 0).doit() / c**k
         steps.append(
             prove_equal(
                 f"derivative of order {k} at c w is that at w divided by c^{k}",
-                _at_zero(left),
-                _at_zero(right),
+                _at_zero(sp.diff(along, s, k).subs(s, 0).doit()),
+                sp.Symbol(f"h_{k}") / c**k,
                 show=(sp.Derivative(sp.Function("L")(c * sp.Symbol("w")), (sp.Symbol("w"), k)), _tensor(k) / c**k),
                 note="The same function of one variable, differentiated in s only.",
             )
