@@ -173,8 +173,9 @@ def _messages(verdicts: Sequence[Verdict]) -> str:
 def _derivation(v: Verdict) -> str:
     opened = " open" if v.proof in ("refuted", "undecided") else ""
     steps = "".join(_step(step) for step in v.steps)
+    count = f"{len(v.steps)} step{'' if len(v.steps) == 1 else 's'}"
     return (
-        f"<details{opened}><summary>Derivation, {escape(v.loss)}: {len(v.steps)} steps, {_verdict(v.proof)}</summary>"
+        f"<details{opened}><summary>Derivation, {escape(v.loss)}: {count}, {_verdict(v.proof)}</summary>"
         f'<ol class="steps">{steps}</ol></details>'
     )
 

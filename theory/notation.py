@@ -227,8 +227,11 @@ def mathml(value: Any) -> str:
     if isinstance(value, str):
         return f"<mtext>{escape(value)}</mtext>"
     printer = _MathML()
-    # SymPy's double-struck d of derivatives and integrals is in few fonts.
-    return str(printer._print(sp.sympify(value)).toxml()).replace("&dd;", "d")
+    text = str(printer._print(sp.sympify(value)).toxml())
+    # SymPy's double-struck d of derivatives and e of powers are in few fonts, and its minus is a hyphen.
+    for written, better in (("&dd;", "d"), ("&ExponentialE;", "e"), ("<mo>-</mo>", "<mo>−</mo>")):
+        text = text.replace(written, better)
+    return text
 
 
 def formula(text: str) -> str:
@@ -262,7 +265,11 @@ def _atom(dom: Any, tokens: list[str], i: int) -> tuple[Any, int]:
         return _command(dom, tokens, i)
     if token.isdigit():
         return _element(dom, "mn", token), i + 1
-    return _element(dom, "mi" if token.isalpha() else "mo", "−" if token == "-" else token), i + 1
+    node = _element(dom, "mi" if token.isalpha() else "mo", "−" if token == "-" else token)
+    if token == "|":  # a bar hugs what it encloses, on whichever side it stands
+        for name, value in (("stretchy", "false"), ("lspace", "0"), ("rspace", "0")):
+            node.setAttribute(name, value)
+    return node, i + 1
 
 
 def _command(dom: Any, tokens: list[str], i: int) -> tuple[Any, int]:

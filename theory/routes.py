@@ -166,10 +166,17 @@ def prove_drift(loss: Loss, rule: Rule, /) -> Proof:
             averaged,
             by_geometry,
             domain=geometry.domain,
+            show=(averaged.applyfunc(_reduced), by_geometry.applyfunc(_reduced)),
             note=f"d p/d tau: the orbit average of the expanded map, and {sp.sstr(-coefficient)} g with K2 = |g|^2.",
         ),
     ]
     return Proof(f"drift of {rule.name} along Gamma of {loss.name}", tuple(steps))
+
+
+def _reduced(expression: sp.Expr) -> sp.Expr:
+    """What is printed: a quotient of polynomials (in exp, too) in lowest terms, anything else as it was derived."""
+    towers = {e: sp.Dummy() for e in expression.atoms(sp.exp)}
+    return sp.factor(expression) if expression.xreplace(towers).is_rational_function() else expression
 
 
 def _balance(reduction: Reduction) -> tuple[Step, Step]:
