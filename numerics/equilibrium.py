@@ -45,6 +45,11 @@ class Law:
         a, b, c = self.coefficient
         return a / (b + c * log_gradient_squared)
 
+    def response(self, log_gradient_squared: float) -> tuple[float, float]:
+        """(a, b) of U' = a - b X^2 at K^2: a from the growth, a/b the mean square."""
+        a = 2 * self.growth
+        return a, a / float(self.mean_square(log_gradient_squared))
+
     @property
     def smooth(self) -> bool:
         """Whether there is a schedule, hence a slow oscillator; else there are orbits of period two."""

@@ -1,16 +1,16 @@
 """One orbit of the slow oscillation at the edge, read off gradient descent in the theory's own variables.
 
     x = the signed displacement from Gamma along v_1,  X = x/delta,  U = (effective_lr*lambda_1 - 2)/delta,  delta =
-    sqrt(rate)
+        sqrt(rate)
 
 x alternates in sign from step to step and is sampled at even steps. lambda_1 and K^2 are those of the retraction of
-theta,
-by automatic differentiation: no formula of `theory` enters.
+theta, by automatic differentiation: no formula of `theory` enters.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,9 +18,9 @@ import numpy as np
 
 from numerics.descent import parameters_of, prepare
 from numerics.edge_run import RECORDS, edge_start
-from numerics.equilibrium import law_of
+from numerics.equilibrium import Law, law_of
 from numerics.manifold import analyse
-from numerics.objective import objective_of
+from numerics.objective import Objective, as_objective
 from numerics.oscillation import window_mean
 from numerics.spectrum import normal_rank
 from theory.identity import Identity
@@ -44,6 +44,7 @@ class EdgeOrbit:
         learning_rate: eta of the rule run on weights (nan where it has none).
         displacement: (N, D) retraction minus where it began.
         finite: whether the run stayed finite.
+        law: what the rule should do, against which the records are held.
     """
 
     rate: float
@@ -57,6 +58,7 @@ class EdgeOrbit:
     learning_rate: float
     displacement: np.ndarray
     finite: bool
+    law: Law
 
     @property
     def delta(self) -> float:
@@ -104,19 +106,34 @@ class EdgeOrbit:
         return float(slope @ inner / (inner @ inner))
 
 
-def edge_orbit(loss: Loss, rule: Rule, /, *, rate: float, amplitude: float, periods: float = 2.5) -> EdgeOrbit:
-    """Gradient descent from the edge of ``loss`` at its default start, over so many small periods; remembered.
+def edge_orbit(
+    subject: Loss | Objective, rule: Rule, /, *, rate: float, amplitude: float, periods: float = 2.5,
+    zeta: Sequence[float] | None = None,
+) -> EdgeOrbit:  # fmt: skip
+    """Gradient descent from the edge at a point of Gamma, over so many small periods; remembered.
 
     The form on weights is run where the rule has one, so that |w| is measured and not computed.
+
+    Args:
+        subject: a loss with minima, or an objective.
+        rule: an update rule.
+        rate: eps.
+        amplitude: of the oscillation at the start, in units of its equilibrium.
+        periods: length of the run, in periods of a small oscillation.
+        zeta: a unit vector (D,) on Gamma; default: the start of the subject, which must lie there.
     """
-    return _orbit(loss, Identity(rule), rate, amplitude, periods)
+    return _orbit(subject, Identity(rule), rate, amplitude, periods, None if zeta is None else tuple(map(float, zeta)))
 
 
 @lru_cache(maxsize=64)
-def _orbit(loss: Loss, key: Identity[Rule], rate: float, amplitude: float, periods: float) -> EdgeOrbit:
-    rule, objective, law = key.value, objective_of(loss), law_of(key.value)
-    rank = normal_rank(loss, objective.start)
-    begun = edge_start(objective, rule, law, zeta=objective.start, rank=rank, rate=rate, amplitude=amplitude)
+def _orbit(
+    subject: Loss | Objective, key: Identity[Rule], rate: float, amplitude: float, periods: float,
+    zeta: tuple[float, ...] | None,
+) -> EdgeOrbit:  # fmt: skip
+    rule, objective, law = key.value, as_objective(subject), law_of(key.value)
+    point = objective.start if zeta is None else np.array(zeta)
+    rank = normal_rank(subject, point)
+    begun = edge_start(objective, rule, law, zeta=point, rank=rank, rate=rate, amplitude=amplitude)
     every = 2 * max(1, math.ceil(law.period(rate) * periods / RECORDS / 2))
     numbers = parameters_of(rule, rate, None)
     descent = prepare(objective, rule, records=RECORDS, form="weights")
@@ -125,7 +142,7 @@ def _orbit(loss: Loss, key: Identity[Rule], rate: float, amplitude: float, perio
         nothing = np.full(len(run.steps), np.nan)
         return EdgeOrbit(
             rate, run.steps, nothing, nothing, nothing, nothing, nothing, nothing, math.nan,
-            np.full_like(run.points, np.nan), finite=False,
+            np.full_like(run.points, np.nan), finite=False, law=law,
         )  # fmt: skip
     normal = analyse(objective, run.points[:RECORDS], rank=rank, block=RECORDS)
     back = normal.retraction.point
@@ -145,6 +162,7 @@ def _orbit(loss: Loss, key: Identity[Rule], rate: float, amplitude: float, perio
         learning_rate=float(numbers.get("learning_rate", math.nan)),
         displacement=back - begun.zeta,
         finite=True,
+        law=law,
     )
 
 
@@ -199,8 +217,8 @@ def period_ratios(loss: Loss, rule: Rule, /, *, coarse: float, fine: float) -> t
     ratios: dict[str, list[float]] = {"small": [], "large": []}
     for rate in (coarse, fine):
         small, large = (edge_orbit(loss, rule, rate=rate, amplitude=a, periods=p) for a, p in ((1.1, 2.5), (3.0, 4.0)))
-        brake = 2 * law.growth / float(law.mean_square(float(large.log_gradient_squared[0])))
-        predicted = orbit_period(2 * law.growth, brake, float(large.x[0]), float(large.u[0]), rate)
+        growth, brake = law.response(float(large.log_gradient_squared[0]))
+        predicted = orbit_period(growth, brake, float(large.x[0]), float(large.u[0]), rate)
         ratios["small"].append((small.period or math.nan) / law.period(rate))
         ratios["large"].append((large.period or math.nan) / predicted)
     (one, first), (two, second) = at_zero_rate(*ratios["small"]), at_zero_rate(*ratios["large"])

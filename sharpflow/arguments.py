@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from theory.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["add_plot", "add_run", "number", "numbers", "read_start", "save_plot"]
+__all__ = ["add_plot", "add_run", "check_plot", "number", "numbers", "read_start", "save_plot"]
 
 PLOT_FORMATS = (".png", ".svg", ".pdf")
 
@@ -37,24 +36,23 @@ def add_run(parser: argparse.ArgumentParser, /) -> None:
     )
 
 
-def add_plot(parser: argparse.ArgumentParser, /) -> None:
-    """``--plot``, where the module that draws is there."""
-    if importlib.util.find_spec("sharpflow.plots") is not None:
-        parser.add_argument("--plot", metavar="FILE", help=f"draw the result; FILE ends in {', '.join(PLOT_FORMATS)}")
+def add_plot(parser: argparse.ArgumentParser, option: str, what: str, /) -> None:
+    """An option that draws ``what`` into a file."""
+    parser.add_argument(option, metavar="FILE", help=f"draw {what}; FILE ends in {', '.join(PLOT_FORMATS)}")
 
 
-def check_plot(path: str | None, /) -> str | None:
+def check_plot(path: str | None, option: str = "--plot", /) -> str | None:
     """``path`` if its ending names a format that is drawn; raises `InputError` otherwise."""
     if path is not None and not path.lower().endswith(PLOT_FORMATS):
-        raise InputError(f"--plot: {path!r} must end in one of {', '.join(PLOT_FORMATS)}.")
+        raise InputError(f"{option}: {path!r} must end in one of {', '.join(PLOT_FORMATS)}.")
     return path
 
 
-def save_plot(figure: Any, path: str, /) -> None:
+def save_plot(figure: Any, path: str, option: str = "--plot", /) -> None:
     """Write a matplotlib figure in the format of the ending of ``path``."""
     from sharpflow.output import replacing
 
-    with replacing(path, "--plot") as place:
+    with replacing(path, option) as place:
         figure.savefig(place, format=path.rsplit(".", 1)[-1].lower())
 
 

@@ -19,6 +19,8 @@ __all__ = ["pictures_for"]
 
 # Large enough for a screen of twice the usual density at the page's width, small enough for a page of some megabytes.
 DOTS = 160
+# Of the orbits of the portrait: nearly harmonic, and two that are not.
+AMPLITUDES = (1.3, 2.0, 3.0)
 
 
 def pictures_for(verification: Verification, /) -> tuple[Picture, ...]:
@@ -67,7 +69,7 @@ def _of_comparison(case: Case) -> list[Picture]:
 def _of_oscillation(case: Case) -> list[Picture]:
     from numerics.orbit import edge_orbit
 
-    orbits = [edge_orbit(case.subject, case.rule, rate=1e-6, amplitude=a, periods=3.0) for a in (1.3, 2.0, 3.0)]
+    orbits = [edge_orbit(case.subject, case.rule, rate=1e-6, amplitude=a, periods=3.0) for a in AMPLITUDES]
     if not all(orbit.finite for orbit in orbits):
         return []
     caption = (

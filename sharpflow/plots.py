@@ -181,17 +181,20 @@ def _gamma(loss: Loss | None) -> list[np.ndarray] | None:
 def portrait(orbits: Sequence[EdgeOrbit], /, *, title: str = "") -> Figure:
     """Orbits of gradient descent in (X, U), at even steps, over level sets of the conserved energy.
 
-    E = U^2/2 + (b/2) X^2 - a log|X| of gradient descent with weight decay: a = 4, b = 2 (4 + K^2), K at the start.
+    E = U^2/2 + (b/2) X^2 - a log|X| of the rule's oscillator X' = X U, U' = a - b X^2; for gradient descent with weight
+    decay a = 4 and b = 2 (4 + K^2), K at the start.
     """
     if not orbits or not all(orbit.finite for orbit in orbits):
         raise InputError("there is nothing to draw: an orbit is not finite, or there is none.")
     from theory.averaging import A, B, energy
     from theory.expansion import U, X
 
-    squared = float(orbits[0].log_gradient_squared[0])
+    if not orbits[0].law.smooth:
+        raise InputError("there is no portrait to draw: without a schedule the rule has no slow oscillator.")
     import sympy as sp
 
-    level = sp.lambdify((X, U), energy().subs({A: 4, B: 2 * (4 + squared)}), "numpy")
+    a, b = orbits[0].law.response(float(orbits[0].log_gradient_squared[0]))
+    level = sp.lambdify((X, U), energy().subs({A: a, B: b}), "numpy")
     figure = Figure(figsize=(COLUMN, 3.0))
     axes = figure.subplots()
     reach = 1.25 * max(float(np.max(np.abs(o.u))) for o in orbits)
@@ -202,7 +205,7 @@ def portrait(orbits: Sequence[EdgeOrbit], /, *, title: str = "") -> Figure:
     axes.plot([], [], color=GAMMA, linewidth=0.7, label="level sets of $E$")
     for orbit, colour in zip(orbits, ("#D55E00", "#009E73", "#CC79A7", "#E69F00"), strict=False):
         axes.plot(np.abs(orbit.x), orbit.u, ".", color=colour, markersize=2, label=rf"$|X_0|$ = {abs(orbit.x[0]):.2f}")
-    axes.plot(math.sqrt(2 / (4 + squared)), 0, "+", color=EDGE, markersize=6, label="rest")
+    axes.plot(math.sqrt(a / b), 0, "+", color=EDGE, markersize=6, label="rest")
     axes.set(
         xlabel=r"$|X| = |x| / \sqrt{\varepsilon}$",
         ylabel=r"$U = (\eta_{\mathrm{eff}}\lambda_1 - 2)/\sqrt{\varepsilon}$",

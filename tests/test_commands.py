@@ -56,6 +56,18 @@ def test_compare_writes_what_it_measures(spec, tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_compare_draws_what_is_asked_for(spec, tmp_path, capsys):
+    kinds = {"plot": b"%PDF", "sphere": b"\x89PNG", "portrait": b"<?xml"}
+    files = {name: tmp_path / f"{name}.{ending}" for name, ending in zip(kinds, ("pdf", "png", "svg"), strict=True)}
+    call = ["compare", spec, "--rate", "1e-5", "--time", "0.1"]
+    assert cli.main([*call, *(text for name, path in files.items() for text in (f"--{name}", str(path)))]) == 0
+    for name, start in kinds.items():
+        assert files[name].read_bytes().startswith(start)
+    assert cli.main([*call, "--portrait", str(tmp_path / "portrait.txt")]) == 2
+    assert "--portrait" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_order_fits_one(spec, capsys):
     assert cli.main(["order", spec, "--rates", "1e-6,1e-5,1e-4", "--time", "0.3", "--json", "-"]) == 0
     result = json.loads(capsys.readouterr().out)

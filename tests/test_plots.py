@@ -59,8 +59,9 @@ def test_sphere_says_that_it_projects():
     assert "projected from 4 dimensions" in figure.axes[0].get_title()
 
 
-def test_portrait_lies_on_its_level_set(ridge):
-    orbit = edge_orbit(ridge, GD, rate=1e-6, amplitude=2.0, periods=3.0)
+@pytest.mark.parametrize("rule", ["gd-wd", "rmsprop"])
+def test_portrait_lies_on_its_level_set(ridge, rule):
+    orbit = edge_orbit(ridge, rules.get(rule), rate=1e-6, amplitude=2.0, periods=3.0)
     figure = plots.portrait([orbit])
     axes = figure.axes[0]
     (points,) = (line for line in axes.lines if str(line.get_label()).startswith("$|X_0|"))
@@ -71,6 +72,12 @@ def test_portrait_lies_on_its_level_set(ridge):
     scale = np.array([np.ptp(vertices[:, 0]), np.ptp(vertices[:, 1])])
     for x, u in zip(np.abs(orbit.x[::20]), orbit.u[::20], strict=True):
         assert np.min(np.linalg.norm((vertices - [x, u]) / scale, axis=1)) < 0.02
+
+
+def test_no_portrait_without_a_slow_oscillator(ridge):
+    orbit = edge_orbit(ridge, rules.get("normalized-gd"), rate=1e-6, amplitude=1.0)
+    with pytest.raises(InputError, match="no slow oscillator"):
+        plots.portrait([orbit])
 
 
 def test_order_draws_every_run(ridge):

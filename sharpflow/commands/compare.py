@@ -9,7 +9,12 @@ from sharpflow.arguments import add_plot, add_run, check_plot, number, read_star
 from sharpflow.output import Output, add_json, replacing
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from numerics.comparison import Comparison
+    from numerics.objective import Objective
+    from theory.loss import Loss
+    from theory.rule import Rule
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,13 +30,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--csv", metavar="FILE", help="write the series (time, distance, sharpness, edge) as CSV")
     parser.add_argument("--save", metavar="FILE", help="write the trajectory of gradient descent as npz")
     parser.add_argument("--save-flow", metavar="FILE", help="write the trajectory of the flow as npz")
-    add_plot(parser)
+    add_plot(parser, "--plot", "sharpness, edge and distance over time")
+    add_plot(parser, "--sphere", "the sphere with Gamma, the iterates and the flow")
+    add_plot(parser, "--portrait", "the oscillation (X, U) at the start, with level sets of its energy")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0 where both ran to the end, 1 where one did not."""
-    plot = check_plot(getattr(arguments, "plot", None))
-    output = Output(arguments.json, csv=arguments.csv, save=arguments.save, save_flow=arguments.save_flow, plot=plot)
+    figures = {name: getattr(arguments, name) for name in ("plot", "sphere", "portrait")}
+    for name, path in figures.items():
+        check_plot(path, f"--{name}")
+    output = Output(arguments.json, csv=arguments.csv, save=arguments.save, save_flow=arguments.save_flow, **figures)
     rate, time = number(arguments.rate, "--rate"), number(arguments.time, "--time")
     amplitude, start = number(arguments.amplitude, "--amplitude"), read_start(arguments.start)
 
@@ -53,11 +62,29 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.save_flow is not None:
         with replacing(arguments.save_flow, "--save-flow") as place:
             result.flow_trajectory().save(place)
-    if plot is not None:
-        from sharpflow import plots
-
-        save_plot(plots.comparison(result), plot)
+    for name, path in figures.items():
+        if path is not None:
+            save_plot(_figure(name, result, loss, rule), path, f"--{name}")
     return 0 if result.result.ok else 1
+
+
+def _figure(name: str, result: Comparison, subject: Loss | Objective, rule: Rule) -> Figure:
+    from sharpflow import plots
+    from theory.loss import Loss
+
+    if name == "plot":
+        return plots.comparison(result)
+    if name == "sphere":
+        return plots.sphere(result, subject if isinstance(subject, Loss) else None)
+
+    from numerics.orbit import edge_orbit
+    from sharpflow.pictures import AMPLITUDES
+
+    orbits = [
+        edge_orbit(subject, rule, rate=result.rate, amplitude=a, periods=3.0, zeta=result.flow_points[0])
+        for a in AMPLITUDES
+    ]
+    return plots.portrait(orbits)
 
 
 def _lines(result: Comparison) -> list[str]:

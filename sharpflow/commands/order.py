@@ -18,12 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--strict", action="store_true", help="an inconclusive fit makes the exit status 1")
     add_json(parser)
-    add_plot(parser)
+    add_plot(parser, "--plot", "the distances and the fitted power")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """1 where the fitted order contradicts order one."""
-    plot = check_plot(getattr(arguments, "plot", None))
+    plot = check_plot(arguments.plot)
     output = Output(arguments.json, plot=plot)
     time, amplitude = number(arguments.time, "--time"), number(arguments.amplitude, "--amplitude")
     start = read_start(arguments.start)
