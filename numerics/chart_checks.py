@@ -19,7 +19,15 @@ from theory.loss import Loss
 if TYPE_CHECKING:
     from theory.geometry import Geometry
 
-__all__ = ["AtMinima", "at_minima", "chart_points", "lowest_excess", "metric_difference", "symbolic_values"]
+__all__ = [
+    "AtMinima",
+    "at_minima",
+    "chart_points",
+    "derivative_jump",
+    "lowest_excess",
+    "metric_difference",
+    "symbolic_values",
+]
 
 # One block of `analyse`, whose program the comparison with gradient descent compiles anyway.
 BLOCK = 400
@@ -132,6 +140,54 @@ def lowest_excess(objective: Objective, level: float, /, *, count: int = 4096, s
     values = _values(objective)(np.concatenate([everywhere, near]))
     finite = np.asarray(values)[np.isfinite(values)]
     return float(finite.min() - level) if len(finite) else math.nan
+
+
+def derivative_jump(loss: Loss, /, *, step: float = 1e-5, seed: int = 0) -> float:
+    """The largest change of D^k L[u, ..., u], k = 1..4, within ``step`` of Gamma on both sides.
+
+    In units of the largest of the derivatives from the second to the k-th: 0 up to the fifth derivative times ``step``
+    for an L that is C^4; of order one where a derivative jumps or diverges. The derivatives come from JAX, at random
+    points of Gamma along random unit vectors u.
+    """
+    import jax.numpy as jnp
+
+    objective = objective_of(loss)
+    points = embed(loss, chart_points(loss, seed=seed))
+    random = np.random.default_rng(seed)
+    along = random.standard_normal(points.shape)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    offsets = step * np.array([-1.0, -0.5, 0.5, 1.0])
+    found = np.asarray(_line_derivatives(objective)(jnp.asarray(points), jnp.asarray(along), jnp.asarray(offsets)))
+    if not np.isfinite(found).all():
+        return math.inf
+    # (N, offsets, k). The first derivative vanishes on Gamma and is no measure of size.
+    sizes = np.abs(found).max(axis=(0, 1))
+    sizes[0] = sizes[1]
+    size = np.maximum(np.maximum.accumulate(sizes), 1e-300)
+    return float((np.ptp(found, axis=1).max(axis=0) / size).max())
+
+
+@lru_cache(maxsize=64)
+def _line_derivatives(objective: Objective):  # type: ignore[no-untyped-def]
+    """(points (N, D), directions (N, D), offsets (M,)) -> the first four derivatives (N, M, 4) along the lines."""
+    import jax
+    import jax.numpy as jnp
+
+    from numerics.compiled import Compiled
+
+    def derivatives(point, direction, offset):  # type: ignore[no-untyped-def]
+        def next_of(f):  # type: ignore[no-untyped-def]
+            return lambda s: jax.jvp(f, (s,), (jnp.ones_like(s),))[1]
+
+        f = lambda s: objective.function(point + s * direction)  # noqa: E731  the innermost of a chain
+        values = []
+        for _ in range(4):
+            f = next_of(f)
+            values.append(f(offset))
+        return jnp.stack(values)
+
+    over_offsets = jax.vmap(derivatives, in_axes=(None, None, 0))
+    return Compiled(jax.vmap(over_offsets, in_axes=(0, 0, None)))
 
 
 @lru_cache(maxsize=64)

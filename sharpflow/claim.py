@@ -30,6 +30,7 @@ __all__ = ["HYPOTHESES", "Case", "Claim", "Measurement", "Numeric", "StepView", 
 # one fails.
 HYPOTHESES = {
     "scale_invariance": "homogeneity",
+    "smoothness": "smoothness",
     "minimizers": "minimizers",
     "minimal_kernel": "minimal-kernel",
     "simple_sharpness": "simple-sharpness",

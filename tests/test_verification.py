@@ -11,6 +11,7 @@ from sharpflow.claim import HYPOTHESES, Case, Claim, Measurement, Numeric, weigh
 from sharpflow.prover import prove, view
 from sharpflow.verification import verify
 from theory import families, rules
+from theory import loss as loss_module
 from theory.errors import InputError, NoClosedForm
 from theory.loss import Loss
 from theory.proof import Proof, Status
@@ -47,6 +48,7 @@ def test_every_claim_has_the_shape_of_one(name):
 
 
 def test_every_hypothesis_has_its_claim():
+    assert tuple(HYPOTHESES) == loss_module.HYPOTHESES
     assert set(HYPOTHESES.values()) <= set(claims.names())
 
 

@@ -48,6 +48,7 @@ from theory.routes import (
     prove_stands_still,
 )
 from theory.rule import Rule
+from theory.smoothness import prove_smoothness
 from theory.sphere import prove_equilibrium_norm, prove_quasi_rmsprop, prove_rescaling, prove_sphere_map
 
 __all__ = ["Derivation", "derive"]
@@ -56,7 +57,7 @@ __all__ = ["Derivation", "derive"]
 LIMIT = 60.0
 # What a part may stand on; the words are those of the hypotheses that a loss may declare to fail.
 GENERIC = ("scale_invariance",)
-ON_GAMMA = (*GENERIC, "minimizers")
+ON_GAMMA = (*GENERIC, "smoothness", "minimizers")
 CHARTED = (*ON_GAMMA, "chart")
 NORMAL = (*CHARTED, "minimal_kernel")
 EDGE = (*NORMAL, "simple_sharpness")
@@ -237,6 +238,7 @@ class _Plan:
 
     def _on_gamma(self) -> Iterator[_Part]:
         loss, rule = self.loss, self.rule
+        yield _Part("smoothness", lambda: prove_smoothness(loss), GENERIC, "smoothness")
         yield _Part("critical points", lambda: prove_minimizers(loss), GENERIC, "minimizers")
         yield _Part("chart", lambda: prove_chart(loss), ON_GAMMA, "chart")
         yield _Part("minimal kernel", lambda: prove_minimal_kernel(loss), CHARTED, "minimal_kernel")
@@ -381,12 +383,8 @@ def _remarks(
         yield f"The loss declares that the hypothesis {name} fails; it is refuted as declared.{where}"
     for name, parts in omitted.items():
         yield f"Not derived, since the hypothesis {name} {failed[name]}: {', '.join(parts)}."
-        if (
-            name == "simple_sharpness"
-            and name not in declared
-            and failed[name] == "was refuted"
-            and not _ties(plan.loss)
-        ):
+        undeclared = name == "simple_sharpness" and name not in declared and failed[name] == "was refuted"
+        if undeclared and not _ties(plan.loss):
             yield (
                 "Where eigenvalues only meet at single points of Gamma, declare it: expects_to_fail="
                 "{'simple_sharpness'} in the Loss. Then the flow is derived where the gap is open."

@@ -13,7 +13,10 @@ from sympy.core.function import AppliedUndef
 
 from theory.errors import InputError
 
-__all__ = ["Loss", "Minima"]
+__all__ = ["HYPOTHESES", "Loss", "Minima"]
+
+# What the theory supposes of a loss: the names that `Loss.expects_to_fail` may hold.
+HYPOTHESES = ("scale_invariance", "smoothness", "minimizers", "minimal_kernel", "simple_sharpness")
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,12 @@ class Loss:
                 )
         if isinstance(self.expects_to_fail, str):
             raise InputError(f"loss {self.name!r}: expects_to_fail must be a set of names, not a string.")
+        strange = sorted(set(self.expects_to_fail) - set(HYPOTHESES))
+        if strange:
+            raise InputError(
+                f"loss {self.name!r}: expects_to_fail names {', '.join(map(str, strange))}, which is no hypothesis; "
+                f"there are {', '.join(HYPOTHESES)}."
+            )
         object.__setattr__(self, "variables", variables)
         object.__setattr__(self, "expression", expression)
         object.__setattr__(self, "expects_to_fail", frozenset(self.expects_to_fail))

@@ -32,5 +32,5 @@ claim = Claim(
     section="flow",
     prove=prove,
     measure=measure,
-    hypotheses=("scale_invariance", "minimizers", "minimal_kernel", "simple_sharpness"),
+    hypotheses=("scale_invariance", "smoothness", "minimizers", "minimal_kernel", "simple_sharpness"),
 )

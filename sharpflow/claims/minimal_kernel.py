@@ -38,5 +38,5 @@ claim = Claim(
     section="minima",
     prove=prove,
     measure=measure,
-    hypotheses=("scale_invariance", "minimizers"),
+    hypotheses=("scale_invariance", "smoothness", "minimizers"),
 )

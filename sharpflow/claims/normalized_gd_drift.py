@@ -32,6 +32,6 @@ claim = Claim(
     section="schedules",
     prove=prove,
     measure=measure,
-    hypotheses=("scale_invariance", "minimizers", "minimal_kernel", "simple_sharpness"),
+    hypotheses=("scale_invariance", "smoothness", "minimizers", "minimal_kernel", "simple_sharpness"),
     source="Arora, Li, Panigrahi 2022, arXiv:2205.09745",
 )

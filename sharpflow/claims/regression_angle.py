@@ -37,5 +37,5 @@ claim = Claim(
     measure=measure,
     section="regression",
     losses=("bn-regression",),
-    hypotheses=("scale_invariance", "minimizers", "minimal_kernel", "simple_sharpness"),
+    hypotheses=("scale_invariance", "smoothness", "minimizers", "minimal_kernel", "simple_sharpness"),
 )

@@ -39,5 +39,5 @@ claim = Claim(
     section="minima",
     prove=prove,
     measure=measure,
-    hypotheses=("scale_invariance", "minimizers", "minimal_kernel"),
+    hypotheses=("scale_invariance", "smoothness", "minimizers", "minimal_kernel"),
 )

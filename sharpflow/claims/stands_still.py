@@ -37,6 +37,6 @@ claim = Claim(
     section="flow",
     prove=prove,
     measure=measure,
-    hypotheses=("scale_invariance", "minimizers", "minimal_kernel", "simple_sharpness"),
+    hypotheses=("scale_invariance", "smoothness", "minimizers", "minimal_kernel", "simple_sharpness"),
     losses=("rayleigh",),
 )

@@ -32,5 +32,5 @@ claim = Claim(
     measure=measure,
     any_rule=True,
     why_no_proof="an asymptotic bound with a remainder over 1/eps steps: its order is fitted, not proved here",
-    hypotheses=("scale_invariance", "minimizers", "minimal_kernel", "simple_sharpness"),
+    hypotheses=("scale_invariance", "smoothness", "minimizers", "minimal_kernel", "simple_sharpness"),
 )

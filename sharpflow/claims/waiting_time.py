@@ -41,5 +41,5 @@ claim = Claim(
     prove=prove,
     measure=measure,
     about="both",
-    hypotheses=("scale_invariance", "minimizers"),
+    hypotheses=("scale_invariance", "smoothness", "minimizers"),
 )

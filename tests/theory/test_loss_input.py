@@ -55,6 +55,7 @@ BAD_LOSSES = [
     ({"minima": Minima(chart=(p, q), point=(1, p, q))}, "fills the unit sphere"),
     ({"minima": Minima(chart=(x,), point=(1, x, 0))}, "x is both"),
     ({"expects_to_fail": "simple_sharpness"}, "set of names"),
+    ({"expects_to_fail": {"simple-sharpness"}}, "no hypothesis; there are scale_invariance"),
 ]
 BAD_MINIMA = [
     ({"chart": ()}, "at least one"),
