@@ -17,7 +17,7 @@ from numerics.edge_run import EdgeRun, edge_start, run_from_edge
 from numerics.equilibrium import Law, law_of
 from numerics.flow import DESCENT
 from numerics.flow_run import FlowRun, derived_flow, run_chart_flow, run_manifold_flow
-from numerics.objective import Objective, as_objective, minima_point
+from numerics.objective import Objective, as_objective, minima_point, require_scale_invariant
 from numerics.oscillation import oscillation, window_mean
 from numerics.relax import relax
 from numerics.results import RESULTS, worst
@@ -59,12 +59,13 @@ def compare(
         a `Comparison`; where a run failed its ``result`` says how, and its series end there.
 
     Raises:
-        InputError: a number is out of range, or the start does not fit.
+        InputError: a number is out of range, the loss is not scale-invariant, or the start does not fit.
     """
     rule = _default_rule() if rule is None else rule
     _check_numbers(rate, time, amplitude, perturbation)
     law = law_of(rule) if law is None else law
     objective = as_objective(subject)
+    require_scale_invariant(subject)
     if isinstance(subject, Loss):
         if subject.minima is None:
             raise InputError(f"loss {subject.name!r} has no minima; give them a chart, or make it an Objective.")

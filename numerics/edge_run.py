@@ -17,6 +17,7 @@ from numerics.equilibrium import Law
 from numerics.manifold import Normal, analyse, analysis
 from numerics.objective import Objective
 from numerics.results import RESULTS
+from theory.errors import InputError
 from theory.rule import Rule
 
 __all__ = ["RECORDS", "EdgeRun", "EdgeStart", "edge_start", "run_from_edge"]
@@ -25,6 +26,8 @@ __all__ = ["RECORDS", "EdgeRun", "EdgeStart", "edge_start", "run_from_edge"]
 RECORDS = 400
 # Analysis of the tail (a few eigenproblems for each point) takes at most so many of its steps.
 TAIL_POINTS = 1600
+# A point of Gamma evaluated in double precision is 1e-15 off; 1e-6 is far below any oscillation.
+ON_MINIMA = 1e-6
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,13 @@ def edge_start(
     objective: Objective, rule: Rule, law: Law, /, *, zeta: np.ndarray, rank: int, rate: float, amplitude: float,
     perturbation: float = 0.0, seed: int = 0,
 ) -> EdgeStart:  # fmt: skip
-    """The start next to zeta (D,) on Gamma; ``perturbation`` is the length of a random step added to it."""
+    """The start next to zeta (D,) on Gamma; ``perturbation`` is the length of a random step added to it.
+
+    Raises:
+        InputError: zeta is no minimizer.
+    """
     normal = analyse(objective, zeta[None], rank=rank, block=RECORDS)
+    _require_minimizer(objective, zeta, normal)
     zeta = normal.retraction.point[0]
     squared = float(normal.log_gradient[0] @ normal.log_gradient[0])
     sharpness = float(normal.sharpness[0])
@@ -82,6 +90,25 @@ def edge_start(
         point = point + perturbation * random / np.linalg.norm(random)
     effective_lr = 2 / sharpness if rule.has_effective_lr else None
     return EdgeStart(point / np.linalg.norm(point), effective_lr, zeta, sharpness, squared)
+
+
+def _require_minimizer(objective: Objective, zeta: np.ndarray, normal: Normal) -> None:
+    """zeta is its own retraction, and lambda_1 > 0 there."""
+    moved = max(float(normal.retraction.distance[0]), float(normal.retraction.residual[0]))
+    if moved < ON_MINIMA and float(normal.sharpness[0]) > 0:
+        return
+    slope = float(np.linalg.norm(objective.gradient(zeta)))
+    largest = float(np.linalg.eigvalsh(np.asarray(objective.hessian(zeta)))[-1])
+    where = f"the start ({', '.join(f'{v:.4g}' for v in zeta[:6])}{', ...' if len(zeta) > 6 else ''})"
+    if slope > ON_MINIMA * max(abs(largest), 1.0) or largest > ON_MINIMA:
+        raise InputError(
+            f"{objective.name!r}: {where} is not on a manifold of minimizers: there |grad L| = {slope:.3g} and the "
+            f"largest eigenvalue of the Hessian is {largest:.3g}. Check Minima.point, and every sign in it."
+        )
+    raise InputError(
+        f"{objective.name!r}: the largest eigenvalue of the Hessian is {largest:.3g} at {where}: this is no minimum that "
+        "gradient descent could leave at an edge of stability. Check the sign of the loss, or of Minima.point."
+    )
 
 
 def _stretches(total: int, tail: int) -> tuple[int, int]:

@@ -15,11 +15,15 @@ import sympy as sp
 from numerics.compiled import Compiled
 from numerics.config import configure
 from theory.errors import InputError
+from theory.invariance import require_homogeneous
 from theory.loss import Loss
 
-__all__ = ["Objective", "as_objective", "lambdify", "objective_of"]
+__all__ = ["Objective", "as_objective", "lambdify", "objective_of", "require_scale_invariant"]
 
 configure()
+
+# Long sums leave 1e-9 of rounding; the epsilon of a usual normalization layer changes L by 1e-5 and more.
+SCALING = 1e-6
 
 # lambdify prints these as math.*, which JAX cannot trace.
 _SPECIAL = {
@@ -165,6 +169,29 @@ def minima_point(loss: Loss, chart: tuple[float, ...]) -> np.ndarray:
 def objective_of(loss: Loss, /) -> Objective:
     """The objective of a loss, made once: what is compiled for it stays with it."""
     return Objective.from_loss(loss)
+
+
+@lru_cache(maxsize=256)
+def require_scale_invariant(subject: Loss | Objective, /) -> None:
+    """Raise `InputError` where L(c w) = L(w) fails: by the proof of a loss, at four points w of an objective."""
+    if isinstance(subject, Loss):
+        require_homogeneous(subject)
+        return
+    random = np.random.default_rng(0)
+    start = subject.start / np.linalg.norm(subject.start)
+    near = start + 0.3 * random.standard_normal((3, len(start))) / np.sqrt(len(start))
+    values = np.array([[float(subject.value(c * w)) for c in (1.0, 0.5, 3.0)] for w in (start, *near)])
+    values = values[np.isfinite(values).all(axis=1)]
+    if not len(values):
+        return  # what is not finite is named where it is first needed
+    # The largest |L| of all points is the size: on Gamma itself L may be rounding only.
+    change = np.ptp(values, axis=1)
+    if change.max() > SCALING * np.abs(values).max():
+        one, half, three = values[change.argmax()]
+        raise InputError(
+            f"objective {subject.name!r} is not scale-invariant: near its start L(w) = {one:.7g}, L(w/2) = {half:.7g} "
+            f"and L(3 w) = {three:.7g}. Normalise by |w|, and take any epsilon out of the normalization."
+        )
 
 
 def as_objective(subject: Loss | Objective, /) -> Objective:

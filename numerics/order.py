@@ -132,7 +132,7 @@ def check_rates(rates: Sequence[float], decades: float = 2.0) -> tuple[float, ..
     except (TypeError, ValueError) as error:
         raise InputError(f"rates = {rates!r} is not a sequence of numbers.") from error
     if len(values) < 3:
-        raise InputError(f"{len(values)} different rates are too few for an interval; give at least three.")
+        raise InputError(f"different rates given: {len(values)}. That is too few for an interval; give at least three.")
     bad = [r for r in values if not 0 < r <= 0.1]
     if bad:
         raise InputError(f"rate {bad[0]:g} must lie in (0, 0.1].")

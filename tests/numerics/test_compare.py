@@ -7,6 +7,7 @@ import json
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import sympy as sp
 
 from numerics.bn_regression import bn_regression_objective
 from numerics.compare import compare
@@ -18,6 +19,7 @@ from numerics.results import RESULTS
 from tests.numerics.reference_flows import reference_flow, top_of_rank_one
 from theory import families, rules
 from theory.errors import InputError
+from theory.loss import Loss, Minima
 
 RIDGE = families.get("ridge").default()
 FLOW = reference_flow(RIDGE, top_of_rank_one(RIDGE))
@@ -186,3 +188,30 @@ def test_oscillation_of_a_known_signal():
     assert window_mean(steps, edge, found.first, found.last) == pytest.approx(2, abs=1e-6)
     assert oscillation(steps, edge, nominal=300.0, intrinsic_lr=0.1).period is None
     assert oscillation(steps, None, nominal=300.0, intrinsic_lr=0.1).period is None
+
+
+X, Y, Z, P = (*sp.symbols("x y z", real=True), sp.Symbol("p", real=True))
+R2 = X**2 + Y**2 + Z**2
+
+
+def on_circle(expression, height=0, name="bad"):
+    minima = Minima(chart=(P,), point=(sp.cos(P), sp.sin(P), height), start=(0.35,), domain=((-3, 3),))
+    return Loss(name=name, variables=(X, Y, Z), expression=expression, minima=minima)
+
+
+@pytest.mark.parametrize(
+    ("subject", "message"),
+    [
+        (on_circle(Z**2 * (2 + X * Y / R2)), "not scale-invariant: at c ="),
+        (on_circle(Z**2 / R2 * (2 + X * Y / R2), height=1), "not on a manifold of minimizers"),
+        (on_circle(-(Z**2) / R2 * (2 + X * Y / R2)), "no minimum"),
+        (
+            Objective(lambda w: w[2] ** 2 / (w @ w + 1e-4), start=(1.0, 0.3, 0.1), name="epsilon"),
+            "take any epsilon out",
+        ),
+    ],
+    ids=["scale", "gamma", "maximum", "epsilon"],
+)
+def test_what_is_no_loss_or_no_minimum_is_named(subject, message):
+    with pytest.raises(InputError, match=message):
+        compare(subject, rate=1e-3, time=0.1)
