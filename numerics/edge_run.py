@@ -106,8 +106,8 @@ def _require_minimizer(objective: Objective, zeta: np.ndarray, normal: Normal) -
             f"largest eigenvalue of the Hessian is {largest:.3g}. Check Minima.point, and every sign in it."
         )
     raise InputError(
-        f"{objective.name!r}: the largest eigenvalue of the Hessian is {largest:.3g} at {where}: this is no minimum that "
-        "gradient descent could leave at an edge of stability. Check the sign of the loss, or of Minima.point."
+        f"{objective.name!r}: the largest eigenvalue of the Hessian is {largest:.3g} at {where}: this is no "
+        "minimum that gradient descent could leave at an edge of stability. Check the sign of the loss, or of Minima.point."
     )
 
 
