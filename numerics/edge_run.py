@@ -107,7 +107,7 @@ def _require_minimizer(objective: Objective, zeta: np.ndarray, normal: Normal) -
         )
     raise InputError(
         f"{objective.name!r}: the largest eigenvalue of the Hessian is {largest:.3g} at {where}: this is no "
-        "minimum that gradient descent could leave at an edge of stability. Check the sign of the loss, or of Minima.point."
+        "minimum that gradient descent could leave at an edge. Check the sign of the loss, or of Minima.point."
     )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 from sympy.printing.pretty.pretty import PrettyPrinter
+from sympy.printing.pretty.pretty_symbology import pretty_use_unicode
 from sympy.printing.pretty.stringpict import prettyForm
 
 from theory.errors import InputError
@@ -141,9 +142,14 @@ def _drawn(equation: Equation, unicode: bool, indent: int) -> list[str]:
     plain = f"{left if isinstance(left, str) else sp.sstr(left)} {relation} {_string(right)}"
     if len(plain) <= 4 * WIDTH:
         printer = _Pretty({"use_unicode": unicode, "wrap_line": False})
-        parts = [prettyForm(x) if isinstance(x, str) else printer._print(x) for x in (left, right)]
-        picture = prettyForm(*prettyForm.next(parts[0], prettyForm(f" {relation} "), parts[1]))
-        lines = [line.rstrip() for line in str(picture.render(wrap_line=False)).splitlines()]
+        # The setting of a printer does not reach its fractions and brackets; the global one does.
+        before = pretty_use_unicode(unicode)
+        try:
+            parts = [prettyForm(x) if isinstance(x, str) else printer._print(x) for x in (left, right)]
+            picture = prettyForm(*prettyForm.next(parts[0], prettyForm(f" {relation} "), parts[1]))
+            lines = [line.rstrip() for line in str(picture.render(wrap_line=False)).splitlines()]
+        finally:
+            pretty_use_unicode(before)
         if len(lines) <= 12 and max(map(len, lines)) <= WIDTH - indent:
             return [margin + line for line in lines]
     return _wrapped(_shortened(plain, LONGEST), indent)
