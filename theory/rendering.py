@@ -94,7 +94,7 @@ def _results(derivation: Derivation) -> Iterator[tuple[str, Equation]]:
 
 def _verdict(derivation: Derivation) -> str:
     counts = ", ".join(f"{n} {status.value}" for status, n in derivation.counts().items())
-    return f"{len(derivation.steps)} steps, {counts}; {derivation.seconds:.1f} s."
+    return f"{len(derivation.steps)} steps, {counts}; the checks took {derivation.seconds:.1f} s."
 
 
 def _status(proof: Proof, step: Step, derivation: Derivation) -> str:
