@@ -6,8 +6,9 @@ nor JAX.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from theory.lazy import export
 
 __version__ = "0.1.0"
 
@@ -94,15 +95,4 @@ if TYPE_CHECKING:  # for type checkers, which do not follow __getattr__; the hou
     from theory.proof import Step as Step
     from theory.rule import Rule as Rule
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'sharpflow' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    # Kept, since importing a submodule of the same name would put the module in its place.
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+export(__name__, _HOMES)

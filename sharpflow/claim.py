@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from theory.reduction import Reduction
     from theory.rule import Rule
 
-__all__ = ["HYPOTHESES", "Case", "Claim", "Measurement", "Numeric", "StepView", "Verdict", "weigh"]
+__all__ = ["AT_THE_EDGE", "HYPOTHESES", "Case", "Claim", "Measurement", "Numeric", "StepView", "Verdict", "weigh"]
 
 # What a claim may suppose of a loss; each is itself checked by the claim named here, and a family may declare that
 # one fails.
@@ -35,6 +35,8 @@ HYPOTHESES = {
     "minimal_kernel": "minimal-kernel",
     "simple_sharpness": "simple-sharpness",
 }
+# What happens at the edge supposes all of them.
+AT_THE_EDGE = tuple(HYPOTHESES)
 
 
 class Numeric(enum.StrEnum):

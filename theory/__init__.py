@@ -5,55 +5,31 @@ Importing this package loads no SymPy; its names load on first use.
 
 from __future__ import annotations
 
-import importlib
-import sys
-from types import ModuleType
-from typing import Any
+from theory.lazy import export
 
 _HOMES = {
-    "Family": "family",
-    "Geometry": "geometry",
-    "InputError": "errors",
-    "Loss": "loss",
-    "Minima": "loss",
-    "NoClosedForm": "errors",
-    "Parameter": "family",
-    "Proof": "proof",
-    "Reduction": "reduction",
-    "Rule": "rule",
-    "SharpnessFlow": "flow",
-    "Status": "proof",
-    "Step": "proof",
-    "derive": "derivation",
-    "expand": "expansion",
-    "geometry_of": "geometry",
-    "prove_equal": "zero",
-    "prove_positive": "positivity",
-    "reduce_rule": "reduction",
-    "sharpness_flow": "flow",
+    "Family": "theory.family",
+    "Geometry": "theory.geometry",
+    "InputError": "theory.errors",
+    "Loss": "theory.loss",
+    "Minima": "theory.loss",
+    "NoClosedForm": "theory.errors",
+    "Parameter": "theory.family",
+    "Proof": "theory.proof",
+    "Reduction": "theory.reduction",
+    "Rule": "theory.rule",
+    "SharpnessFlow": "theory.flow",
+    "Status": "theory.proof",
+    "Step": "theory.proof",
+    "derive": "theory.derivation",
+    "expand": "theory.expansion",
+    "geometry_of": "theory.geometry",
+    "prove_equal": "theory.zero",
+    "prove_positive": "theory.positivity",
+    "reduce_rule": "theory.reduction",
+    "sharpness_flow": "theory.flow",
 }
 
 __all__ = sorted(_HOMES)
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(importlib.import_module(f"theory.{_HOMES[name]}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'theory' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return [*globals(), *__all__]
-
-
-class _Package(ModuleType):
-    """Should a module ever bear a public name, importing it must not take that name away from what it means."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
+export(__name__, _HOMES)

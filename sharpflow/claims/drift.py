@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sharpflow.claim import Case, Claim, Measurement, weigh
+from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, weigh
 from theory.proof import Proof
 
 
@@ -34,5 +34,5 @@ claim = Claim(
     section="flow",
     prove=prove,
     measure=measure,
-    hypotheses=("scale_invariance", "smoothness", "minimizers", "minimal_kernel", "simple_sharpness"),
+    hypotheses=AT_THE_EDGE,
 )

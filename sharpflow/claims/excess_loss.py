@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sharpflow.claim import Case, Claim, Measurement
+from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement
 from sharpflow.claims._shared import COARSE, FINE, extrapolated
 from theory.proof import Proof
 
@@ -37,5 +37,5 @@ claim = Claim(
     section="flow",
     prove=prove,
     measure=measure,
-    hypotheses=("scale_invariance", "smoothness", "minimizers", "minimal_kernel", "simple_sharpness"),
+    hypotheses=AT_THE_EDGE,
 )

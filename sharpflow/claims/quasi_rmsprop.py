@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sharpflow.claim import Case, Claim, Measurement, weigh
-from sharpflow.claims._shared import objective
+from sharpflow.claim import Case, Claim, Measurement
+from sharpflow.claims._shared import two_runs
 from theory.proof import Proof
 
 
@@ -15,17 +15,9 @@ def prove(case: Case) -> Proof:
 
 
 def measure(case: Case) -> Measurement:
-    """Both runs from one random direction."""
-    from numerics.probes import forms
-
-    found = forms(objective(case), case.rule, rate=1e-3, seed=case.seed)
-    value = found.schedule if found.finite else float("nan")
-    return weigh(
-        value, 0.0, 1e-12,
-        f"largest relative residual of the recursion of v, effective_lr from the norm of w and G by JAX, over "
-        f"{found.steps} steps at rate 1e-3, below the edge; "
-        "tolerance: rounding of one step each",
-    )  # fmt: skip
+    """The recursion of v, step by step."""
+    described = "largest relative residual of the recursion of v, effective_lr from the norm of w and G by JAX,"
+    return two_runs(case, "schedule", described, "rounding of one step each")
 
 
 claim = Claim(

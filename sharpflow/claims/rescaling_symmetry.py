@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sharpflow.claim import Case, Claim, Measurement, weigh
-from sharpflow.claims._shared import objective
+from sharpflow.claim import Case, Claim, Measurement
+from sharpflow.claims._shared import STEPS_REASON, two_runs
 from theory.proof import Proof
 
 
@@ -15,17 +15,8 @@ def prove(case: Case) -> Proof:
 
 
 def measure(case: Case) -> Measurement:
-    """Both runs from one random direction."""
-    from numerics.probes import forms
-
-    found = forms(objective(case), case.rule, rate=1e-3, seed=case.seed)
-    value = found.rescaled if found.finite else float("nan")
-    return weigh(
-        value, 0.0, 1e-12,
-        f"largest difference of theta between the two runs on w, c = 3.7, over {found.steps} steps at rate 1e-3, "
-        f"below the edge; "
-        "tolerance: 200 steps of rounding at 1.1e-16, not amplified below the edge, times an allowance of 50",
-    )  # fmt: skip
+    """The rule on w, and rescaled on c w."""
+    return two_runs(case, "rescaled", "largest difference of theta between the two runs on w, c = 3.7,", STEPS_REASON)
 
 
 claim = Claim(

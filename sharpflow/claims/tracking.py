@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sharpflow.claim import Case, Claim, Measurement, Numeric, weigh
+from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, Numeric, weigh
 
 
 def measure(case: Case) -> Measurement:
@@ -32,5 +32,5 @@ claim = Claim(
     measure=measure,
     any_rule=True,
     why_no_proof="an asymptotic bound with a remainder over 1/eps steps: its order is fitted, not proved here",
-    hypotheses=("scale_invariance", "smoothness", "minimizers", "minimal_kernel", "simple_sharpness"),
+    hypotheses=AT_THE_EDGE,
 )
