@@ -250,7 +250,7 @@ class Verdict:
 
     def with_measurement(self, measurement: Measurement, seconds: float) -> Verdict:
         """The same with its numeric half filled in."""
-        message = "; ".join(part for part in (self.message, measurement.message) if part)
+        message = "; ".join(dict.fromkeys(part for part in (self.message, measurement.message) if part))
         return replace(
             self, numeric=measurement.status.value, measured=measurement.measured, expected=measurement.expected,
             tolerance=measurement.tolerance, seconds=self.seconds + seconds, message=message,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numerics.descent import descend, descend_batch, prepare
+from numerics.descent import descend, descend_batch, parameters_of, prepare
 from numerics.objective import Objective, objective_of
 from numerics.results import RESULTS
 from theory import families, rules
@@ -165,3 +165,26 @@ def test_divergence_is_named_with_its_step():
 def test_bad_arguments(options):
     with pytest.raises(InputError):
         descend(RIDGE, GD, **{"effective_lr": 1.0, **options})
+
+
+def test_memory_is_that_of_the_records():
+    descent = prepare(RIDGE, GD, records=400)
+    numbers = parameters_of(GD, 1e-5, None)
+    position, state = descent.begin(ridge_start(), EDGE, numbers)
+    compiled = descent._run.compilations
+    for every in (2, 5000):
+        descent.run(position, state, numbers, every)
+    assert descent._run.compilations - compiled <= 1  # one program, whatever the number of steps
+    executable, _ = descent._run.prepare(position, state, dict(numbers), np.int64(5000))
+    sizes = executable.memory_analysis()
+    # theta, effective_lr, |w|^2 and the loss at 401 records; twice that, and a page, while they are put together.
+    record = 401 * (3 + 3) * 8
+    assert sizes.output_size_in_bytes < record + 4096
+    assert sizes.temp_size_in_bytes < 2 * record + 4096
+
+
+@pytest.mark.slow
+def test_the_compiled_scan_is_150_times_as_fast_as_a_loop(capsys):
+    from benchmarks.descent import main
+
+    assert main() == 0, capsys.readouterr().out
