@@ -75,15 +75,16 @@ class Descent:
         self.form = form_of(rule, form)
         self._means = means
         self._begin = Compiled(self.form.begin)
-        self._run = Compiled(self._trace)
-        self._batch = Compiled(jax.vmap(self._trace, in_axes=(0, 0, 0, None)))
+        self._run = Compiled(self.trace)
+        self._batch = Compiled(jax.vmap(self.trace, in_axes=(0, 0, 0, None)))
 
     @property
     def compile_seconds(self) -> float:
         """Seconds spent compiling so far."""
         return self._begin.seconds + self._run.seconds + self._batch.seconds
 
-    def _trace(self, position: Array, state: Any, parameters: Any, every: Array) -> tuple[Any, ...]:
+    def trace(self, position: Array, state: Any, parameters: Any, every: Array) -> tuple[Any, ...]:
+        """The run as a function that JAX traces: position, state, finite steps, and the records."""
         form, function = self.form, self.objective.function
         value_and_gradient = jax.value_and_grad(function)
 

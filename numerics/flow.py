@@ -1,8 +1,7 @@
 """The sharpness-reduction flow in a chart: dp/d tau = field(p), by Tsitouras' method of order five with dense output.
 
 The field comes from the exact wing as an expression; here it is compiled and integrated, until the time asked for
-or until the
-flow ends: where lambda_1 meets lambda_2, or at the end of the chart.
+or until the flow ends: where lambda_1 meets lambda_2, or at the end of the chart.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from theory.identity import Identity
 if TYPE_CHECKING:
     from theory.flow import SharpnessFlow
 
-__all__ = ["ChartFlow", "FlowSolution", "compiled_flow", "integrate"]
+__all__ = ["ChartFlow", "FlowSolution", "compiled_flow", "integrate", "step_control"]
 
 configure()
 
@@ -59,8 +58,13 @@ class ChartFlow:
             rule, log_gradient_squared are read.
 
     Another rule's flow is -a/(b + c K^2) g where that of gradient descent is -2/(4 + K^2) g: a, b and c are arguments
-    of the
-    one program.
+    of the one program.
+
+    Attributes:
+        vector_field: (time, p (m,), coefficient (3,)) -> dp/d tau (m,), for tracing.
+        look: p -> (p, zeta (D,), lambda_1, gap/lambda_1).
+        inside: p -> distance to the end of the chart, positive inside.
+        ended: p -> whether the flow has ended there.
     """
 
     def __init__(self, flow: SharpnessFlow) -> None:
@@ -95,8 +99,10 @@ class ChartFlow:
         def evaluate(interpolation: Any, times: Array) -> tuple[Array, Array, Array, Array]:
             return jax.vmap(lambda tau: look(interpolation.evaluate(tau)))(times)
 
+        self.vector_field, self.look, self.inside = vector_field, look, inside
+        self.ended: Callable[[Array], Array] = lambda p: (relative_gap(p) < GAP) | (inside(p) <= 0)
         self._bounds = np.array(bounds)
-        self._solve = Compiled(_solver(vector_field, lambda p: (relative_gap(p) < GAP) | (inside(p) <= 0)))
+        self._solve = Compiled(_solver(vector_field, self.ended))
         self._evaluate = Compiled(evaluate)
 
     @property
@@ -140,6 +146,11 @@ def _real(value: Any) -> Array:
     return jnp.asarray(value, dtype=float)
 
 
+def step_control() -> diffrax.PIDController:
+    """The accuracy of every chart flow."""
+    return diffrax.PIDController(rtol=RTOL, atol=ATOL, dtmin=1e-12, force_dtmin=False)
+
+
 def _solver(
     field: Callable[..., Array], ended: Callable[[Array], Array]
 ) -> Callable[[Array, Array, Array], tuple[Array, Array, Any]]:
@@ -154,7 +165,7 @@ def _solver(
             y0=start,
             args=coefficient,
             saveat=diffrax.SaveAt(t1=True, dense=True),
-            stepsize_controller=diffrax.PIDController(rtol=RTOL, atol=ATOL, dtmin=1e-12, force_dtmin=False),
+            stepsize_controller=step_control(),
             # Stop after the first bad step, and look for the place in the dense output: a root finder in here would
             # double the time to compile.
             event=diffrax.Event(lambda t, y, args, **_: ended(y)),
