@@ -98,6 +98,20 @@ class Sweep:
         names, numbers = np.unique(self.rows["result"], return_counts=True)
         return {str(name): int(n) for name, n in zip(names, numbers, strict=True)}
 
+    def to_csv(self, path: str | Path) -> None:
+        """Write one line for each cell; the coordinates of the start are columns start_1, start_2, ..."""
+        import csv
+
+        width = self.rows["start"].shape[1] if len(self.rows) else 1
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            names = [f"start_{i + 1}" for i in range(width)]
+            writer.writerow([n for name in COLUMNS for n in (names if name == "start" else [name])])
+            for row in self.rows:
+                writer.writerow(
+                    [v for name in COLUMNS for v in (row[name].tolist() if name == "start" else [row[name]])]
+                )
+
     def to_json(self) -> dict[str, Any]:
         """A summary; the rows stay in the directory."""
         return {

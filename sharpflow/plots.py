@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numerics.regression_checks import AngleSeries
     from theory.loss import Loss
 
-__all__ = ["comparison", "order", "portrait", "regression_angle", "sphere"]
+__all__ = ["comparison", "order", "portrait", "regression_angle", "sphere", "styled"]
 
 COLUMN, PAGE = 3.4, 7.0
 DESCENT, FLOW, GAMMA, EDGE = "#D55E00", "#0072B2", "#6f6f6f", "#000000"
@@ -42,7 +42,9 @@ def _style() -> Iterator[None]:
         yield
 
 
-def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """``draw`` under the project's style sheet."""
+
     @wraps(draw)
     def wrapped(*arguments: Any, **options: Any) -> Figure:
         with _style():
@@ -61,7 +63,7 @@ def _needs_records(run: Comparison) -> None:
         raise InputError(f"there is nothing to draw: the run is {run.result.value}. {run.result.advice}")
 
 
-@_styled
+@styled
 def comparison(run: Comparison, /) -> Figure:
     """Sharpness, effective_lr*sharpness and the distance to the flow over flow time, of a `Comparison`."""
     _needs_records(run)
@@ -112,7 +114,7 @@ def _projection(run: Comparison) -> np.ndarray:
     return result
 
 
-@_styled
+@styled
 def sphere(run: Comparison, loss: Loss | None = None, /) -> Figure:
     """The unit sphere with Gamma, the iterates of gradient descent and the flow; in D > 3 a projection, said so.
 
@@ -177,7 +179,7 @@ def _gamma(loss: Loss | None) -> list[np.ndarray] | None:
     return curves
 
 
-@_styled
+@styled
 def portrait(orbits: Sequence[EdgeOrbit], /, *, title: str = "") -> Figure:
     """Orbits of gradient descent in (X, U), at even steps, over level sets of the conserved energy.
 
@@ -215,7 +217,7 @@ def portrait(orbits: Sequence[EdgeOrbit], /, *, title: str = "") -> Figure:
     return figure
 
 
-@_styled
+@styled
 def order(result: Order, /) -> Figure:
     """The largest distance to the flow against intrinsic_lr, log-log, with the fitted power and a line of slope one."""
     figure = Figure(figsize=(COLUMN, 2.9))
@@ -250,7 +252,7 @@ def order(result: Order, /) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def regression_angle(series: Sequence[AngleSeries], /) -> Figure:
     """tan(alpha) of gradient descent on data sets, over tan(alpha_0), against the closed form exp(-tau)."""
     figure = Figure(figsize=(COLUMN, 2.7))

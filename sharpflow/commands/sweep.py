@@ -1,0 +1,280 @@
+"""Sweep gradient descent against the flow over losses, rates and starts, into a directory that survives a crash."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from sharpflow.arguments import add_plot, check_plot, number, numbers, save_plot
+from sharpflow.output import Output, add_json, replacing
+from theory.errors import InputError
+
+if TYPE_CHECKING:
+    from numerics.sweep import Progress, Sweep
+
+# A status older than this belongs to a process that is no longer at work, or to a very long block.
+STALE = 600.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The grid, where it is kept, and who works on it."""
+    parser.add_argument("specs", nargs="*", metavar="SPEC", help="losses with minima; default: every built-in family")
+    parser.add_argument("--out", metavar="DIR", help="the directory of the sweep; new or empty, unless --resume")
+    parser.add_argument(
+        "--rates",
+        default="1e-3:1e-6:7",
+        metavar="FIRST:LAST:COUNT",
+        help="rates, evenly spaced in their logarithm, or a list E1,E2,...; default: %(default)s",
+    )
+    parser.add_argument("--starts", default="256", metavar="N", help="starts of each loss; default: %(default)s")
+    parser.add_argument("--rules", default="gd-wd", metavar="RULE,...", help="update rules; default: %(default)s")
+    parser.add_argument("--seed", default="0", metavar="S", help="of the starts; default: %(default)s")
+    parser.add_argument("--time", default="1", metavar="TAU", help="flow time of every run; default: %(default)s")
+    parser.add_argument(
+        "--amplitude", default="1.2", metavar="A", help="of the oscillation at the start; default: %(default)s"
+    )
+    parser.add_argument("--block", metavar="B", help="starts that run together; default: 256 for each device")
+    parser.add_argument(
+        "--devices", default="1", metavar="K", help="devices that a block is split over; on a CPU, cores"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with what is in DIR")
+    parser.add_argument(
+        "--shard", metavar="I/N", help="only every N-th block, from the I-th on (from 0); others run the rest"
+    )
+    parser.add_argument(
+        "--distributed", nargs="?", const="", metavar="ADDRESS,N,I",
+        help="share the blocks with N processes, of which this is number I (from 0), through jax.distributed; without "
+        "a value JAX reads them from Slurm or MPI",
+    )  # fmt: skip
+    parser.add_argument("--status", metavar="DIR", help="say how far the sweep in DIR is, and do nothing else")
+    parser.add_argument("--csv", metavar="FILE", help="write one line for each cell as CSV")
+    add_plot(parser, "--plot", "where in the chart and at which rate tracking fails, and the distance")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 when every block of the call is done, 1 when it was stopped before, whatever the cells measured."""
+    plot = check_plot(arguments.plot)
+    output = Output(arguments.json, csv=arguments.csv, plot=plot)
+    if arguments.status is not None:
+        return _status(arguments, output, plot)
+    if arguments.out is None:
+        raise InputError("--out DIR is missing: a sweep keeps its results in a directory.")
+    numbers_of = {name: _whole(getattr(arguments, name), f"--{name}") for name in ("starts", "seed", "devices")}
+    block = None if arguments.block is None else _whole(arguments.block, "--block")
+    rates, shard = read_rates(arguments.rates), read_shard(arguments.shard)
+    span, amplitude = number(arguments.time, "--time"), number(arguments.amplitude, "--amplitude")
+    _prepare_jax(numbers_of["devices"], arguments.distributed)
+
+    from sharpflow.specs import resolve_loss, resolve_rule
+    from sharpflow.verification import environment
+    from theory import families
+    from theory.loss import Loss
+
+    losses: list[Loss] = []
+    for spec in arguments.specs or families.names():
+        loss = resolve_loss(spec)
+        if not isinstance(loss, Loss):
+            raise InputError(f"{loss.name!r} is an Objective; a sweep draws its starts from the chart of a Loss.")
+        losses.append(loss)
+    rules = [resolve_rule(name.strip()) for name in arguments.rules.split(",")]
+
+    from numerics.sweep import SweepStopped, sweep
+    from numerics.sweep_hosts import share
+
+    begun = time.perf_counter()
+    options: dict[str, Any] = dict(
+        rates=rates, starts=numbers_of["starts"], out=arguments.out, rules=rules, seed=numbers_of["seed"], time=span,
+        amplitude=amplitude, block=block, devices=numbers_of["devices"], shard=shard,
+        about={"command": ["sharpflow", *sys.argv[1:]], "versions": environment(), "git": _git()},
+    )  # fmt: skip
+    try:
+        with _stopping() as stop:
+            if arguments.distributed is not None:
+                result = share(losses, resume=arguments.resume, report=_report(), stop=stop.asked, **options)
+            else:
+                result = sweep(losses, resume=arguments.resume, report=_report(), stop=stop.asked, **options)
+    except SweepStopped as error:
+        print(f"sharpflow: {error}", file=sys.stderr)
+        return 1
+    output.say(*_summary(result), f"{time.perf_counter() - begun:.0f} s.")
+    _write(result, arguments, output, plot)
+    if stop.asked() and result.missing:
+        output.say(f"stopped: {len(result.missing)} blocks are left; go on with --resume.")
+        return 1
+    return 0
+
+
+def read_rates(text: str, /) -> tuple[float, ...]:
+    """``FIRST:LAST:COUNT`` as rates evenly spaced in their logarithm, or a comma-separated list.
+
+    >>> read_rates("1e-3:1e-5:3")
+    (0.001, 0.0001, 1e-05)
+    """
+    if ":" not in text:
+        return numbers(text, "--rates")
+    parts = text.split(":")
+    if len(parts) != 3:
+        raise InputError(f"--rates: {text!r} is not FIRST:LAST:COUNT, as in 1e-3:1e-6:7.")
+    first, last, count = number(parts[0], "--rates"), number(parts[1], "--rates"), _whole(parts[2], "--rates")
+    if first <= 0 or last <= 0 or count < 1:
+        raise InputError(f"--rates: {text!r}: the rates must be positive, and their number at least 1.")
+    # Sixteen digits of a power leave 1e-5 as 1.0000000000000006e-05.
+    return tuple(float(f"{first * (last / first) ** (i / max(count - 1, 1)):.12g}") for i in range(count))
+
+
+def read_shard(text: str | None, /) -> tuple[int, int]:
+    """``I/N`` as (I, N).
+
+    >>> read_shard("1/4")
+    (1, 4)
+    """
+    if text is None:
+        return 0, 1
+    part, _, whole = text.partition("/")
+    index, count = _whole(part, "--shard"), _whole(whole, "--shard")
+    if not 0 <= index < count:
+        raise InputError(f"--shard: {text!r}: I/N needs 0 <= I < N; shards are numbered from 0.")
+    return index, count
+
+
+def _whole(text: str, option: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"{option}: {text!r} is not a whole number.") from None
+
+
+def _prepare_jax(devices: int, distributed: str | None) -> None:
+    """What must be said before JAX is first used: how many devices a CPU is, and whom it speaks to."""
+    import jax
+
+    if devices > 1:
+        jax.config.update("jax_num_cpu_devices", devices)
+    if distributed is None:
+        return
+    if not distributed:
+        try:
+            jax.distributed.initialize()
+        except (ValueError, RuntimeError) as error:
+            raise InputError(f"--distributed: JAX finds no cluster ({error}); give ADDRESS,N,I.") from None
+        return
+    parts = distributed.split(",")
+    if len(parts) != 3:
+        raise InputError(f"--distributed: {distributed!r} is not ADDRESS,N,I, as in 127.0.0.1:9876,2,0.")
+    count, index = _whole(parts[1], "--distributed"), _whole(parts[2], "--distributed")
+    if not 0 <= index < count:
+        raise InputError(f"--distributed: process {index} of {count}: processes are numbered from 0.")
+    try:
+        jax.distributed.initialize(parts[0], num_processes=count, process_id=index)
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"--distributed: process {index} of {count} did not meet the others: {error}") from None
+
+
+class _Stop:
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def asked(self) -> bool:
+        return self.signal is not None
+
+    def hear(self, number: int, _: FrameType | None) -> None:
+        if self.signal is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = number
+        print("sharpflow: stopping after this block (interrupt again to stop at once)", file=sys.stderr)
+
+
+@contextmanager
+def _stopping() -> Iterator[_Stop]:
+    """SIGINT and SIGTERM ask for an end after the block in hand."""
+    stop = _Stop()
+    before = {number: signal.signal(number, stop.hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
+
+
+def _report() -> Any:
+    """A line that is written over, on a terminal; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(p: Progress) -> None:
+        speed = p.steps / p.seconds if p.seconds > 0 else 0.0
+        left = "" if p.left != p.left else f", {p.left:.0f} s left"
+        line = f"  {p.done}/{p.total} blocks, {speed:.3g} steps/s, {p.failures} of {p.cells} cells failed{left}"
+        print(f"\r{line:<100}", end="" if p.done < p.total else "\n", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _summary(result: Sweep) -> list[str]:
+    import numpy as np
+
+    from numerics.sweep import orders
+
+    lines = [
+        f"{len(result.rows)} of {result.plan.cells} cells: " + ", ".join(f"{n} {k}" for k, n in result.counts().items())
+    ]
+    lines += [f"  damaged: {name}: {why}" for name, why in result.damaged.items()]
+    fitted = orders(result.rows)
+    for loss, rule in sorted(set(zip(fitted["loss"].tolist(), fitted["rule"].tolist(), strict=True))):
+        own = fitted[(fitted["loss"] == loss) & (fitted["rule"] == rule) & (fitted["rates"] >= 3)]
+        rows = result.rows[(result.rows["loss"] == loss) & (result.rows["rule"] == rule)]
+        good = rows[rows["result"] == "successful"]
+        worst = float(np.max(good["max_distance"] / good["intrinsic_lr"])) if len(good) else float("nan")
+        middle = np.median(own["order"]) if len(own) else float("nan")
+        lines.append(
+            f"  {loss:<16} {rule:<14} {len(good):>6} of {len(rows):>6} track; largest distance {worst:.3g} "
+            f"intrinsic_lr; order, median over {len(own)} starts: {middle:.3f}"
+        )
+    return lines
+
+
+def _write(result: Sweep, arguments: argparse.Namespace, output: Output, plot: str | None) -> None:
+    output.write_json(result.to_json())
+    if arguments.csv is not None:
+        with replacing(arguments.csv, "--csv") as place:
+            result.to_csv(place)
+    if plot is not None:
+        from sharpflow import sweep_plots
+
+        save_plot(sweep_plots.failure_map(result), plot)
+
+
+def _status(arguments: argparse.Namespace, output: Output, plot: str | None) -> int:
+    from numerics.sweep import read_sweep
+    from numerics.sweep_store import SweepFiles
+
+    result = read_sweep(arguments.status)
+    blocks = sum(1 for _ in result.plan.blocks())
+    output.say(f"{arguments.status}: {blocks - len(result.missing)} of {blocks} blocks", *_summary(result))
+    for shard, said in SweepFiles.open(arguments.status).statuses().items():
+        age = time.time() - float(said.get("written", 0))
+        at_work = "" if age < STALE else ", long silent"
+        output.say(
+            f"  shard {shard}: {said.get('done')}/{said.get('total')} blocks in {said.get('seconds', 0):.0f} s, "
+            f"process {said.get('pid')} on {said.get('host')}, {age:.0f} s ago{at_work}"
+        )
+    _write(result, arguments, output, plot)
+    return 0
+
+
+def _git() -> str | None:
+    """The commit of the working folder, where it is one of git's."""
+    import subprocess
+
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
