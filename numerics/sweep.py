@@ -198,12 +198,11 @@ def _work(
     files: SweepFiles, blocks: Sequence[Block], losses: Sequence[Loss], rules: Sequence[Rule], devices: list[Any],
     shard: str, report: Callable[[Progress], None] | None, stop: Callable[[], bool],
 ) -> None:  # fmt: skip
-    from numerics.sweep_block import BlockProgram
+    from numerics.sweep_block import block_program
 
     plan = files.plan
     by_name, rule_by_name = {loss.name: loss for loss in losses}, {rule.name: rule for rule in rules}
     points = {name: chart_points(loss, plan.starts, seed=plan.seed) for name, loss in by_name.items()}
-    programs: dict[tuple[str, str], BlockProgram] = {}
     ahead = sum(b.count * plan.time / b.rate for b in blocks)
     begun, steps, failures, cells = clock.perf_counter(), 0, 0, 0
 
@@ -217,13 +216,11 @@ def _work(
 
     tell(0)
     for done, b in enumerate(blocks, start=1):
-        key = (b.loss, b.rule)
-        if key not in programs:
-            programs[key] = BlockProgram(by_name[b.loss], rule_by_name[b.rule], devices=devices)
+        program = block_program(by_name[b.loss], rule_by_name[b.rule], devices)
         starts = points[b.loss][b.first : b.first + b.count]
         # A last block of fewer starts runs at the size of the others: one size, one program.
         full = np.concatenate([starts, np.repeat(starts[-1:], min(plan.block, plan.starts) - len(starts), axis=0)])
-        found = programs[key].run(full, rate=b.rate, time=plan.time, amplitude=plan.amplitude)
+        found = program.run(full, rate=b.rate, time=plan.time, amplitude=plan.amplitude)
         arrays = {name: values[: b.count] for name, values in vars(found).items()}
         small = np.full(b.count, float(rule_by_name[b.rule].intrinsic_lr(b.rate)))
         files.save(b, {"start": starts, "intrinsic_lr": small, **arrays}, shard)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import diffrax
@@ -28,10 +29,11 @@ from numerics.objective import as_objective, require_scale_invariant
 from numerics.results import RESULTS
 from numerics.spectrum import normal_rank
 from theory.errors import InputError
+from theory.identity import Identity
 from theory.loss import Loss
 from theory.rule import Rule
 
-__all__ = ["CHUNKS", "RECORDS", "BlockProgram", "Cells"]
+__all__ = ["CHUNKS", "RECORDS", "BlockProgram", "Cells", "block_program"]
 
 configure()
 
@@ -39,8 +41,9 @@ Array = jax.Array
 
 # A block runs in so many chunks, between which signals are heard; each leaves so many records of the distance.
 CHUNKS, RECORDS = 8, 8
-# Where a cell is analysed in full: the start, and the last quarter of the records, over which averages are taken.
-LAST = 2 * RECORDS
+# Averages are taken over the last quarter of the records, every second of which is analysed in full: one costs as much
+# as some hundred iterations.
+LAST, STRIDE = 2 * RECORDS, 2
 # Newton that arrived leaves rounding; 1e-6 is above it and far below any oscillation.
 ON_MINIMA = 1e-6
 # The mean edge is 2 + O(intrinsic_lr); what left it is at 3 or 1 soon.
@@ -82,6 +85,16 @@ class Cells:
     result: np.ndarray
 
 
+@lru_cache(maxsize=32)
+def _program(loss: Identity[Loss], rule: Identity[Rule], devices: tuple[Any, ...]) -> BlockProgram:
+    return BlockProgram(loss.value, rule.value, devices=devices)
+
+
+def block_program(loss: Loss, rule: Rule, devices: Sequence[Any], /) -> BlockProgram:
+    """The programs of a loss and a rule on these devices, made once."""
+    return _program(Identity(loss), Identity(rule), tuple(devices))
+
+
 class BlockProgram:
     """The programs of one loss and one rule, compiled once for each block size.
 
@@ -111,8 +124,9 @@ class BlockProgram:
         chosen = list(devices) if devices else jax.devices()[:1]
         self.mesh = Mesh(np.array(chosen), ("cells",))
         split, whole = Parts("cells"), Parts()
+        self._positions = jax.jit(jax.vmap(self.descent.form.begin, in_axes=(0, 0, None)))
         self._begin = self._over_cells(self._start_cell, (split, whole, whole))
-        self._advance = self._over_cells(self.descent.trace, (split, split, whole, whole))
+        self._advance = self._over_cells(self._advance_cell, (split, split, whole, whole))
         self._look = self._over_cells(self._look_cell, (split,))
         self._flow = self._over_cells(self._flow_cell, (split, whole, whole))
 
@@ -138,6 +152,13 @@ class BlockProgram:
         effective_lr = 2 / normal.sharpness if self.rule.has_effective_lr else jnp.full((), jnp.nan)
         good = jnp.maximum(back.distance, back.residual) < ON_MINIMA
         return theta / jnp.linalg.norm(theta), effective_lr, normal.sharpness, good
+
+    def _advance_cell(self, position: Array, state: Any, parameters: Any, every: Array) -> tuple[Any, ...]:
+        """What of the descent is looked at; the compiler leaves out the rest, the loss among it."""
+        position, state, alive, (points, effective_lr, *_), means = self.descent.trace(
+            position, state, parameters, every
+        )
+        return position, state, alive, points, effective_lr, means[1]
 
     def _look_cell(self, points: Array) -> tuple[Array, ...]:
         def one(theta: Array) -> tuple[Array, ...]:
@@ -190,17 +211,18 @@ class BlockProgram:
         series: list[Any] = []
         finite = np.zeros(len(padded), dtype=int)
         for chunk in range(CHUNKS):
-            position, state, alive, found, means = self._advance(position, state, parameters, np.int64(every))
+            position, state, alive, *found = self._advance(position, state, parameters, np.int64(every))
             finite += np.asarray(alive)
-            rest = slice(0 if chunk == 0 else 1, None)
-            series.append(([np.asarray(a)[:, rest] for a in found], np.asarray(means[1])))
+            rest = slice(0 if chunk == 0 else 1, None)  # the record that a chunk begins with ended the one before
+            series.append((np.asarray(found[0])[:, rest], np.asarray(found[1])[:, rest], np.asarray(found[2])))
             between((chunk + 1) * RECORDS * every)
-        points, recorded = (np.concatenate([s[0][i] for s in series], axis=1) for i in (0, 1))
-        means_of_lr = np.concatenate([s[1] for s in series], axis=1)
-        chosen = np.concatenate([[0], np.arange(-LAST, 0)])
+        points, recorded, means_of_lr = (np.concatenate(parts, axis=1) for parts in zip(*series, strict=True))
+        last = np.arange(-LAST - 1, 0, STRIDE)
+        chosen = np.concatenate([[0], last])
         look = [np.asarray(a) for a in self._look(self._placed(points[:, chosen]))]
+        pairs = means_of_lr[:, -LAST:].reshape(len(padded), -1, STRIDE)
         measured = _Measured(
-            points, recorded[:, chosen], means_of_lr[:, -LAST:], look, [np.asarray(a) for a in flow],
+            points, recorded[:, chosen], pairs.mean(axis=2), look, [np.asarray(a) for a in flow],
             np.asarray(sharpness), np.asarray(good), finite, steps, every * rate * CHUNKS * RECORDS,
         )  # fmt: skip
         whole = self._collect(measured, rate)
@@ -208,9 +230,6 @@ class BlockProgram:
 
     def _placed(self, cells: Any) -> Any:
         return jax.device_put(cells, NamedSharding(self.mesh, Parts("cells")))
-
-    def _positions(self, theta: Array, effective_lr: Array, parameters: Any) -> tuple[Any, Any]:
-        return jax.vmap(self.descent.form.begin, in_axes=(0, 0, None))(theta, effective_lr, parameters)
 
     def _collect(self, m: _Measured, rate: float) -> Cells:
         zeta, _, gap, inside, reached, code = m.flow
@@ -224,10 +243,9 @@ class BlockProgram:
         distance = np.where(alive, np.linalg.norm(m.points - zeta, axis=2), np.nan)
         last = np.maximum(alive.sum(axis=1) - 1, 0)
         row = np.arange(len(last))
-        on_minima = np.where(alive[:, -LAST:], np.linalg.norm(back[:, 1:] - zeta[:, -LAST:], axis=2), np.nan)
-        # Between two records effective_lr is averaged over every step, lambda_1 by the trapezoid of its two ends.
-        sharp = (np.concatenate([sharpness[:, 1:2], sharpness[:, 1:-1]], axis=1) + sharpness[:, 1:]) / 2
-        edge = m.mean_effective_lr * sharp
+        on_minima = np.where(alive[:, -1], np.linalg.norm(back[:, -1] - zeta[:, -1], axis=1), np.nan)
+        # In between effective_lr is averaged over every step, lambda_1 by the trapezoid of the two ends.
+        edge = m.mean_effective_lr * (sharpness[:, 1:-1] + sharpness[:, 2:]) / 2
         with np.errstate(invalid="ignore", divide="ignore"):
             mean_square = np.mean(displaced[:, 1:] ** 2, axis=1) / rate
             u = (m.effective_lr * sharpness - 2) / math.sqrt(rate)
@@ -240,7 +258,7 @@ class BlockProgram:
         return Cells(
             steps=np.full(len(last), m.steps), failed_at=failed, flow_time=tau[last],
             max_distance=np.fmax.reduce(distance, axis=1), end_distance=distance[row, last],
-            end_distance_on_minima=on_minima[:, -1], mean_edge=mean_edge, mean_square=mean_square,
+            end_distance_on_minima=on_minima, mean_edge=mean_edge, mean_square=mean_square,
             energy_start=energy[:, 0], energy_end=np.mean(energy[:, 1:], axis=1),
             sharpness_start=m.sharpness, sharpness_end=sharpness[:, -1],
             gap=np.fmin.reduce(np.where(alive, gap, np.nan), axis=1), result=result,

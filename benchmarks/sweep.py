@@ -1,0 +1,105 @@
+"""Throughput of a sweep, each as a ratio measured in one run.
+
+    python -m benchmarks.sweep            # against a bare vmapped scan of the same iteration
+    python -m benchmarks.sweep --cores    # two devices, and two processes, against one
+
+Prints the ratios and exits with status 1 where one is below what is wanted (0.9, 1.6 and 1.5).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+WANTED, WANTED_DEVICES, WANTED_PROCESSES = 0.9, 1.6, 1.5
+STARTS, RATES = 256, "1e-3:1e-6:7"
+
+
+def bare_scan(loss, rate, steps, count):
+    """Seconds of the plain scan: theta and effective_lr of ``count`` starts, nothing recorded and nothing checked."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from numerics.objective import objective_of
+
+    gradient = jax.grad(objective_of(loss).function)
+
+    def step(_, carry):
+        theta, effective_lr, eps = carry
+        g = gradient(theta)
+        moved = theta - effective_lr * g
+        shrink = (1 - eps) ** 2 * (1 + effective_lr**2 * (g @ g))
+        return moved / jnp.sqrt(moved @ moved), effective_lr / shrink, eps
+
+    def run(theta, effective_lr, eps, n):
+        return jax.lax.fori_loop(0, n, step, (theta, effective_lr, eps))
+
+    program = jax.jit(jax.vmap(run, in_axes=(0, 0, None, None)))
+    angle = np.linspace(0.2, 1.4, count)
+    theta = np.stack([np.cos(angle), np.sin(angle), np.full(count, 1e-3)], axis=1)
+    arguments = (theta / np.linalg.norm(theta, axis=1, keepdims=True), 2 / (2 + np.cos(2 * angle)), rate)
+    jax.block_until_ready(program(*arguments, 10))
+    begun = time.perf_counter()
+    jax.block_until_ready(program(*arguments, steps))
+    return time.perf_counter() - begun
+
+
+def against_bare():
+    from numerics.sweep import sweep
+    from sharpflow.commands.sweep import read_rates
+    from theory import families
+
+    loss, rates = families.get("ridge").default(), read_rates(RATES)
+    with tempfile.TemporaryDirectory() as folder:
+        sweep([loss], rates=rates[:1], starts=STARTS, out=f"{folder}/warm")  # compiles
+        ours, bare = [], []
+        for i in range(3):  # in turns, so that what else the machine does meets both
+            begun = time.perf_counter()
+            result = sweep([loss], rates=rates, starts=STARTS, out=f"{folder}/{i}")
+            ours.append(time.perf_counter() - begun)
+            steps = {rate: int(result.rows["steps"][result.rows["rate"] == rate][0]) for rate in result.plan.rates}
+            bare.append(sum(bare_scan(loss, rate, n, STARTS) for rate, n in steps.items()))
+    ours, bare, total = min(ours), min(bare), sum(steps.values()) * STARTS
+    print(f"sweep {ours / total * 1e9:.2f} ns a step and cell, bare scan {bare / total * 1e9:.2f} ns")
+    print(f"throughput against the bare scan: {bare / ours:.2f}, wanted {WANTED}")
+    return bare / ours >= WANTED
+
+
+def timed_call(*options):
+    """Seconds of a sweep in processes of their own."""
+    begun = time.perf_counter()
+    call = [sys.executable, "-m", "sharpflow", "sweep", "ridge"]
+    ran = [subprocess.Popen([*call, *one], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for one in options]
+    if any(process.wait() for process in ran):
+        raise SystemExit("a sweep failed")
+    return time.perf_counter() - begun
+
+
+def cores():
+    short, rates, starts = ("--rates", "1e-3,9e-4"), ("--rates", "1e-6,9e-7"), ("--starts", "256", "--block", "128")
+    port = str(20000 + os.getpid() % 20000)
+    seconds = {}
+    both = [("--distributed", f"127.0.0.1:{port},2,{i}") for i in (0, 1)]
+    for name, extra in (("one", [()]), ("devices", [("--devices", "2")]), ("processes", both)):
+        for length in (short, short, rates):  # the first fills the cache of compiled programs
+            with tempfile.TemporaryDirectory() as folder:
+                taken = timed_call(*[(*length, *starts, "--out", f"{folder}/s", *more) for more in extra])
+            seconds[name, length] = taken
+    run = {name: seconds[name, rates] - seconds[name, short] for name in ("one", "devices", "processes")}
+    devices, processes = run["one"] / run["devices"], run["one"] / run["processes"]
+    print(f"one device {run['one']:.1f} s; two devices {run['devices']:.1f} s; two processes {run['processes']:.1f} s")
+    print(f"two devices: {devices:.2f} times one, wanted {WANTED_DEVICES}")
+    print(f"two processes: {processes:.2f} times one, wanted {WANTED_PROCESSES}")
+    return devices >= WANTED_DEVICES and processes >= WANTED_PROCESSES
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cores", action="store_true")
+    good = cores() if parser.parse_args().cores else against_bare()
+    sys.exit(0 if good else 1)
