@@ -82,14 +82,19 @@ def timed_call(*options):
 
 def cores():
     short, rates, starts = ("--rates", "1e-3,9e-4"), ("--rates", "1e-6,9e-7"), ("--starts", "256", "--block", "128")
-    port = str(20000 + os.getpid() % 20000)
     seconds = {}
-    both = [("--distributed", f"127.0.0.1:{port},2,{i}") for i in (0, 1)]
-    for name, extra in (("one", [()]), ("devices", [("--devices", "2")]), ("processes", both)):
-        for length in (short, short, rates):  # the first fills the cache of compiled programs
+    for name in ("one", "devices", "processes"):
+        for turn, length in enumerate((short, short, rates)):  # the first fills the cache of compiled programs
+            address = f"127.0.0.1:{20000 + (3 * os.getpid() + turn) % 20000}"
+            extra = {
+                "one": [()],
+                "devices": [("--devices", "2")],
+                "processes": [("--distributed", f"{address},2,{i}") for i in (0, 1)],
+            }[name]
             with tempfile.TemporaryDirectory() as folder:
                 taken = timed_call(*[(*length, *starts, "--out", f"{folder}/s", *more) for more in extra])
             seconds[name, length] = taken
+            print(f"  {name}, {' '.join(length)}: {taken:.1f} s")
     run = {name: seconds[name, rates] - seconds[name, short] for name in ("one", "devices", "processes")}
     devices, processes = run["one"] / run["devices"], run["one"] / run["processes"]
     print(f"one device {run['one']:.1f} s; two devices {run['devices']:.1f} s; two processes {run['processes']:.1f} s")

@@ -32,7 +32,7 @@ from theory.flow import SharpnessFlow, flow_coefficient, prove_closed_form, shar
 from theory.geometry import geometry_of, tidy
 from theory.invariance import prove_euler, prove_euler_generic, prove_homogeneity
 from theory.limits import TimeLimitExceeded, time_limit
-from theory.loss import Loss
+from theory.loss import HYPOTHESES, Loss
 from theory.proof import Proof, Status, Step, combine
 from theory.reduction import Reduction, reduce_rule
 from theory.regression import kernel_chart, prove_regression_angle
@@ -62,6 +62,7 @@ CHARTED = (*ON_GAMMA, "chart")
 NORMAL = (*CHARTED, "minimal_kernel")
 EDGE = (*NORMAL, "simple_sharpness")
 AVERAGED = (*EDGE, "oscillator")
+DRIFTED = (*AVERAGED, "drift")
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,9 +233,9 @@ class _Plan:
         if reduction.is_smooth and self.decays_weights:
             yield _Part("norm at the edge", lambda: prove_equilibrium_norm(reduction), GENERIC)
         if loss.minima is not None:
-            yield _Part("closed form", self._prove_closed_form, AVERAGED)
+            yield _Part("closed form", self._prove_closed_form, DRIFTED)
             if self.is_reference:
-                yield _Part("angle to the origin of the chart", lambda: _prove_angle(loss), AVERAGED)
+                yield _Part("angle to the origin of the chart", lambda: _prove_angle(loss), DRIFTED)
 
     def _on_gamma(self) -> Iterator[_Part]:
         loss, rule = self.loss, self.rule
@@ -245,16 +246,16 @@ class _Plan:
         yield _Part("simple top eigenvalue", lambda: prove_simple_sharpness(loss), NORMAL, "simple_sharpness")
         yield _Part("gradient of the sharpness", lambda: prove_log_sharpness_gradient(loss), EDGE)
         if not self.reduction.is_smooth:
-            yield _Part("drift", lambda: prove_nonsmooth_drift(loss, rule), EDGE, "oscillator")
+            yield _Part("drift", lambda: prove_nonsmooth_drift(loss, rule), EDGE, "drift")
             return
         yield _Part("oscillator", lambda: prove_oscillator(loss, rule), EDGE, "oscillator")
         yield _Part("energy", prove_energy, GENERIC)
         yield _Part("averages", prove_averages, GENERIC)
         yield _Part("period", prove_period, GENERIC)
-        yield _Part("drift by two routes", self._prove_drift, AVERAGED)
-        yield _Part("excess loss", lambda: prove_excess_loss(loss, rule), AVERAGED)
+        yield _Part("drift by two routes", self._prove_drift, AVERAGED, "drift")
+        yield _Part("excess loss", lambda: prove_excess_loss(loss, rule), DRIFTED)
         if self.is_reference:
-            yield _Part("sharpness and speed", lambda: prove_corollaries(loss), AVERAGED)
+            yield _Part("sharpness and speed", lambda: prove_corollaries(loss), DRIFTED)
 
     def _prove_drift(self) -> Proof:
         if "C_b" not in self.reduction.parameters:
@@ -382,7 +383,8 @@ def _remarks(
         where = "" if name in failed else " The flow is derived where the gap is open."
         yield f"The loss declares that the hypothesis {name} fails; it is refuted as declared.{where}"
     for name, parts in omitted.items():
-        yield f"Not derived, since the hypothesis {name} {failed[name]}: {', '.join(parts)}."
+        what = f"the hypothesis {name}" if name in HYPOTHESES else f"the {name}"
+        yield f"Not derived, since {what} {failed[name]}: {', '.join(parts)}."
         undeclared = name == "simple_sharpness" and name not in declared and failed[name] == "was refuted"
         if undeclared and not _ties(plan.loss):
             yield (

@@ -28,10 +28,17 @@ from theory.zero import normal_form
 
 __all__ = ["NonsmoothOrbit", "ScaledMap", "expand", "expand_nonsmooth"]
 
-U = sp.Symbol("U", real=True)
-X = sp.Symbol("X", real=True)
-_XI = sp.Symbol("xi", real=True)
-_DELTA = sp.Symbol("delta", positive=True)
+
+class Scaled(sp.Symbol):
+    """A variable of the expansion: never equal to a coordinate of a chart, should one bear the same name."""
+
+    __slots__ = ()
+
+
+U = Scaled("U", real=True)
+X = Scaled("X", real=True)
+_XI = Scaled("xi", real=True)
+_DELTA = Scaled("delta", positive=True)
 
 
 @dataclass(frozen=True)

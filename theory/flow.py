@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 
 import sympy as sp
 from sympy.integrals.rationaltools import ratint
@@ -59,6 +60,13 @@ class SharpnessFlow:
     closed_form: Mapping[sp.Symbol, sp.Expr] | None = None
     invariants: Mapping[sp.Symbol, sp.Expr] = field(default_factory=dict)
     conserved: sp.Expr | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("field", "log_sharpness_gradient"):
+            object.__setattr__(self, name, sp.ImmutableMatrix(getattr(self, name)))
+        for name in ("closed_form", "invariants"):
+            held = getattr(self, name)
+            object.__setattr__(self, name, None if held is None else MappingProxyType(dict(held)))
 
     @property
     def stands_still(self) -> bool:
@@ -119,6 +127,9 @@ def _solve(geometry: Geometry, velocity: sp.Matrix) -> tuple[dict[sp.Symbol, sp.
             closed[symbol] = initial(symbol) * sp.exp(ratio * TAU)
             invariants[symbol] = sp.log(sp.Abs(symbol)) / ratio
             continue
+        if f.is_number:
+            closed[symbol], invariants[symbol] = initial(symbol) + f * TAU, symbol / f
+            continue
         if f.free_symbols != {symbol}:
             continue
         quadrature = _quadrature(f, symbol)
@@ -165,10 +176,11 @@ def _invert(quadrature: sp.Expr, symbol: sp.Symbol, start: sp.Expr) -> sp.Expr |
     before = initial(symbol)
     try:
         with time_limit(INVERSION_SECONDS):
-            exponential = sp.logcombine(plain, force=True)
-            if not isinstance(exponential, sp.log):
+            factor, logarithm = sp.logcombine(plain, force=True).as_coeff_Mul()
+            if not isinstance(logarithm, sp.log):
                 return None
-            equation = exponential.args[0] - exponential.args[0].subs(symbol, before) * sp.exp(TAU)
+            inner = logarithm.args[0]
+            equation = inner - inner.subs(symbol, before) * sp.exp(TAU / factor)
             candidates = sp.solve(equation, symbol)
     except (TimeLimitExceeded, NotImplementedError, sp.PolynomialError, ValueError):
         return None
@@ -208,6 +220,9 @@ def _conserved(velocity: sp.Matrix, chart: tuple[sp.Symbol, ...]) -> sp.Expr | N
 def prove_closed_form(flow: SharpnessFlow, /) -> Proof:
     """What was found of a closed form, put back into the flow: derivatives along it, and values at tau = 0."""
     steps: list[Step] = []
+    domain = dict(zip(flow.chart, flow.domain, strict=True))
+    # Two analytic functions that agree for small tau agree as long as both go on.
+    starting = {initial(symbol): ends for symbol, ends in domain.items()} | {TAU: (sp.Integer(0), sp.Rational(1, 10))}
     for symbol, f in zip(flow.chart, flow.field, strict=True):
         if symbol in flow.invariants:
             invariant = flow.invariants[symbol].replace(sp.Abs, lambda x: x)
@@ -216,6 +231,7 @@ def prove_closed_form(flow: SharpnessFlow, /) -> Proof:
                     f"quadrature of {symbol}: I({symbol}) advances with the flow time",
                     sp.diff(invariant, symbol) * f,
                     sp.Integer(1),
+                    domain=domain,
                     show=(sp.Derivative(sp.Function("I")(symbol), TAU), sp.Integer(1)),
                     note=f"I = {sp.sstr(flow.invariants[symbol])}, differentiated along the flow; "
                     "d log|x| = dx/x on either side of 0.",
@@ -234,6 +250,7 @@ def prove_closed_form(flow: SharpnessFlow, /) -> Proof:
                 "a conserved quantity of the flow",
                 along,
                 sp.Integer(0),
+                domain=domain,
                 show=(sp.Derivative(sp.Function("C")(*flow.chart), TAU), sp.Integer(0)),
                 note=f"C = {sp.sstr(flow.conserved)}, differentiated along the flow.",
             )
@@ -247,6 +264,7 @@ def prove_closed_form(flow: SharpnessFlow, /) -> Proof:
                     f"closed form of {symbol}, put into the flow",
                     sp.diff(at[symbol], TAU),
                     substituted,
+                    domain=starting,
                     show=(sp.Function(symbol.name)(TAU), at[symbol]),
                     note="Its derivative in tau equals the field at it.",
                 )
@@ -254,9 +272,22 @@ def prove_closed_form(flow: SharpnessFlow, /) -> Proof:
             steps.append(
                 prove_equal(
                     f"closed form of {symbol} at tau = 0",
-                    at[symbol].subs(TAU, 0),
-                    initial(symbol),
+                    *_at_start(at[symbol], symbol, domain[symbol]),
+                    domain=starting,
                     note="It sets off where it should.",
                 )
             )
     return Proof(f"closed form of the flow of {flow.loss.name}", tuple(steps))
+
+
+def _at_start(form: sp.Expr, symbol: sp.Symbol, ends: tuple[sp.Expr, sp.Expr]) -> tuple[sp.Expr, sp.Expr]:
+    """A closed form at tau = 0 and what it should be; the domain says which branch of a root or an arc it is."""
+    before, (low, high) = initial(symbol), ends
+    if low >= 0 or high <= 0:
+        size = sp.Symbol(before.name, positive=True)
+        signed = size if low >= 0 else -size
+        return form.subs(before, signed).subs(TAU, 0), signed
+    value = form.subs(TAU, 0)
+    if low >= -sp.pi / 2 and high <= sp.pi / 2:
+        value = value.subs(sp.atan(sp.tan(before)), before)
+    return value, before

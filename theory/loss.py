@@ -118,8 +118,8 @@ class Loss:
     note: str = ""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name.strip():
-            raise InputError("Loss.name must be a non-empty string.")
+        if not isinstance(self.name, str) or not self.name.strip() or not self.name.isprintable():
+            raise InputError("Loss.name must be a non-empty string of one line.")
         variables = tuple(_real(symbol, "a variable") for symbol in _sequence(self.variables, "variables"))
         if len(variables) < 2:
             raise InputError(f"loss {self.name!r}: a scale-invariant loss needs at least two variables.")
@@ -214,6 +214,10 @@ def _real(symbol: Any, what: str) -> sp.Symbol:
         raise InputError(f"{what} must be a SymPy symbol, not {symbol!r}.")
     if symbol.is_real is False:
         raise InputError(f"{what}, {symbol.name}, is declared not real; weights are real.")
+    if not symbol.name.isidentifier():
+        raise InputError(
+            f"{what} is called {symbol.name!r}; a name has letters, digits and underscores only, as in w_1."
+        )
     return sp.Symbol(symbol.name, real=True)
 
 

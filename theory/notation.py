@@ -147,13 +147,23 @@ class _MathML(_Terms, MathMLPresentationPrinter):
         return row
 
 
+# What pdflatex knows of Greek in text; of other scripts it knows nothing beyond accented Latin letters.
+_GREEK_LETTERS = {
+    letter: rf"\ensuremath{{\{name}}}" for name, letter in _LETTERS.items() if name != "Rightarrow"
+} | {"δ": r"\ensuremath{\delta}", "φ": r"\ensuremath{\varphi}", "ψ": r"\ensuremath{\psi}", "ω": r"\ensuremath{\omega}",
+     "π": r"\ensuremath{\pi}", "σ": r"\ensuremath{\sigma}", "ρ": r"\ensuremath{\rho}", "ξ": r"\ensuremath{\xi}",
+     "κ": r"\ensuremath{\kappa}", "ν": r"\ensuremath{\nu}", "χ": r"\ensuremath{\chi}", "Δ": r"\ensuremath{\Delta}",
+     "Ω": r"\ensuremath{\Omega}", "Λ": r"\ensuremath{\Lambda}", "Φ": r"\ensuremath{\Phi}"}  # fmt: skip
+
+
 def latex_text(text: str) -> str:
     """Text with what LaTeX reads as commands escaped."""
     special = {
         "\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
         ">": r"\textgreater{}", "|": r"\textbar{}",
     }  # fmt: skip
-    return re.sub(r"[\\^~<>|&%$#_{}]", lambda m: special.get(m.group(), "\\" + m.group()), text)
+    text = re.sub(r"[\\^~<>|&%$#_{}]", lambda m: special.get(m.group(), "\\" + m.group()), text)
+    return re.sub(r"[^\x00-\u024f]", lambda m: _GREEK_LETTERS.get(m.group(), "?"), text)
 
 
 # Words of the theory in titles and notes; English words that are names as well stay words.
@@ -169,7 +179,7 @@ _PROSE = re.compile(
     rf"|\b(?:{_GREEK}|[A-Za-z])_(?:[A-Za-z0-9]{{1,3}}\b|[+-])"  # an index
     rf"|\b(?:{_GREEK})\b"
     r"|\|[A-Za-z]\|"
-    r"|(?:(?<![\w.])[A-Za-z])?(?:\^|\*\*)(?:\d+|\w\b|\([^()]*\))"  # a power of a letter, or of what stands before it
+    r"|(?:(?<![\w.])[A-Za-z])?(?:\^|\*\*)(?:\d+|[A-Za-z]\b|\([A-Za-z0-9 +*/.-]*\))"  # a power
     r"|<=|>=|->|<(?=\S)|(?<=\S)>|<|>|(?<=[\w)])\*(?=[\w(])|(?<= )-(?= )|(?<![\w-])-(?=\d)"
 )
 _SIGNS = {"<=": r"\le", ">=": r"\ge", "->": r"\to", "*": r"\cdot", "-": "-"}

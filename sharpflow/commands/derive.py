@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         counts = ", ".join(f"{n} {status.value}" for status, n in result.counts().items())
         output.say(f"{arguments.output}: {len(result.steps)} steps, {counts}.", *result.remarks)
     output.write_json(result.to_json())
-    failed = result.status == "refuted" or (arguments.strict and result.status != "proved")
+    failed = result.status == "refuted" or (arguments.strict and result.status == "undecided")
     return 1 if failed else 0
 
 

@@ -1,138 +1,282 @@
-"""The whole derivation: what is in it, in which order, and what is said where a hypothesis fails."""
+"""The whole derivation: what it contains, in which order, and what it says where a hypothesis fails."""
 
-import json
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
 
 import pytest
 import sympy as sp
 
 from theory import families, rules
 from theory.derivation import derive
+from theory.errors import InputError
+from theory.flow import sharpness_flow
 from theory.loss import Loss, Minima
-from theory.proof import Status
+from theory.proof import Status, combine
+from theory.routes import prove_drift
+from theory.rule import Rule
+from theory.zero import prove_equal
 
 x, y, z = sp.symbols("x y z", real=True)
 p = sp.Symbol("p", real=True)
-R2 = x**2 + y**2 + z**2
-CIRCLE = Minima(chart=(p,), point=(sp.cos(p), sp.sin(p), 0), start=(0.35,), domain=((-3, 3),))
-HOUSE = z**2 / (2 * R2) * (2 + x * y / R2)
+RIDGE = families.get("ridge").default()
+FORGET = sp.Symbol("C_b", positive=True)
+NAMES = ("two-layer", "ridge", "crossing", "rayleigh")
 
 
-@pytest.fixture(scope="module")
-def ridge():
-    return derive(families.get("ridge").default())
+@cache
+def derived(name, rule="gd-wd"):
+    return derive(families.get(name).default(), rules.get(rule))
 
 
-def parts(derivation):
-    return [proof.title for proof in derivation.proofs]
+def ridge(name, **changes):
+    return replace(RIDGE, name=name, **changes)
 
 
-def test_ridge_is_proved_from_the_loss_to_the_flow(ridge):
-    assert ridge.status is Status.PROVED
-    assert ridge.counts() == {Status.PROVED: len(ridge.steps)}
-    assert sp.simplify(ridge.flow.sharpness - 2 - sp.cos(2 * ridge.flow.chart[0])) == 0
-    assert ridge.clock == "learning_rate*weight_decay*t"
-    # The argument has an order: invariance, the map, the assumptions, the oscillator, the drift, its closed form.
-    words = ("scale-invariant", "smoothness", "critical", "simple top", "oscillator", "drift", "closed form")
-    places = [min(i for i, title in enumerate(parts(ridge)) if word in title) for word in words]
-    assert places == sorted(places)
+def not_proved(derivation):
+    return {step.title: step for step in derivation.steps if step.status is not Status.PROVED}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in families.names() if name not in ("ridge", "crossing")])
-def test_every_family_is_proved(name):
-    derivation = derive(families.get(name).default())
+HEAD = ("{} is scale-invariant", "scale invariance of a generic loss, any dimension", "Euler identities of {}")
+DECAY = ("gd-wd on the sphere", "the schedule is scalar RMSprop, up to higher order", "rescaling symmetry")
+EDGE = ("descent below the edge", "waiting time", "the multiplier that leaves the unit circle")
+GAMMA = (
+    "smoothness of {} near Gamma", "Gamma of {} is critical", "the chart of Gamma of {}", "minimal kernel of {}",
+    "simple top eigenvalue of {}", "logarithmic gradient of the sharpness of {}",
+)  # fmt: skip
+ORBIT = ("the energy of the oscillation", "averages over an orbit", "the period of the oscillation")
+
+
+def parts(name, rule):
+    """The order of the argument, in titles."""
+    drift = f"drift of {rule} along Gamma of {{}}"
+    if rule == "normalized-gd":
+        titles = (*HEAD, *GAMMA, drift)
+    else:
+        oscillator, excess = f"the oscillator of {rule} at the edge of {{}}", f"mean excess loss of {rule} on {{}}"
+        decay, edge = (DECAY, EDGE) if rule == "gd-wd" else ((), (EDGE[0], EDGE[2]))
+        titles = (*HEAD, *decay, *edge, *GAMMA, oscillator, *ORBIT, drift, excess)
+        if rule == "gd-wd":
+            titles = (*titles, "sharpness and speed along the flow of {}", "the norm at the edge")
+    if name == "rayleigh":
+        titles = (*titles, "the flow of {} stands still")
+    elif rule == "gd-wd":
+        titles = (*titles, "closed form of the flow of {}")
+    return [title.format(name) for title in titles]
+
+
+@pytest.mark.parametrize("rule", rules.names())
+@pytest.mark.parametrize("name", [*NAMES[1:], pytest.param(NAMES[0], marks=pytest.mark.slow)])
+def test_parts_and_verdicts(name, rule):
+    derivation = derived(name, rule)
+    assert [proof.title for proof in derivation.proofs] == parts(name, rule)
     assert derivation.status is Status.PROVED
-    assert derivation.flow is not None
+    assert [*not_proved(derivation)] == (["gap to lambda_2"] if name == "crossing" else [])
+    assert all(step.title and step.statement and step.latex and step.method for step in derivation.steps)
+    assert derivation.seconds == pytest.approx(sum(step.seconds for step in derivation.steps))
 
 
-def test_rayleigh_says_that_it_stands_still():
-    derivation = derive(families.get("rayleigh").default())
-    assert any("stands still" in remark for remark in derivation.remarks)
-    assert derivation.flow.stands_still
+@pytest.mark.parametrize("name", NAMES)
+def test_the_field_of_every_rule(name):
+    flow = sharpness_flow(families.get(name).default())
+    g, k2, domain = (
+        flow.log_sharpness_gradient,
+        flow.log_gradient_squared,
+        dict(zip(flow.chart, flow.domain, strict=True)),
+    )
+    for rule, known in (
+        ("gd-wd", -2 / (4 + k2) * g),
+        ("rmsprop", -FORGET / 2 / (2 * FORGET + k2) * g),
+        ("normalized-gd", -g / 4),
+    ):
+        field = derived(name, rule).flow.field
+        assert prove_equal(rule, field, known, domain=domain).status is Status.PROVED
 
 
-def test_a_declared_failure_is_refuted_and_expected():
-    derivation = derive(families.get("crossing").default())
-    assert derivation.status is Status.PROVED
-    assert Status.REFUTED in derivation.counts()
-    (expected,) = derivation.expected
-    assert "simple top eigenvalue" in expected.title
-    assert derivation.flow is not None  # the gap is open at the start
-    assert any("declares that the hypothesis simple_sharpness fails" in remark for remark in derivation.remarks)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_flow_of_another_rule(name):
+    reference, other = derived(name).flow, derived(name, "rmsprop").flow
+    assert reference is sharpness_flow(families.get(name).default())
+    assert (other.sharpness, other.chart, other.point) == (reference.sharpness, reference.chart, reference.point)
+    if name != "rayleigh":  # a closed form of the reference would be one of another clock
+        assert other.closed_form is None
+        assert other.invariants == {}
 
 
-def test_the_same_failure_undeclared_ends_the_derivation():
-    crossing = families.get("crossing").default()
-    bare = Loss(name="undeclared", variables=crossing.variables, expression=crossing.expression, minima=crossing.minima)
-    derivation = derive(bare)
-    assert derivation.status is Status.REFUTED
-    assert derivation.flow is None
-    assert any("simple_sharpness was refuted" in remark for remark in derivation.remarks)
+def test_the_default_rule_is_the_reference():
+    derivation = derive(ridge("bare", minima=None))
+    assert derivation.rule is rules.get("gd-wd")
+    assert derivation.clock == "learning_rate*weight_decay*t"
+    assert derived("ridge", "rmsprop").clock == derived("ridge", "normalized-gd").clock == "learning_rate**2*t"
 
 
-def test_rmsprop_keeps_its_constant_as_a_letter():
-    derivation = derive(families.get("ridge").default(), rules.get("rmsprop"))
-    flow = derivation.flow
-    (c,) = flow.field.free_symbols - set(flow.chart)
-    assert derivation.status is Status.PROVED
-    assert c.name == "C_b"
-    g, k2 = flow.log_sharpness_gradient[0], flow.log_gradient_squared
-    assert sp.simplify(flow.field[0] + c / 2 * g / (2 * c + k2)) == 0
-    # Gradient descent with weight decay is C_b = 2 in the clock eta_in^2 t, which is twice rate t.
-    descent = derive(flow.loss).flow
-    assert sp.simplify(2 * flow.field[0].subs(c, 2) - descent.field[0]) == 0
+def test_the_surface_keeps_what_it_conserves():
+    """Every rule moves along the same curves, so that what is constant on them stays so."""
+    derivation = derived("surface", "normalized-gd")
+    assert derivation.flow.conserved == sharpness_flow(derivation.loss).conserved
+    assert [step.title for step in derivation.proofs[-1].steps] == ["a conserved quantity of the flow"]
 
 
-def test_normalized_gradient_descent_has_no_oscillator():
-    derivation = derive(families.get("ridge").default(), rules.get("normalized-gd"))
-    flow = derivation.flow
-    assert derivation.status is Status.PROVED
-    assert sp.simplify(flow.field[0] + flow.log_sharpness_gradient[0] / 4) == 0
-    assert any("nonsmooth" in remark for remark in derivation.remarks)
-    assert not any("oscillator" in title for title in parts(derivation))
+def test_regression_ends_in_its_angle():
+    assert derived("bn-regression").proofs[-1].title == "angle to the minimum-norm interpolant of bn-regression"
+
+
+# Remarks
 
 
 @pytest.mark.parametrize(
-    ("expression", "minima", "hypothesis"),
+    ("name", "rule", "remarks"),
     [
-        (HOUSE * R2, CIRCLE, "scale_invariance"),
-        (HOUSE + sp.Abs(z) ** 3 / R2 ** sp.Rational(3, 2), CIRCLE, "smoothness"),
-        (HOUSE, Minima(chart=(p,), point=(sp.cos(p), sp.sin(p), 1), start=(0.35,)), "minimizers"),
-        (z**4 / R2**2, CIRCLE, "minimal_kernel"),
+        ("ridge", "gd-wd", ["there is a quadrature"]),
+        ("ridge", "normalized-gd", ["Edge: none, nonsmooth", "No closed form"]),
+        ("rayleigh", "normalized-gd", ["Edge: none, nonsmooth", "stands still"]),
+        ("crossing", "gd-wd", ["derived where the gap is open", "there is a quadrature"]),
     ],
 )
-def test_what_fails_is_named_with_a_witness(expression, minima, hypothesis):
-    derivation = derive(Loss(name="bad", variables=(x, y, z), expression=expression, minima=minima))
+def test_remarks(name, rule, remarks):
+    found = derived(name, rule).remarks
+    assert len(found) == len(remarks)
+    assert all(words in remark for words, remark in zip(remarks, found, strict=True))
+
+
+# Hypotheses that fail
+
+
+WRONG = Minima(chart=(p,), point=(sp.cos(p), 0, sp.sin(p)), start=(0.35,), domain=((-3, 3),))
+FAILING = {
+    "scale_invariance": (ridge("planted", expression=z**2), "degree-0 homogeneity", 1, "Euler identities"),
+    "minimizers": (ridge("planted", minima=WRONG), "the gradient vanishes on Gamma", 2, "chart"),
+    "minimal_kernel": (
+        ridge("planted", expression=-RIDGE.expression), "e_1 of the 1 normal eigenvalue is positive", 1,
+        "simple top eigenvalue",
+    ),
+    "simple_sharpness": (families.get("rayleigh").member(a=1), "gap to lambda_2", 1, "gradient of the sharpness"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("hypothesis", FAILING)
+def test_a_hypothesis_that_fails(hypothesis):
+    loss, title, count, first = FAILING[hypothesis]
+    derivation = derive(loss)
     assert derivation.status is Status.REFUTED
     assert derivation.flow is None
-    wrong = [step for step in derivation.steps if step.status is Status.REFUTED]
-    assert all(step.witness for step in wrong)
-    assert any(f"the hypothesis {hypothesis} was refuted" in remark for remark in derivation.remarks)
-    assert not any("drift" in title for title in parts(derivation))
+    wrong = not_proved(derivation)
+    assert (len(wrong), derivation.expected) == (count, ())
+    assert wrong[title].witness
+    remark = derivation.remarks[0]
+    assert remark.startswith(f"Not derived, since the hypothesis {hypothesis} was refuted: {first}")
+    # Nothing that stands on it is there, and everything that does not is.
+    assert "closed form" in remark
+    assert len(derivation.proofs) == {"scale_invariance": 1, "minimizers": 15, "minimal_kernel": 17}.get(hypothesis, 18)
 
 
-def test_without_minima_only_the_generic_part():
-    derivation = derive(Loss(name="bare", variables=(x, y, z), expression=HOUSE))
+@pytest.mark.parametrize("hypothesis", FAILING)
+def test_a_hypothesis_that_is_declared_to_fail(hypothesis):
+    loss, title, _, _ = FAILING[hypothesis]
+    derivation = derive(replace(loss, expects_to_fail=frozenset({hypothesis})), rules.get("normalized-gd"))
+    assert derivation.status is not Status.REFUTED
+    assert [title in (step.title for step in proof.steps) for proof in derivation.expected] == [True]
+    assert derivation.flow is None
+    assert "refuted as declared" in derivation.remarks[0]
+    assert "gap is open" not in "".join(derivation.remarks)
+
+
+def test_crossing_declared_and_not():
+    """What is declared leaves the flow and the status; what is not ends the derivation, and the reader is told."""
+    declared = derived("crossing")
+    (expected,) = declared.expected
+    assert expected.title == "simple top eigenvalue of crossing"
+    assert combine(proof.status for proof in declared.proofs) is Status.REFUTED
+    undeclared = derive(replace(declared.loss, name="undeclared", expects_to_fail=frozenset()))
+    assert (undeclared.status, undeclared.flow, undeclared.expected) == (Status.REFUTED, None, ())
+    assert "expects_to_fail={'simple_sharpness'}" in undeclared.remarks[-1]
+
+
+def test_no_minima():
+    derivation = derive(ridge("bare", minima=None))
+    assert [proof.title for proof in derivation.proofs] == [
+        title.format("bare") for title in (*HEAD, *DECAY, *EDGE, "the norm at the edge")
+    ]
     assert derivation.status is Status.PROVED
     assert derivation.flow is None
+    assert len(derivation.remarks) == 1
     assert "minima=None" in derivation.remarks[0]
-    assert not any("drift" in title for title in parts(derivation))
+    payload = derivation.to_json()
+    assert [payload[key] for key in ("minima", "sharpness", "log_sharpness_gradient", "flow")] == [None] * 4
 
 
-def test_json_is_plain(ridge):
-    content = json.loads(json.dumps(ridge.to_json()))
-    assert content["rule"] == "gd-wd"
-    assert content["flow"]["chart"] == ["p"]
-    assert content["flow"]["closed_form"] is None
-    assert len(content["steps"]) == len(ridge.steps)
-    assert {"title", "statement", "status", "seconds"} <= set(content["steps"][0])
-    assert all(step["seconds"] >= 0 and step["statement"] for step in content["steps"])
+def test_out_of_time():
+    """A part that is given up is undecided, and what stands on it is named with it."""
+    derivation = derive(ridge("slow"), limit=1e-3)
+    assert derivation.status is Status.UNDECIDED
+    assert derivation.flow is None
+    (step, *_) = not_proved(derivation).values()
+    assert "did not end in time" in step.note
+    assert any("was left undecided" in remark for remark in derivation.remarks)
 
 
-def test_a_time_limit_leaves_the_part_undecided():
-    loss = Loss(name="slow", variables=(x, y, z), expression=HOUSE, minima=CIRCLE)
-    derivation = derive(loss, limit=1e-3)
-    undecided = [step for step in derivation.steps if step.status is Status.UNDECIDED]
-    assert undecided
-    assert any("did not end in time" in step.note for step in undecided)
-    assert derivation.status is not Status.PROVED
+# Rules
+
+
+def test_gradient_ascent_is_refuted():
+    def ascent(w, gradient, state, p, ops):
+        return (1 - p.learning_rate * p.weight_decay) * w + p.learning_rate * gradient(w), {}
+
+    derivation = derive(ridge("up"), Rule(name="ascent", update=ascent))
+    assert derivation.status is Status.REFUTED
+    assert "effective learning rate: what multiplies G on the sphere" in not_proved(derivation)
+
+
+def test_a_rule_with_momentum_has_no_form_on_the_sphere():
+    def update(w, gradient, state, p, ops):
+        momentum = state.momentum / 2 + gradient(w)
+        return (1 - p.learning_rate * p.weight_decay) * w - p.learning_rate * momentum, {"momentum": momentum}
+
+    with pytest.raises(InputError, match="only state is effective_lr"):
+        derive(RIDGE, Rule(name="heavy-ball", update=update, state=("momentum",)))
+
+
+# Names of the user's own
+
+
+@pytest.mark.parametrize("name", ["tau", "K2"])
+def test_the_name_of_the_chart_does_not_matter(name):
+    symbol = sp.Symbol(name, real=True)
+    minima = Minima(chart=(symbol,), point=(sp.cos(symbol), sp.sin(symbol), 0), start=(0.35,), domain=((-3, 3),))
+    derivation = derive(ridge(f"chart {name}", minima=minima), rules.get("normalized-gd"))
+    assert derivation.status is Status.PROVED
+    assert sp.simplify(derivation.flow.field[0].subs(symbol, p) - derived("ridge", "normalized-gd").flow.field[0]) == 0
+
+
+@pytest.mark.parametrize("name", ["xi", "X", "U", "delta", "lambda_1", "K2"])
+def test_a_coordinate_may_bear_a_name_of_the_theory(name):
+    """`xi` and `X` met the expansion's own variables once, and a true drift was refuted."""
+    q = sp.Symbol(name, real=True)
+    chart = Minima(chart=(q,), point=(sp.cos(q), sp.sin(q), 0), start=(0.35,), domain=((-3, 3),))
+    ridge = families.get("ridge").default()
+    loss = Loss(name="named", variables=ridge.variables, expression=ridge.expression, minima=chart)
+    assert prove_drift(loss, rules.get("gd-wd")).status is Status.PROVED
+
+
+def test_no_flow_where_the_drift_is_refuted():
+    """Without weight decay effective_lr never grows: there is no edge to drift at."""
+    rule = Rule(
+        name="no-decay", update=lambda w, gradient, state, p, ops: (w - p.learning_rate * gradient(w), {}),
+        rate="learning_rate", at_rate=lambda rate: {"learning_rate": rate},
+    )  # fmt: skip
+    derivation = derive(families.get("ridge").default(), rule)
+    assert derivation.status is Status.REFUTED
+    assert derivation.flow is None
+    assert any("the drift was refuted" in remark for remark in derivation.remarks)
+
+
+def test_a_rough_loss_is_named():
+    x, y, z, q = *sp.symbols("x y z", real=True), sp.Symbol("p", real=True)
+    r2 = x**2 + y**2 + z**2
+    chart = Minima(chart=(q,), point=(sp.cos(q), sp.sin(q), 0), start=(0.35,), domain=((-3, 3),))
+    rough = z**2 / (2 * r2) * (2 + x * y / r2) + sp.Abs(z) ** 3 / r2 ** sp.Rational(3, 2)
+    derivation = derive(Loss(name="rough", variables=(x, y, z), expression=rough, minima=chart))
+    assert derivation.status is Status.REFUTED
+    assert derivation.flow is None
+    assert any("the hypothesis smoothness was refuted" in remark for remark in derivation.remarks)
