@@ -39,7 +39,7 @@ COLUMNS: Mapping[str, str] = {
     "end_distance": "the same at the last record that the flow reached",
     "end_distance_on_minima": "with theta_t retracted to Gamma, at the end; nan where the flow ended before",
     "mean_edge": "effective_lr*lambda_1, mean over the last quarter of the run",
-    "mean_square": "squared displacement from Gamma over the rate, mean over the last quarter",
+    "mean_square": "mean of |G|^2/lambda_1^2 over the rate in the last quarter: the squared displacement along v_1",
     "energy_start": "energy of the oscillation above its least value, at the start",
     "energy_end": "the same, mean over the last quarter",
     "sharpness_start": "lambda_1 at the start",

@@ -62,7 +62,8 @@ class Cells:
         end_distance: the same at the last of them.
         end_distance_on_minima: with theta_t retracted to Gamma first.
         mean_edge: effective_lr*lambda_1 over the last quarter, effective_lr averaged over every step.
-        mean_square: of the displacement from Gamma over that quarter, in units of the rate.
+        mean_square: <|G|^2>/lambda_1^2 over every step of that quarter, in units of the rate: to leading order the mean
+            square of the displacement along v_1.
         energy_start, energy_end: E of the oscillation over its least value; at the start, and the mean of the quarter.
         sharpness_start, sharpness_end: lambda_1 on Gamma.
         gap: the smallest (lambda_1 - lambda_2)/lambda_1 along the flow, at the records.
@@ -155,9 +156,9 @@ class BlockProgram:
         return theta / jnp.linalg.norm(theta), effective_lr, normal.sharpness, good
 
     def _advance_cell(self, position: Array, state: Any, parameters: Any, every: Array) -> tuple[Any, ...]:
-        """A chunk with the means of effective_lr, and the count of its finite steps."""
+        """A chunk with the means of effective_lr and |G|^2, and the count of its finite steps."""
         position, state, alive, records, means = self.descent.trace(position, state, parameters, every)
-        return position, state, records[0], records[1], means[1], alive
+        return position, state, records[0], records[1], jnp.stack(means[1:], axis=-1), alive
 
     def _hurry_cell(self, position: Array, state: Any, parameters: Any, every: Array) -> tuple[Any, ...]:
         """A chunk with nothing but its records; a step costs a tenth less."""
@@ -183,7 +184,7 @@ class BlockProgram:
             # The signed displacement along v_1 enters squared only.
             along = (theta - back.point) @ normal.top
             squared = normal.log_gradient @ normal.log_gradient
-            return back.point, back.residual, back.distance, normal.sharpness, along**2, self.law.mean_square(squared)
+            return back.point, back.residual, normal.sharpness, along**2, self.law.mean_square(squared)
 
         return jax.vmap(one)(points)
 
@@ -246,7 +247,7 @@ class BlockProgram:
         last = np.arange(-LAST - 1, 0, STRIDE)
         chosen = np.concatenate([[0], last])
         look = [np.asarray(a) for a in self._look(self._placed(points[:, chosen]))]
-        pairs = np.concatenate(means, axis=1).reshape(len(padded), -1, STRIDE)
+        pairs = np.concatenate(means, axis=1).reshape(len(padded), -1, STRIDE, 2)
         measured = _Measured(
             points, recorded[:, chosen], pairs.mean(axis=2), look, [np.asarray(a) for a in flow],
             np.asarray(sharpness), np.asarray(good), finite, steps, every * rate * CHUNKS * RECORDS,
@@ -259,7 +260,7 @@ class BlockProgram:
 
     def _collect(self, m: _Measured, rate: float) -> Cells:
         zeta, _, gap, inside, reached, code = m.flow
-        back, residual, displaced, sharpness, along, square = m.look
+        back, residual, sharpness, along, square = m.look
         step = m.time / (CHUNKS * RECORDS)
         tau = np.arange(CHUNKS * RECORDS + 1) * step
         alive = tau[None] <= reached[:, None] * (1 + 1e-12)
@@ -271,9 +272,10 @@ class BlockProgram:
         row = np.arange(len(last))
         on_minima = np.where(alive[:, -1], np.linalg.norm(back[:, -1] - zeta[:, -1], axis=1), np.nan)
         # In between effective_lr is averaged over every step, lambda_1 by the trapezoid of the two ends.
-        edge = m.mean_effective_lr * (sharpness[:, 1:-1] + sharpness[:, 2:]) / 2
+        between = (sharpness[:, 1:-1] + sharpness[:, 2:]) / 2
+        edge = m.means[..., 0] * between
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean_square = np.mean(displaced[:, 1:] ** 2, axis=1) / rate
+            mean_square = np.mean(m.means[..., 1] / between**2, axis=1) / rate
             u = (m.effective_lr * sharpness - 2) / math.sqrt(rate)
             y = np.log(along / (square * rate))
             a = 2 * self.law.growth
@@ -317,7 +319,7 @@ class _Measured:
 
     points: np.ndarray
     effective_lr: np.ndarray
-    mean_effective_lr: np.ndarray
+    means: np.ndarray
     look: list[np.ndarray]
     flow: list[np.ndarray]
     sharpness: np.ndarray
