@@ -81,15 +81,16 @@ def timed_call(*options):
 
 
 def cores():
-    short, rates, starts = ("--rates", "1e-3,9e-4"), ("--rates", "1e-6,9e-7"), ("--starts", "256", "--block", "128")
+    # Two blocks of 256 starts, or one of 256 for each of two devices.
+    short, rates, starts = ("--rates", "1e-3"), ("--rates", "1e-6"), ("--starts", "512")
     seconds = {}
     for name in ("one", "devices", "processes"):
         for turn, length in enumerate((short, short, rates)):  # the first fills the cache of compiled programs
             address = f"127.0.0.1:{20000 + (3 * os.getpid() + turn) % 20000}"
             extra = {
-                "one": [()],
-                "devices": [("--devices", "2")],
-                "processes": [("--distributed", f"{address},2,{i}") for i in (0, 1)],
+                "one": [("--block", "256")],
+                "devices": [("--block", "512", "--devices", "2")],
+                "processes": [("--block", "256", "--distributed", f"{address},2,{i}") for i in (0, 1)],
             }[name]
             with tempfile.TemporaryDirectory() as folder:
                 taken = timed_call(*[(*length, *starts, "--out", f"{folder}/s", *more) for more in extra])

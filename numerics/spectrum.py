@@ -168,6 +168,8 @@ def normal_rank(subject: Loss | Objective, point: Any, /) -> int:
         values = np.asarray(_gram_eigenvalues(objective)(unit_vector(objective, point)))
         # Whatever the residuals do not see is kernel; theta itself, in the kernel too, is not counted.
         values = np.concatenate([values, np.zeros(1)])[: objective.dimension - 1]
+    if objective.dimension < 3:
+        raise InputError(f"{objective.name!r} has {objective.dimension} weights; a flow along minima needs at least 3.")
     if not np.isfinite(values[0]) or values[0] <= 0:
         raise InputError(f"{objective.name!r}: the Hessian has no positive eigenvalue here; it has {values[0]:g}.")
     floored = np.maximum(values, 1e-10 * values[0])

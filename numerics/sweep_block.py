@@ -126,11 +126,13 @@ class BlockProgram:
         self.mesh = Mesh(np.array(chosen), ("cells",))
         split, whole = Parts("cells"), Parts()
         self._positions = jax.jit(jax.vmap(self.descent.form.begin, in_axes=(0, 0, None)))
-        self._begin = self._over_cells(self._start_cell, (split, whole, whole))
+        self._begin = jax.jit(jax.vmap(self._start_cell, in_axes=(0, None, None)))
         self._advance = self._over_cells(self._advance_cell, (split, split, whole, whole))
         self._hurry = self._over_cells(self._hurry_cell, (split, split, whole, whole))
-        self._look = self._over_cells(self._look_cell, (split,))
-        self._flow = self._over_cells(self._flow_cell, (split, whole, whole))
+        self._look = jax.jit(jax.vmap(self._look_cell))
+        # Only the descent is split. The rest costs little, and batches of small eigenproblems, which XLA hands to a
+        # pool of threads, were seen to make two CPU devices wait for each other for ever.
+        self._flow = jax.jit(jax.vmap(self._flow_cell, in_axes=(0, None, None)))
 
     @property
     def devices(self) -> int:
@@ -219,12 +221,11 @@ class BlockProgram:
         steps = CHUNKS * RECORDS * every
         times = np.arange(CHUNKS * RECORDS + 1) * (every * rate)
         parameters = parameters_of(self.rule, rate, None)
-        cells = self._placed(padded)
-        theta, effective_lr, sharpness, good = self._begin(cells, np.float64(rate), np.float64(amplitude))
+        begun = self._begin(padded, np.float64(rate), np.float64(amplitude))
+        theta, effective_lr, sharpness, good = (np.asarray(a) for a in begun)
         coefficient = np.asarray(self.law.coefficient, dtype=float)
-        # Sent off first: devices run it while the host waits for nothing.
-        flow = self._flow(cells, times, coefficient)
-        position, state = self._positions(theta, effective_lr, parameters)
+        flow = jax.block_until_ready(self._flow(padded, times, coefficient))
+        position, state = self._placed(self._positions(theta, effective_lr, parameters))
         series: list[Any] = []
         means: list[Any] = []
         finite = np.zeros(len(padded), dtype=int)
@@ -246,7 +247,7 @@ class BlockProgram:
         points, recorded = (np.concatenate(parts, axis=1) for parts in zip(*series, strict=True))
         last = np.arange(-LAST - 1, 0, STRIDE)
         chosen = np.concatenate([[0], last])
-        look = [np.asarray(a) for a in self._look(self._placed(points[:, chosen]))]
+        look = [np.asarray(a) for a in self._look(points[:, chosen])]
         pairs = np.concatenate(means, axis=1).reshape(len(padded), -1, STRIDE, 2)
         measured = _Measured(
             points, recorded[:, chosen], pairs.mean(axis=2), look, [np.asarray(a) for a in flow],

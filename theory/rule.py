@@ -85,7 +85,9 @@ class Rule:
         """One update with its result checked: exactly the declared state must come back."""
         try:
             result = self.update(w, gradient, state, p, ops)
-        except (AttributeError, TypeError) as error:
+        except InputError:
+            raise
+        except Exception as error:  # the update is the user's own code
             raise InputError(f"rule {self.name!r}: its update fails with {type(error).__name__}: {error}.") from error
         if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping)):
             raise InputError(f"rule {self.name!r}: update must return the new w and a dict of the new state ({{}}).")
