@@ -15,12 +15,16 @@ from numerics.manifold_flow import compiled_manifold_flow, manifold_flow
 from numerics.objective import Objective
 from numerics.results import RESULTS
 from theory.errors import InputError, NoClosedForm
+from theory.limits import TimeLimitExceeded, time_limit
 from theory.loss import Loss
 
 if TYPE_CHECKING:
     from theory.flow import SharpnessFlow
 
 __all__ = ["FlowRun", "derived_flow", "run_chart_flow", "run_manifold_flow"]
+
+# Ten times what a built-in family takes; beyond, the flow on the implicit manifold needs no formula.
+DERIVATION_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,13 @@ class FlowRun:
 
 @lru_cache(maxsize=64)
 def derived_flow(loss: Loss) -> SharpnessFlow | None:
-    """What the exact wing derives for gradient descent with weight decay; ``None`` without a closed form."""
+    """What the exact wing derives for gradient descent with weight decay; ``None`` without a closed form, or in time."""
     from theory.flow import sharpness_flow
 
     try:
-        return sharpness_flow(loss)
-    except NoClosedForm:
+        with time_limit(DERIVATION_SECONDS):
+            return sharpness_flow(loss)
+    except (NoClosedForm, TimeLimitExceeded):
         return None
 
 

@@ -1,4 +1,4 @@
-"""Sweep gradient descent against the flow over losses, rates and starts, into a directory that survives a crash."""
+"""Sweep gradient descent against the flow over losses, rates and starts."""
 
 from __future__ import annotations
 
