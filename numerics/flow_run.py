@@ -52,7 +52,7 @@ class FlowRun:
 
 @lru_cache(maxsize=64)
 def derived_flow(loss: Loss) -> SharpnessFlow | None:
-    """What the exact wing derives for gradient descent with weight decay; ``None`` without a closed form, or in time."""
+    """What the exact wing derives for gradient descent with weight decay; ``None`` where there is none in time."""
     from theory.flow import sharpness_flow
 
     try:
