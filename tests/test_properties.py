@@ -49,8 +49,8 @@ def test_scale_invariance_both_forms_and_rescaling(name, data):
 def test_energy_sharpness_and_speed(name, data):
     loss = data.draw(members(name))
     orbit = edge_orbit(loss, GD, rate=1e-6, amplitude=2.0)
-    # Conserved to leading order: what is left falls as sqrt(rate), a tenth for a hundredth of the rate. Data whose second
-    # eigenvalue is close to the first get there more slowly (0.27 was seen); an energy that is not conserved gives 1.
+    # Conserved to leading order: what is left falls as sqrt(rate), a tenth for a hundredth of the rate. Data whose
+    # second eigenvalue is close to the first get there more slowly (0.27 was seen); without conservation it would be 1.
     coarse, fine = energy_change(loss, GD, 1e-6), energy_change(loss, GD, 1e-8)
     assert fine < 0.35 * coarse
     # <X^2> = 2/(4 + K^2) for an orbit that is not small; 3 % is 30 sqrt(rate), the next order with room for K.
