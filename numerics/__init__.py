@@ -16,6 +16,7 @@ _HOMES = {
     "Order": "numerics.order",
     "RESULTS": "numerics.results",
     "RunFailed": "numerics.results",
+    "Sweep": "numerics.sweep",
     "Trajectory": "numerics.trajectory",
     "bn_regression_objective": "numerics.bn_regression",
     "compare": "numerics.compare",
@@ -29,9 +30,11 @@ _HOMES = {
     "manifold_flow": "numerics.manifold_flow",
     "objective_of": "numerics.objective",
     "order": "numerics.order",
+    "read_sweep": "numerics.sweep",
     "regression_data": "numerics.data",
     "retract": "numerics.manifold",
     "sharpness": "numerics.spectrum",
+    "sweep": "numerics.sweep",
 }
 
 __all__ = sorted(_HOMES)

@@ -31,6 +31,7 @@ _HOMES = {
     "SharpnessFlow": "theory.flow",
     "Status": "theory.proof",
     "Step": "theory.proof",
+    "Sweep": "numerics.sweep",
     "Trajectory": "numerics.trajectory",
     "Verdict": "sharpflow.claim",
     "Verification": "sharpflow.verification",
@@ -45,11 +46,13 @@ _HOMES = {
     "order": "numerics.order",
     "parse_expression": "sharpflow.expressions",
     "parse_loss": "sharpflow.expressions",
+    "read_sweep": "numerics.sweep",
     "resolve_loss": "sharpflow.specs",
     "resolve_rule": "sharpflow.specs",
     "retract": "numerics.manifold",
     "sharpness": "numerics.spectrum",
     "sharpness_flow": "theory.flow",
+    "sweep": "numerics.sweep",
     "verify": "sharpflow.verification",
 }
 
@@ -68,6 +71,9 @@ if TYPE_CHECKING:  # for type checkers, which do not follow __getattr__; the hou
     from numerics.spectrum import eigenvalues as eigenvalues
     from numerics.spectrum import log_sharpness_gradient as log_sharpness_gradient
     from numerics.spectrum import sharpness as sharpness
+    from numerics.sweep import Sweep as Sweep
+    from numerics.sweep import read_sweep as read_sweep
+    from numerics.sweep import sweep as sweep
     from numerics.trajectory import Trajectory as Trajectory
     from sharpflow.claim import Case as Case
     from sharpflow.claim import Claim as Claim
