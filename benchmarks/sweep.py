@@ -2,6 +2,7 @@
 
     python -m benchmarks.sweep            # against a bare vmapped scan of the same iteration
     python -m benchmarks.sweep --cores    # two devices, and two processes, against one
+    python -m benchmarks.sweep --forced   # on 1, 2, 4 and 8 forced host devices: a split changes nothing
 
 Prints the ratios and exits with status 1 where one is below what is wanted (0.9, 1.6 and 1.5).
 """
@@ -104,8 +105,35 @@ def cores():
     return devices >= WANTED_DEVICES and processes >= WANTED_PROCESSES
 
 
+def forced():
+    """The same 1024 cells on more and more forced devices; as the cores stay the same, what is added is overhead."""
+    import numpy as np
+
+    from numerics.sweep import read_sweep
+
+    first, equal = None, True
+    with tempfile.TemporaryDirectory() as folder:
+        for count in (1, 2, 4, 8):
+            out = f"{folder}/{count}"
+            options = ("--starts", "1024", "--block", "1024", "--devices", str(count))
+            timed_call((*options, "--rates", "1e-3", "--out", f"{folder}/warm{count}"))
+            short = timed_call((*options, "--rates", "1e-3", "--out", f"{folder}/short{count}"))
+            taken = timed_call((*options, "--rates", "1e-5", "--out", out)) - short
+            rows = read_sweep(out).rows
+            first = rows if first is None else first
+            change = max(
+                float(np.nanmax(np.abs(rows[name] - first[name]) / np.maximum(np.abs(first[name]), 1e-300)))
+                for name in ("max_distance", "end_distance", "mean_edge", "energy_end")
+            )
+            equal &= change < 1e-9 and bool((rows["result"] == first["result"]).all())
+            print(f"  {count} devices: {taken:.1f} s, largest relative change of a result {change:.1e}", flush=True)
+    return equal
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--cores", action="store_true")
-    good = cores() if parser.parse_args().cores else against_bare()
+    parser.add_argument("--forced", action="store_true")
+    chosen = parser.parse_args()
+    good = cores() if chosen.cores else forced() if chosen.forced else against_bare()
     sys.exit(0 if good else 1)

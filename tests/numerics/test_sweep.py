@@ -18,6 +18,7 @@ from numerics.compare import compare
 from numerics.sweep import COLUMNS, SweepStopped, orders, read_sweep, sweep
 from numerics.sweep_plan import make_plan
 from numerics.sweep_store import SweepFiles
+from sharpflow.sweep_plots import SIGNS
 from theory import families, rules
 from theory.errors import InputError
 
@@ -323,6 +324,16 @@ def test_two_devices_and_two_processes_give_the_same(whole, tmp_path):
     assert not result.missing
     same(result.rows, whole[0].rows, 1e-12)
     assert {"0-of-2", "1-of-2"} == set(SweepFiles.open(tmp_path / "hosts").statuses())
+
+
+def test_the_page_has_every_column_and_every_result():
+    page = (Path(__file__).parents[2] / "docs" / "sweep.md").read_text(encoding="utf-8")
+    for name in COLUMNS:
+        assert f"| `{name}` | " in page
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert len(rows) == len(COLUMNS)
+    for kind in SIGNS:
+        assert f"`{kind}`" in page
 
 
 @pytest.mark.deep
