@@ -48,7 +48,7 @@ _ADVICE = {
     RESULTS.DIVERGED: "A value became infinite or not a number. Lower the rate, or start nearer to the minima.",
     RESULTS.GAP_CLOSED: (
         "The two largest eigenvalues met, and the flow of one eigenvalue is not defined beyond. "
-        "Shorten the time, start elsewhere, or use the flow with several eigenvalues at the edge."
+        "Shorten the time, or start elsewhere."
     ),
     RESULTS.LEFT_CHART: "The flow left the domain of the chart. Shorten the time, or give Minima a wider domain.",
     RESULTS.OFF_EDGE: (

@@ -85,10 +85,11 @@ def _head(verification: Verification) -> str:
     stopped = "<p><strong>The run was interrupted; the verdicts below are complete, others are missing.</strong></p>"
     return (
         "<h1>Verification of the sharpness-reduction theory</h1>\n"
-        f"<p>{len(verification.verdicts)} verdicts on {len(losses)} losses ({escape(', '.join(losses))}) in "
+        f"<p>{len(verification.verdicts)} verdicts on {len(losses)} {'loss' if len(losses) == 1 else 'losses'} "
+        f"({escape(', '.join(losses))}) in "
         f"{verification.seconds:.0f} s. Every claim has two halves that are never merged: a symbolic proof, and a "
-        "measurement by a path that does not use the proof's formulas. The scale-invariant loss is minimised by "
-        "gradient "
+        "measurement by a path that does not use the proof's formulas; <em>none</em> and <em>not run</em> say that a "
+        "claim has no such half, or that it was not asked for. The scale-invariant loss is minimised by gradient "
         "descent with weight decay unless a claim names another rule.</p>\n"
         f"{stopped if verification.interrupted else ''}<table>{rows}</table>"
     )
