@@ -89,8 +89,8 @@ def _head(verification: Verification) -> str:
         f"({escape(', '.join(losses))}) in "
         f"{verification.seconds:.0f} s. Every claim has two halves that are never merged: a symbolic proof, and a "
         "measurement by a path that does not use the proof's formulas; <em>none</em> and <em>not run</em> say that a "
-        "claim has no such half, or is measured on each loss instead. The scale-invariant loss is minimised by gradient "
-        "descent with weight decay unless a claim names another rule.</p>\n"
+        "claim has no such half, or is measured on each loss instead. The scale-invariant loss is minimised by "
+        "gradient descent with weight decay unless a claim names another rule.</p>\n"
         f"{stopped if verification.interrupted else ''}<table>{rows}</table>"
     )
 
