@@ -83,7 +83,8 @@ def timed_call(*options):
 
 def cores():
     # Two blocks of 256 starts, or one of 256 for each of two devices.
-    short, rates, starts = ("--rates", "1e-3"), ("--rates", "1e-6"), ("--starts", "512")
+    # Long enough (some 30 s) that start-up, which is taken off and noisy by a second or two, does not matter.
+    short, rates, starts = ("--rates", "1e-3"), ("--rates", "1e-6", "--time", "4"), ("--starts", "512")
     seconds = {}
     for name in ("one", "devices", "processes"):
         for turn, length in enumerate((short, short, rates)):  # the first fills the cache of compiled programs
@@ -118,15 +119,22 @@ def forced():
             options = ("--starts", "1024", "--block", "1024", "--devices", str(count))
             timed_call((*options, "--rates", "1e-3", "--out", f"{folder}/warm{count}"))
             short = timed_call((*options, "--rates", "1e-3", "--out", f"{folder}/short{count}"))
-            taken = timed_call((*options, "--rates", "1e-5", "--out", out)) - short
+            taken = timed_call((*options, "--rates", "1e-6", "--out", out)) - short
             rows = read_sweep(out).rows
             first = rows if first is None else first
-            change = max(
-                float(np.nanmax(np.abs(rows[name] - first[name]) / np.maximum(np.abs(first[name]), 1e-300)))
-                for name in ("max_distance", "end_distance", "mean_edge", "energy_end")
+            differ = 0
+            for name in rows.dtype.names:
+                number = rows[name].dtype.kind == "f"
+                # Rounding of sums that XLA orders by the length of a batch, and what of it the oscillation keeps.
+                close = np.isclose(rows[name], first[name], rtol=1e-10, atol=0, equal_nan=True) if number else None
+                differ += int(np.sum(~close if number else rows[name] != first[name]))
+            exact = sum(rows[name].tobytes() == first[name].tobytes() for name in rows.dtype.names)
+            equal &= differ == 0
+            print(
+                f"  {count} devices: {taken:.1f} s, {differ} entries differ, {exact} of {len(rows.dtype.names)} columns "
+                "equal to the bit",
+                flush=True,
             )
-            equal &= change < 1e-9 and bool((rows["result"] == first["result"]).all())
-            print(f"  {count} devices: {taken:.1f} s, largest relative change of a result {change:.1e}", flush=True)
     return equal
 
 

@@ -115,7 +115,8 @@ class BlockProgram:
         flow = derived_flow(loss)
         if flow is None:
             raise InputError(
-                f"loss {loss.name!r}: lambda_1 has no closed form in the chart, so there is no flow to sweep."
+                f"loss {loss.name!r}: no closed form of lambda_1 in the chart was found, or none within the time limit of "
+                "its derivation, so there is no flow to sweep. sharpflow derive says which."
             )
         self.loss, self.rule, self.law = loss, rule, law_of(rule)
         self.objective = as_objective(loss)

@@ -50,9 +50,9 @@ def test_energy_sharpness_and_speed(name, data):
     loss = data.draw(members(name))
     orbit = edge_orbit(loss, GD, rate=1e-6, amplitude=2.0)
     # Conserved to leading order: what is left falls as sqrt(rate), a tenth for a hundredth of the rate. Data whose
-    # second eigenvalue is close to the first get there more slowly (0.27 was seen); without conservation it would be 1.
-    coarse, fine = energy_change(loss, GD, 1e-6), energy_change(loss, GD, 1e-8)
-    assert fine < 0.35 * coarse
+    # second eigenvalue is close to the first get there more slowly (0.15 was seen); without conservation it would be 1.
+    coarse, fine = energy_change(loss, GD, 1e-7), energy_change(loss, GD, 1e-9)
+    assert fine < 0.2 * coarse
     # <X^2> = 2/(4 + K^2) for an orbit that is not small; 3 % is 30 sqrt(rate), the next order with room for K.
     assert orbit.mean(orbit.x**2) == pytest.approx(2 / (4 + orbit.log_gradient_squared[0]), rel=0.03)
     run = compare(loss, rate=1e-4, time=1.0)
