@@ -11,6 +11,7 @@ from typing import Any, Literal
 import sympy as sp
 
 from theory.errors import InputError
+from theory.limits import TimeLimitExceeded
 
 __all__ = ["Operations", "Rule"]
 
@@ -40,6 +41,8 @@ class Rule:
         at_rate: the parameters at a given rate (a float, or SymPy's delta**2).
         constants: parameters of order one that the theory keeps as symbols, with their default numbers.
         intrinsic_lr: the scale of the oscillation at a given rate; default ``sqrt(2 rate)``.
+        initial: where scalars of the state start, as a function of the parameters; every other state is a vector like
+            w. effective_lr, and vectors, start where the oscillation asks for it.
         title, source: one line for tables and the paper it comes from.
     """
 
@@ -51,6 +54,7 @@ class Rule:
     at_rate: Callable[[Any], dict[str, Any]] = field(default=lambda rate: {"learning_rate": 1, "weight_decay": rate})
     constants: Mapping[str, float] = field(default_factory=dict)
     intrinsic_lr: Callable[[Any], Any] = field(default=lambda rate: (2 * rate) ** 0.5)
+    initial: Callable[[Any], Mapping[str, Any]] = field(default=lambda p: {})
     title: str = ""
     source: str = ""
 
@@ -85,7 +89,7 @@ class Rule:
         """One update with its result checked: exactly the declared state must come back."""
         try:
             result = self.update(w, gradient, state, p, ops)
-        except InputError:
+        except (InputError, TimeLimitExceeded):
             raise
         except Exception as error:  # the update is the user's own code
             raise InputError(f"rule {self.name!r}: its update fails with {type(error).__name__}: {error}.") from error

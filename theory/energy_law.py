@@ -1,0 +1,178 @@
+"""From the map of (X, U) at the edge to its oscillator, its drift and the law of its energy.
+
+Two steps of the map, written as the flow of a vector field in the fast time T = delta t, are
+
+    X' = alpha X U + delta f(X, U),    U' = a - b X^2 + delta h(X, U),    s' = delta (sigma X^2 + delta ...).
+
+At leading order E = U^2/2 + (b X^2/2 - a log|X|)/alpha is conserved and its level sets are closed where a, b and alpha
+have the right signs; on them <U> = 0 and <X^2> = a/b. At the next order E changes, and what it changes by is brought
+to the form
+
+    c U^2 + dW/dT    (W a polynomial in X and U, differentiated along the leading field),
+
+whose second part has no mean over a closed orbit: dE/d tau = c <U^2>, tau = rate t. The same decomposition of f/X and h
+gives the first corrections to the mean of effective_lr*lambda_1 and to the mean of X^2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sympy as sp
+
+from theory.center import EdgeMap, S, U, X
+from theory.errors import NoClosedForm
+from theory.jets import K
+
+__all__ = ["EnergyLaw", "Decomposition", "TwoStep", "decompose", "energy_law", "two_steps"]
+
+BEND = sp.Symbol("K_s", real=True)
+
+
+@dataclass(frozen=True, eq=False)
+class TwoStep:
+    """The vector field whose flow over T = 2 delta two steps are, at S = 0.
+
+    Attributes:
+        x, u: leading order.
+        x_next, u_next: the coefficients of delta in X' and U'.
+        s: ds/dT in units of delta.
+        s_next: the coefficient of delta^2 in ds/dT.
+    """
+
+    x: sp.Expr
+    u: sp.Expr
+    x_next: sp.Expr
+    u_next: sp.Expr
+    s: sp.Expr
+    s_next: sp.Expr
+
+
+def _tidy(expression: sp.Expr) -> sp.Expr:
+    """A polynomial in X and U with factored coefficients."""
+    polynomial = sp.Poly(sp.together(expression), X, U)
+    return sp.Add(*(sp.factor(c) * X**i * U**j for (i, j), c in polynomial.terms()))
+
+
+def two_steps(single: EdgeMap, /) -> TwoStep:
+    """Compose the map with itself from S = 0, and take the logarithm of the result to the second order."""
+    ring = single.ring
+    at_zero = {S: ring.zero}
+    first = [series.substitute(at_zero) for series in (single.x, single.u, single.s)]
+    values = dict(zip((X, U, S), first, strict=True))
+    x, u, s = (series.substitute(values) for series in (single.x, single.u, single.s))
+    if x[0] - ring.element(X) or u[0] - ring.element(U):
+        raise NoClosedForm("two steps at the edge are not the identity at leading order.")
+    one = [x[1].as_expr() / 2, u[1].as_expr() / 2]
+    two = [x[2].as_expr(), u[2].as_expr()]
+    # exp(2 delta (v_0 + delta v_1)) = 1 + 2 delta v_0 + delta^2 (2 v_1 + 2 v_0 v_0) + ..., v_0 v_0 the derivative of v_0
+    # along itself.
+    nexts = [
+        sp.expand(b / 2 - sum(sp.diff(a, v) * w for v, w in zip((X, U), one, strict=True)))
+        for a, b in zip(one, two, strict=True)
+    ]
+    return TwoStep(
+        x=_tidy(one[0]), u=_tidy(one[1]), x_next=_tidy(nexts[0]), u_next=_tidy(nexts[1]),
+        s=_tidy(s[0].as_expr() / 2),
+        s_next=_tidy(
+            s[1].as_expr() / 2 - sum(sp.diff(s[0].as_expr() / 2, v) * w for v, w in zip((X, U), one, strict=True))
+        ),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Decomposition:
+    """polynomial = constant + square U^2 + dW/dT along X' = alpha X U, U' = a - b X^2; the mean is the first two."""
+
+    polynomial: sp.Expr
+    constant: sp.Expr
+    square: sp.Expr
+    potential: sp.Expr
+
+
+def decompose(polynomial: sp.Expr, alpha: sp.Expr, a: sp.Expr, b: sp.Expr, /) -> Decomposition:
+    """Bring a polynomial in X and U to what has a mean over closed orbits and what has none.
+
+    The mean of X^i with odd i is left as it is where it comes (it changes sign with the branch of the period-two
+    orbit); everything else is reduced to 1 and <U^2>.
+
+    Raises:
+        NoClosedForm: some monomial is not reduced.
+    """
+    degree = sp.Poly(polynomial, X, U).total_degree()
+    powers = [(i, j) for i in range(degree + 1) for j in range(degree + 1 - i) if i + j]
+    unknown = sp.symbols(f"w0:{len(powers)}")
+    constant, square = sp.symbols("w_one w_square")
+    potential = sum((w * X**i * U**j for w, (i, j) in zip(unknown, powers, strict=True)), sp.Integer(0))
+    rate = sp.diff(potential, X) * alpha * X * U + sp.diff(potential, U) * (a - b * X**2)
+    # Odd powers of X alone: their means are numbers of the orbit that nothing reduces (a family of elliptic integrals).
+    odd = sp.symbols("w_odd1 w_odd3")
+    left = odd[0] * X + odd[1] * X**3
+    rest = sp.Poly(sp.expand(polynomial - constant - square * U**2 - rate - left), X, U)
+    solution = sp.solve(rest.coeffs(), [*unknown, constant, square, *odd], dict=True)
+    if not solution:
+        raise NoClosedForm(f"the orbit average of {polynomial} is not a multiple of 1 and <U^2>.")
+    found = solution[0]
+    free = dict.fromkeys([*unknown, constant, square, *odd], 0)
+    value = lambda e: sp.factor(e.subs(found).subs(free))  # noqa: E731
+    return Decomposition(
+        polynomial, value(constant) + value(odd[0]) * sp.Symbol("<X>") + value(odd[1]) * sp.Symbol("<X^3>"),
+        value(square), _tidy(potential.subs(found).subs(free)),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class EnergyLaw:
+    """The oscillator at the edge of a rule, and how its energy changes.
+
+    Attributes:
+        alpha, growth, brake: X' = alpha X U, U' = growth - brake X^2.
+        push: sigma in ds/d tau = sigma <X^2>; the drift is sigma growth/brake along g/|g|.
+        coefficient: c in dE/d tau = c <U^2>, with E = U^2/2 + (brake X^2/2 - growth log|X|)/alpha.
+        energy, edge, mean_square: how the orbit averages were taken, of dE/dT, f/X and h at the next order.
+        steps: the two-step vector field.
+    """
+
+    alpha: sp.Expr
+    growth: sp.Expr
+    brake: sp.Expr
+    push: sp.Expr
+    coefficient: sp.Expr
+    energy: Decomposition
+    edge: Decomposition
+    mean_square: Decomposition
+    steps: TwoStep
+
+
+def energy_rate(steps: TwoStep, alpha: sp.Expr, a: sp.Expr, b: sp.Expr, push: sp.Expr) -> sp.Expr:
+    """dE/dT per delta: E_X f + E_U h, and the part of the drift of b, with E taken at the least of its potential."""
+    slope = (b * X**2 - a) / alpha
+    drift_of_brake = brake_slope(b) * push * X**2
+    return sp.expand(slope * sp.expand(steps.x_next / X) + U * steps.u_next + slope / (2 * b) * drift_of_brake)
+
+
+def brake_slope(b: sp.Expr) -> sp.Expr:
+    """db/ds along g, b a function of K alone, dK/ds = K_s."""
+    return sp.diff(b, K) * BEND
+
+
+def energy_law(steps: TwoStep, /, *, jets: Sequence[sp.Symbol] = ()) -> EnergyLaw:
+    """Read the oscillator off the two-step field, and average its next order.
+
+    Raises:
+        NoClosedForm: the leading field is not of the form X' = alpha X U, U' = a - b X^2.
+    """
+    alpha = sp.factor(sp.cancel(steps.x / (X * U)))
+    drive = sp.Poly(steps.u, X, U)
+    a, b = sp.factor(drive.coeff_monomial(1)), sp.factor(-drive.coeff_monomial(X**2))
+    push = sp.factor(sp.cancel(steps.s / X**2))
+    if {X, U} & (alpha.free_symbols | push.free_symbols) or sp.expand(steps.u - a + b * X**2) != 0:
+        raise NoClosedForm(f"the oscillator is X' = {steps.x}, U' = {steps.u}, not alpha X U and a - b X^2.")
+    if (alpha.free_symbols | a.free_symbols | b.free_symbols) & set(jets):
+        raise NoClosedForm(f"alpha = {alpha}, a = {a} or b = {b} depends on jets whose change along Gamma is not known.")
+    energy = decompose(energy_rate(steps, alpha, a, b, push), alpha, a, b)
+    edge = decompose(sp.expand(steps.x_next / X) + brake_slope(b) / (2 * b) * push * X**2, alpha, a, b)
+    return EnergyLaw(
+        alpha, a, b, push, energy.square, energy, edge, decompose(steps.u_next, alpha, a, b), steps
+    )
