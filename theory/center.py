@@ -11,7 +11,6 @@ power series, which is solved for order by order (a centre manifold). Nothing is
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
@@ -20,12 +19,12 @@ from typing import Any
 import sympy as sp
 
 from theory.errors import InputError, NoClosedForm
-from theory.jets import CURVATURE, JETS, RATIO, K, JetVector, gradient_on, operations
+from theory.jets import CURVATURE, JETS, RATIO, JetVector, K, gradient_on, operations
 from theory.reduction import exact
 from theory.rule import Rule
-from theory.series import DELTA, NotEnoughOrders, Series, SeriesRing
+from theory.series import DELTA, NotEnoughOrders, NotSmooth, Series, SeriesRing
 
-__all__ = ["Edge", "EdgeMap", "Frame", "find_edge", "one_step"]
+__all__ = ["NORM", "SHARPNESS", "Edge", "EdgeMap", "Frame", "S", "U", "X", "find_edge", "one_step", "run_rule"]
 
 X = sp.Symbol("X", real=True)
 U = sp.Symbol("U", real=True)
@@ -59,9 +58,22 @@ class Frame:
 
     @cached_property
     def scalars(self) -> dict[str, sp.Expr]:
-        """Slow scalars of the state, each with its value at the start."""
+        """Slow scalars of the state: the value at the start times a symbol that is 1 there."""
         initial = self.rule.initial(SimpleNamespace(**self.parameters))
-        return {name: exact(value) for name, value in initial.items()}
+        unknown = set(initial) - set(self.rule.state)
+        if unknown:
+            raise InputError(f"rule {self.rule.name!r}: initial names {sorted(unknown)}, which its state has not.")
+        return {name: exact(value) * self.scalar_units[name] for name, value in initial.items()}
+
+    @cached_property
+    def scalar_units(self) -> dict[str, sp.Symbol]:
+        """The symbol of each slow scalar: its value over that at the start."""
+        return {name: sp.Symbol(f"{name}_ratio", positive=True) for name in self.rule.state}
+
+    @cached_property
+    def units(self) -> tuple[sp.Symbol, ...]:
+        """What a series may be divided by: the norm, constants, slow scalars."""
+        return (NORM, *self.constants.values(), *(self.scalar_units[name] for name in self.scalars))
 
     @property
     def vectors(self) -> tuple[str, ...]:
@@ -79,7 +91,7 @@ class Frame:
 
         squared = sp.Symbol("gradient_squared", positive=True)
         zero = SpanVector(sp.Integer(0), sp.Integer(0), squared)
-        state = SimpleNamespace(**dict.fromkeys(self.vectors, zero), **self.scalars)
+        state = SimpleNamespace(**dict.fromkeys(self.vectors, zero), **{name: sp.Symbol(name) for name in self.scalars})
         w = SpanVector(NORM, sp.Integer(0), squared)
         moved, _ = self.rule.step(w, gradient_of(squared), state, SimpleNamespace(**self.parameters), span_operations)
         return sp.simplify(-exact(moved.against) / exact(moved.along))
@@ -106,10 +118,13 @@ def leading_lr(frame: Frame) -> sp.Expr:
     """effective_lr at delta = 0."""
     if not frame.on_weights:
         return NORM if "effective_lr" in frame.rule.state else sp.Integer(0)
-    return sp.simplify(frame.effective_lr.subs(DELTA, 0))
+    values = {sp.Symbol(name): value for name, value in frame.scalars.items()}
+    return sp.simplify(frame.effective_lr.subs(values).subs(DELTA, 0))
 
 
-def _run(frame: Frame, ring: SeriesRing, sharpness: Any, position: JetVector, states: dict[str, Any]) -> tuple[Any, Any]:
+def run_rule(
+    frame: Frame, ring: SeriesRing, sharpness: Any, position: JetVector, states: dict[str, Any]
+) -> tuple[Any, Any]:
     """One step of the rule on series."""
     p = SimpleNamespace(**{name: ring.read(value) for name, value in frame.parameters.items()})
     gradient = gradient_on(ring, sharpness)
@@ -127,7 +142,7 @@ def find_edge(frame: Frame, /) -> Edge:
     """
     names = [("x", "")] + [("x", name) for name in frame.vectors]
     inputs = sp.symbols(f"q0:{len(names)}", real=True)
-    ring = SeriesRing((NORM, *frame.constants.values()), (SHARPNESS, *inputs, *JETS), 3)
+    ring = SeriesRing(frame.units, (SHARPNESS, *inputs, *JETS), 3)
     zero = ring.zero
     first = {name: ring.power(1, q) for (_, name), q in zip(names, inputs, strict=True)}
     radius = ring.constant(NORM if frame.on_weights else 1)
@@ -136,7 +151,10 @@ def find_edge(frame: Frame, /) -> Edge:
     states |= {name: ring.read(value) for name, value in frame.scalars.items()}
     if "effective_lr" in frame.rule.state:
         states["effective_lr"] = ring.constant(NORM)
-    moved, new = _run(frame, ring, SHARPNESS, w, states)
+    try:
+        moved, new = run_rule(frame, ring, SHARPNESS, w, states)
+    except NotSmooth:
+        return Edge(None, None, None, None)
     results = [moved.x / moved.radial, *(getattr(new, name).x for name in frame.vectors)]
     lines = [result[1].as_expr() for result in results]
     if any(result[0] for result in results) or not _is_linear(lines, inputs):
@@ -145,7 +163,9 @@ def find_edge(frame: Frame, /) -> Edge:
     polynomial = sp.factor((block + sp.eye(len(inputs))).det())
     solutions = [s for s in sp.solve(polynomial, SHARPNESS) if s != 0]
     if len(solutions) != 1:
-        raise NoClosedForm(f"rule {frame.rule.name!r}: the multiplier along v_1 is -1 at {solutions}, not at one value.")
+        raise NoClosedForm(
+            f"rule {frame.rule.name!r}: the multiplier along v_1 is -1 at {solutions}, not at one value."
+        )
     value = sp.factor(sp.simplify(solutions[0] * leading_lr(frame)))
     return Edge(value, solutions[0], block, polynomial)
 
@@ -165,6 +185,7 @@ class EdgeMap:
         x, u, s: the new X, U and s/delta^2, where the old s is delta^2 S.
         slaved: names and series of what follows X, U and s.
         damping: the linearised step of what is slaved.
+        slow: d log/d tau of each slow scalar of the state, by the symbol of its ratio to the start.
     """
 
     frame: Frame
@@ -175,6 +196,7 @@ class EdgeMap:
     s: Series
     slaved: dict[str, Series]
     damping: sp.Matrix
+    slow: dict[sp.Symbol, sp.Expr]
 
 
 class _Reduction:
@@ -185,14 +207,15 @@ class _Reduction:
             raise InputError(f"rule {frame.rule.name!r} is not smooth on Gamma: there is no edge.")
         self.frame, self.edge = frame, edge
         self.names = ["y", *(f"{name}.{part}" for name in frame.vectors for part in ("radial", "x", "y", "s"))]
-        units = (NORM, RATIO, *frame.constants.values())
-        self.ring = SeriesRing(units, (*(jet for jet in JETS if jet != RATIO), X, U, S), order)
+        self.ring = SeriesRing((RATIO, *frame.units), (*(jet for jet in JETS if jet != RATIO), X, U, S), order)
         self.x, self.u, self.s = (self.ring.element(v) for v in (X, U, S))
         self.sharpness = self.ring.element(edge.sharpness)
         self.value = self.ring.element(edge.value)
         e = sp.Symbol("effective_lr", positive=True)
         self.lr = e
         if frame.on_weights:
+            if frame.vectors and frame.scalars:
+                raise NoClosedForm(f"rule {frame.rule.name!r} carries both vectors and slow scalars: not covered.")
             inverse = {sp.simplify(s**2) for s in sp.solve(frame.effective_lr - e, NORM)}
             if len(inverse) != 1:
                 raise NoClosedForm(f"rule {frame.rule.name!r}: effective_lr = {frame.effective_lr} gives no one norm.")
@@ -208,7 +231,8 @@ class _Reduction:
         lr = (ring.power(1, U) + self.value) / sharp
         length = (1 + xi * xi + values["y"] * values["y"] + along * along).sqrt()
         if frame.on_weights:
-            length = length / ring.read(self.norm_squared, {self.lr: lr}).sqrt()
+            slow = {sp.Symbol(name): ring.read(value) for name, value in frame.scalars.items()}
+            length = length / ring.read(self.norm_squared, slow | {self.lr: lr}).sqrt()
         one = 1 / length
         w = JetVector(one, xi * one, values["y"] * one, along * one)
         states: dict[str, Any] = {
@@ -217,7 +241,7 @@ class _Reduction:
         states |= {name: ring.read(value) for name, value in frame.scalars.items()}
         if "effective_lr" in frame.rule.state:
             states["effective_lr"] = lr
-        moved, new = _run(frame, ring, self.sharpness, w, states)
+        moved, new = run_rule(frame, ring, self.sharpness, w, states)
         result = {"y": moved.y / moved.radial}
         for name in frame.vectors:
             vector = getattr(new, name)
@@ -226,8 +250,9 @@ class _Reduction:
         along = moved.s / moved.radial
         along = along * (1 + ring.constant(CURVATURE) * x)
         if frame.on_weights:
-            own = frame.effective_lr.subs(NORM, sp.sqrt(sp.Symbol("norm_squared", positive=True)))
-            lr = ring.read(own, {sp.Symbol("norm_squared", positive=True): moved.dot(moved)})
+            squared = sp.Symbol("norm_squared", positive=True)
+            slow = {sp.Symbol(name): getattr(new, name) for name in frame.scalars}
+            lr = ring.read(frame.effective_lr.subs(NORM, sp.sqrt(squared)), slow | {squared: moved.dot(moved)})
         else:
             lr = new.effective_lr if "effective_lr" in frame.rule.state else lr
         edge = lr * (1 + along * K) * self.sharpness - self.value
@@ -236,6 +261,8 @@ class _Reduction:
                 f"rule {frame.rule.name!r}: effective_lr changes by a factor of order one in one step: its at_rate does "
                 "not scale it by rate."
             )
+        for name, value in frame.scalars.items():
+            result[f"{name} ratio"] = getattr(new, name) / ring.read(value)
         return result | {"X": x.shift(-1), "U": edge.shift(-1), "S": along.shift(-2)}
 
     def solve(self) -> EdgeMap:
@@ -260,8 +287,20 @@ class _Reduction:
         found = self.step(values)
         _ = found["X"][2], found["U"][2], found["S"][1]  # known, or more orders are asked for
         return EdgeMap(
-            self.frame, self.edge, ring, found["X"], found["U"], found["S"], values, reduced
+            self.frame, self.edge, ring, found["X"], found["U"], found["S"], values, reduced, self._slow(found)
         )
+
+    def _slow(self, found: dict[str, Series]) -> dict[sp.Symbol, sp.Expr]:
+        """d log(scalar)/d tau of each slow scalar."""
+        rates = {}
+        for name in self.frame.scalars:
+            ratio = found[f"{name} ratio"]
+            if ratio[0] != 1 or ratio[1]:
+                raise InputError(
+                    f"rule {self.frame.rule.name!r}: its state {name} does not change slowly (by 1 + O(rate) a step)."
+                )
+            rates[self.frame.scalar_units[name]] = sp.factor(ratio[2].as_expr())
+        return rates
 
     @dataclass(frozen=True)
     class _Linear:
@@ -273,7 +312,7 @@ class _Reduction:
         """The linearised step at the edge: of the slaved, on x from them, on them from x."""
         frame = self.frame
         inputs = sp.symbols(f"q0:{len(self.names) + 1}", real=True)
-        ring = SeriesRing((NORM, *frame.constants.values()), (*inputs, *JETS), 3)
+        ring = SeriesRing(frame.units, (*inputs, *JETS), 3)
         values = {name: ring.power(1, q) for name, q in zip(("x", *self.names), inputs, strict=True)}
         radius = ring.constant(NORM if frame.on_weights else 1)
         zero = ring.zero
@@ -284,7 +323,7 @@ class _Reduction:
         states |= {name: ring.read(value) for name, value in frame.scalars.items()}
         if "effective_lr" in frame.rule.state:
             states["effective_lr"] = ring.constant(NORM)
-        moved, new = _run(frame, ring, self.edge.sharpness, w, states)
+        moved, new = run_rule(frame, ring, self.edge.sharpness, w, states)
         results = [moved.x / moved.radial, moved.y / moved.radial]
         for name in frame.vectors:
             results += [getattr(getattr(new, name), part) for part in ("radial", "x", "y", "s")]

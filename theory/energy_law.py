@@ -16,8 +16,8 @@ gives the first corrections to the mean of effective_lr*lambda_1 and to the mean
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 import sympy as sp
 
@@ -25,7 +25,7 @@ from theory.center import EdgeMap, S, U, X
 from theory.errors import NoClosedForm
 from theory.jets import K
 
-__all__ = ["EnergyLaw", "Decomposition", "TwoStep", "decompose", "energy_law", "two_steps"]
+__all__ = ["Decomposition", "EnergyLaw", "TwoStep", "decompose", "energy_law", "two_steps"]
 
 BEND = sp.Symbol("K_s", real=True)
 
@@ -145,34 +145,46 @@ class EnergyLaw:
     steps: TwoStep
 
 
-def energy_rate(steps: TwoStep, alpha: sp.Expr, a: sp.Expr, b: sp.Expr, push: sp.Expr) -> sp.Expr:
-    """dE/dT per delta: E_X f + E_U h, and the part of the drift of b, with E taken at the least of its potential."""
+def energy_rate(steps: TwoStep, alpha: sp.Expr, a: sp.Expr, b: sp.Expr, a_rate: sp.Expr, b_rate: sp.Expr) -> sp.Expr:
+    """d E/dT per delta, at constant a, b, plus what their drift does to a (E - min E)/a.
+
+    With y = log(b X^2/a), E/a = U^2/(2 a) + (e^y - y)/(2 alpha): a drift of a and b changes it by
+    - a' U^2/(2 a^2) + (e^y - 1)(b'/b - a'/a)/(2 alpha). ``a_rate`` and ``b_rate`` are a'/a and b'/b per delta.
+    """
     slope = (b * X**2 - a) / alpha
-    drift_of_brake = brake_slope(b) * push * X**2
-    return sp.expand(slope * sp.expand(steps.x_next / X) + U * steps.u_next + slope / (2 * b) * drift_of_brake)
+    drift = slope / 2 * (b_rate - a_rate) - a_rate * U**2 / 2
+    return sp.expand(slope * sp.expand(steps.x_next / X) + U * steps.u_next + drift)
 
 
-def brake_slope(b: sp.Expr) -> sp.Expr:
-    """db/ds along g, b a function of K alone, dK/ds = K_s."""
-    return sp.diff(b, K) * BEND
+def log_rate(quantity: sp.Expr, push: sp.Expr, slow: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
+    """d log(quantity)/dT per delta: along g, where dK/ds = K_s, and by what moves in the state by itself."""
+    along = sp.diff(sp.log(quantity), K) * BEND * push * X**2
+    return along + sum((sp.diff(sp.log(quantity), ratio) * ratio * rate for ratio, rate in slow.items()), sp.Integer(0))
 
 
-def energy_law(steps: TwoStep, /, *, jets: Sequence[sp.Symbol] = ()) -> EnergyLaw:
+def energy_law(single: EdgeMap, /) -> EnergyLaw:
     """Read the oscillator off the two-step field, and average its next order.
 
     Raises:
         NoClosedForm: the leading field is not of the form X' = alpha X U, U' = a - b X^2.
     """
+    steps = two_steps(single)
     alpha = sp.factor(sp.cancel(steps.x / (X * U)))
     drive = sp.Poly(steps.u, X, U)
     a, b = sp.factor(drive.coeff_monomial(1)), sp.factor(-drive.coeff_monomial(X**2))
     push = sp.factor(sp.cancel(steps.s / X**2))
     if {X, U} & (alpha.free_symbols | push.free_symbols) or sp.expand(steps.u - a + b * X**2) != 0:
         raise NoClosedForm(f"the oscillator is X' = {steps.x}, U' = {steps.u}, not alpha X U and a - b X^2.")
-    if (alpha.free_symbols | a.free_symbols | b.free_symbols) & set(jets):
-        raise NoClosedForm(f"alpha = {alpha}, a = {a} or b = {b} depends on jets whose change along Gamma is not known.")
-    energy = decompose(energy_rate(steps, alpha, a, b, push), alpha, a, b)
-    edge = decompose(sp.expand(steps.x_next / X) + brake_slope(b) / (2 * b) * push * X**2, alpha, a, b)
-    return EnergyLaw(
-        alpha, a, b, push, energy.square, energy, edge, decompose(steps.u_next, alpha, a, b), steps
-    )
+    known = {K, *single.frame.constants.values(), *single.slow}
+    strange = (alpha.free_symbols | a.free_symbols | b.free_symbols) - known
+    if strange or alpha.free_symbols & {K, *single.slow} or K in a.free_symbols:
+        raise NoClosedForm(f"alpha = {alpha}, a = {a}, b = {b}: their change along Gamma is not known.")
+    a_rate = log_rate(a, push, single.slow) if a != 0 else sp.Integer(0)
+    b_rate = log_rate(b, push, single.slow)
+    start = dict.fromkeys(single.slow, 1)
+    whole = energy_rate(steps, alpha, a, b, a_rate, b_rate)
+    mean_u = sp.expand(steps.x_next / X) + (b_rate - a_rate) / 2
+    steps = TwoStep(*(getattr(steps, f.name).subs(start) for f in fields(TwoStep)))
+    whole, mean_u, alpha, a, b, push = (e.subs(start) for e in (whole, mean_u, alpha, a, b, push))
+    energy, edge = decompose(whole, alpha, a, b), decompose(mean_u, alpha, a, b)
+    return EnergyLaw(alpha, a, b, push, energy.square, energy, edge, decompose(steps.u_next, alpha, a, b), steps)

@@ -91,7 +91,9 @@ def _terms(ring: SeriesRing, expression: sp.Expr) -> list[tuple[tuple[int, ...],
     return [(powers, ring.element(c)) for powers, c in sp.Poly(expression, _X, _Y, _S).terms()]
 
 
-def _evaluate(terms: list[tuple[tuple[int, ...], Any]], powers: Mapping[tuple[int, int], Series], one: Series) -> Series:
+def _evaluate(
+    terms: list[tuple[tuple[int, ...], Any]], powers: Mapping[tuple[int, int], Series], one: Series
+) -> Series:
     total = one.ring.zero
     for exponents, coefficient in terms:
         term = one * coefficient

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import sympy as sp
 
-from theory.errors import InputError
+from theory.errors import InputError, NoClosedForm
 from theory.limits import TimeLimitExceeded
 
 __all__ = ["Operations", "Rule"]
@@ -89,7 +89,7 @@ class Rule:
         """One update with its result checked: exactly the declared state must come back."""
         try:
             result = self.update(w, gradient, state, p, ops)
-        except (InputError, TimeLimitExceeded):
+        except (InputError, NoClosedForm, TimeLimitExceeded):
             raise
         except Exception as error:  # the update is the user's own code
             raise InputError(f"rule {self.name!r}: its update fails with {type(error).__name__}: {error}.") from error

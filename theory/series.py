@@ -19,7 +19,7 @@ from sympy.polys.rings import PolyElement, PolyRing
 
 from theory.errors import InputError, NoClosedForm
 
-__all__ = ["DELTA", "NotEnoughOrders", "Series", "SeriesRing"]
+__all__ = ["DELTA", "NotEnoughOrders", "NotSmooth", "Series", "SeriesRing"]
 
 DELTA = sp.Symbol("delta", positive=True)
 
@@ -97,6 +97,10 @@ class SeriesRing:
 
 class NotEnoughOrders(NoClosedForm):
     """A coefficient beyond those that are known was asked for: begin again with a ring of higher order."""
+
+
+class NotSmooth(NoClosedForm):
+    """A division by, or a square root of, what vanishes on Gamma."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +248,7 @@ class Series:
 def _unit(element: PolyElement) -> Any:
     """The element of the field that a constant polynomial is."""
     if not element.is_ground:
-        raise NoClosedForm(f"a division by {element.as_expr()}, which may vanish.")
+        raise NotSmooth(f"a division by {element.as_expr()}, which vanishes on Gamma.")
     return element.coeff(1)
 
 
@@ -273,6 +277,6 @@ def _root(element: PolyElement) -> PolyElement:
         number, factors = sp.factor_list(expression)
         root = sp.sqrt(number)
         if not root.is_Rational or any(multiplicity % 2 for _, multiplicity in factors):
-            raise NoClosedForm(f"{element.as_expr()} is not a square.")
+            raise (NoClosedForm if element.is_ground else NotSmooth)(f"the square root of {element.as_expr()}.")
         parts.append(sp.Mul(root, *(factor ** (multiplicity // 2) for factor, multiplicity in factors)))
     return element.ring.from_expr(sp.cancel(parts[0] / parts[1]))
