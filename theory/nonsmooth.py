@@ -41,6 +41,7 @@ class PeriodTwo:
         multiplier: f'(M*).
         drift: ds/d tau, the mean of d over the orbit.
         spread: its derivative along the interval of orbits (zero), where there is one.
+        mean_square: M*^2.
     """
 
     frame: Frame
@@ -50,6 +51,7 @@ class PeriodTwo:
     multiplier: sp.Expr
     drift: sp.Expr
     spread: sp.Expr
+    mean_square: sp.Expr
 
 
 def _step(frame: Frame, side: int) -> tuple[sp.Expr, sp.Expr]:
@@ -92,5 +94,6 @@ def period_two(frame: Frame, /) -> PeriodTwo:
     if sp.simplify(modulus.subs(MODULUS, modulus) - MODULUS) != 0:
         mean = push.subs(MODULUS, fixed)
     return PeriodTwo(
-        frame, modulus, push, fixed, multiplier, sp.factor(sp.simplify(mean)), sp.simplify(sp.diff(mean, MODULUS))
+        frame, modulus, push, fixed, multiplier, sp.factor(sp.simplify(mean)), sp.simplify(sp.diff(mean, MODULUS)),
+        sp.factor(fixed**2),
     )

@@ -1,0 +1,145 @@
+"""What a rule does at the edge of stability, on every loss: edge, oscillator, drift, energy law, and whether it tracks.
+
+    effective_lr*lambda_1 = edge,    X' = alpha X U,    U' = growth - brake X^2,    d zeta/d tau = -drift g,
+    dE/d tau = coefficient <U^2>
+
+with drift and brake functions of K^2 = |g|^2 and the coefficient a function of the jets of the loss at zeta.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import sympy as sp
+
+from theory.center import EdgeMap, Frame, find_edge, one_step
+from theory.energy_law import BEND, EnergyLaw, energy_law
+from theory.identity import Identity
+from theory.jets import CUBIC, MIXED, QUARTIC, RATIO, K
+from theory.nonsmooth import ROOT, PeriodTwo, period_two
+from theory.rule import Rule
+
+__all__ = ["K2", "LAMBDA", "QUARTIC_RESPONSE", "EdgeLaw", "edge_law"]
+
+K2 = sp.Symbol("K2", nonnegative=True)
+LAMBDA = sp.Symbol("lambda_1", positive=True)
+# What of the cubic and quartic terms is left: c_4 - 3 c_3^2 - 3 sum_j c_21j^2/m_j, and K^2 dK/ds along g/|g|.
+QUARTIC_RESPONSE = sp.Symbol("Q", real=True)
+TURN = sp.Symbol("B", real=True)
+
+
+@dataclass(frozen=True, eq=False)
+class EdgeLaw:
+    """The law of one rule.
+
+    Attributes:
+        rule: of which.
+        single, energy: the map at the edge and its averages, of a rule that is smooth on Gamma.
+        orbit: the orbits of period two, of one that is not.
+    """
+
+    rule: Rule
+    single: EdgeMap | None
+    energy: EnergyLaw | None
+    orbit: PeriodTwo | None
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the linearised step exists on Gamma, and with it an edge."""
+        return self.single is not None
+
+    @cached_property
+    def defaults(self) -> dict[sp.Symbol, sp.Expr]:
+        """The rule's constants at their default numbers."""
+        frame = self.single.frame if self.single else self._orbit.frame
+        return {symbol: sp.nsimplify(self.rule.constants[name], rational=True) for name, symbol in frame.constants.items()}
+
+    @property
+    def _energy(self) -> EnergyLaw:
+        assert self.energy is not None
+        return self.energy
+
+    @property
+    def _orbit(self) -> PeriodTwo:
+        assert self.orbit is not None
+        return self.orbit
+
+    @property
+    def edge(self) -> sp.Expr | None:
+        """effective_lr*lambda_1 at the edge."""
+        return self.single.edge.value if self.single else None
+
+    @property
+    def closes(self) -> bool | None:
+        """Whether the leading orbits are closed (at the default constants); ``None`` without an oscillator."""
+        if not self.smooth:
+            return None
+        numbers = self.defaults | {K: sp.Integer(1)}
+        return all(bool(e.subs(numbers) > 0) for e in (self._energy.alpha, self._energy.growth, self._energy.brake))
+
+    @cached_property
+    def brake(self) -> sp.Expr:
+        """b as a function of K^2."""
+        return sp.factor(sp.expand(self._energy.brake).subs(K, sp.sqrt(K2)))
+
+    @cached_property
+    def mean_square(self) -> sp.Expr | None:
+        """<x^2>/rate over an orbit, as a function of K^2 (or lambda_1, without an oscillator); ``None``: no orbit."""
+        if self.smooth:
+            return sp.factor(self._energy.growth / self.brake) if self.closes else None
+        return sp.factor(self._orbit.mean_square.subs(ROOT, sp.sqrt(LAMBDA / 2)))
+
+    @cached_property
+    def drift(self) -> sp.Expr | None:
+        """D with d zeta/d tau = -D g; ``None`` where nothing keeps the oscillation up."""
+        if self.smooth:
+            along = sp.factor(self._energy.push / K)
+            return sp.factor(-along * self._energy.growth / self.brake) if self.closes else None
+        return sp.factor(sp.simplify((-self._orbit.drift / K).subs(ROOT, sp.sqrt(LAMBDA / 2))))
+
+    @cached_property
+    def coefficient(self) -> sp.Expr | None:
+        """c in K^2, B = K^2 dK/ds along g/|g|, and Q = c_4 - 3 c_3^2 - 3 sum_j c_21j^2/m_j."""
+        if not self.smooth or not self.closes:
+            return None
+        reduced = self._energy.coefficient.subs(QUARTIC, QUARTIC_RESPONSE + 3 * CUBIC**2 + 3 * MIXED**2 / RATIO)
+        reduced = sp.factor(sp.expand(sp.together(reduced)).subs(BEND, TURN / K**2)) if reduced.has(BEND) else reduced
+        whole = sp.cancel(sp.together(reduced)).subs(K, sp.sqrt(K2))
+        return _in_partial_terms(sp.factor(sp.cancel(whole)))
+
+    def coefficient_at(self, jets: Mapping[str, sp.Expr]) -> sp.Expr:
+        """c at K2, B, Q given by name, at the default constants."""
+        assert self.coefficient is not None
+        values = {K2: jets["K2"], TURN: jets["B"], QUARTIC_RESPONSE: jets["Q"]}
+        return self.coefficient.subs(self.defaults).subs(values)
+
+
+def _in_partial_terms(expression: sp.Expr) -> sp.Expr:
+    """The part without B and Q, plus B and Q times theirs, each factored."""
+    above, below = sp.fraction(expression)
+    polynomial = sp.Poly(above, TURN, QUARTIC_RESPONSE)
+    return sp.Add(
+        *(sp.factor(c / below) * TURN**i * QUARTIC_RESPONSE**j for (i, j), c in polynomial.terms())
+    )
+
+
+def edge_law(rule: Rule, /) -> EdgeLaw:
+    """The law of a rule, derived once.
+
+    Raises:
+        InputError: the rule cannot be run on series, or its at_rate is wrong.
+        NoClosedForm: its expansion is not covered; the message says where it stops.
+    """
+    return _edge_law(Identity(rule))
+
+
+@lru_cache(maxsize=64)
+def _edge_law(key: Identity[Rule]) -> EdgeLaw:
+    rule = key.value
+    frame = Frame(rule)
+    if find_edge(frame).value is None:
+        return EdgeLaw(rule, None, None, period_two(frame))
+    single = one_step(rule)
+    return EdgeLaw(rule, single, energy_law(single), None)
