@@ -52,7 +52,7 @@ def compare(
         start: zeta_0: chart coordinates of a `Loss`, a vector of an `Objective` (taken to Gamma by gradient flow).
         amplitude: A, in units of the equilibrium oscillation; not 0, as then nothing would ever oscillate.
         flow: the flow of this rule in the chart; default what the exact wing derives.
-        law: equilibrium of the rule; default what its schedule says.
+        law: of the rule at the edge; default what the exact wing derives.
         perturbation, seed: length and seed of a random step added to the start.
 
     Returns:
@@ -86,13 +86,13 @@ def compare(
     )
     # Large orbits (log X^2 far from its rest) take longer: twice the small period at A = 5 or so.
     tail = math.ceil(nominal * TAIL_PERIODS * (1 + abs(math.log(abs(amplitude))) / 1.5))
-    run = run_from_edge(objective, rule, begun, rank=rank, rate=rate, total=total, tail=tail)
+    run = run_from_edge(objective, rule, law, begun, rank=rank, rate=rate, total=total, tail=tail)
     times = run.steps * rate
     if isinstance(subject, Loss) and (own := flow if flow is not None else derived_flow(subject)) is not None:
         rescale = DESCENT if flow is not None else law.coefficient
-        path = run_chart_flow(own, chart, _rising(times), coefficient=rescale)
+        path = run_chart_flow(own, chart, _rising(times), coefficient=rescale, drift=law.drift)
     else:
-        path = run_manifold_flow(objective, begun.zeta, _rising(times), rank=rank, drift=law.mean_square)
+        path = run_manifold_flow(objective, begun.zeta, _rising(times), rank=rank, drift=law.drift)
     return _join(objective, rule, law, rate, time, shown, amplitude, run, path, nominal, small)
 
 
@@ -146,9 +146,9 @@ def _join(
 
     mean_edge = None if tail_edge is None else mean(tail_edge)
     result = worst(run.result, path.result)
-    # The mean over a period is 2 + O(intrinsic_lr^2), with a constant that grows with lambda_1 (some 1e3 on real
+    # The mean over a period is the edge (2) + O(intrinsic_lr^2), with a constant that grows with lambda_1 (some 1e3 on real
     # data). What left the edge, or never oscillated on it, is at 3 or 1 soon.
-    if result.ok and law.smooth and mean_edge is not None and abs(mean_edge - 2) > 0.5:
+    if result.ok and law.smooth and mean_edge is not None and abs(mean_edge - law.edge) > 0.25 * law.edge:
         result = RESULTS.OFF_EDGE
     message = f"not finite from iteration {run.failed_at} on" if run.failed_at >= 0 else ""
     if not path.result.ok:

@@ -19,7 +19,7 @@ from numerics.compiled import Compiled
 from numerics.config import configure
 from numerics.objective import Objective, as_objective, check_vector
 from numerics.results import RESULTS
-from numerics.rule_forms import FormName, form_of
+from numerics.rule_forms import FormName, default_form, form_of
 from theory.errors import InputError
 from theory.identity import Identity
 from theory.loss import Loss
@@ -169,11 +169,15 @@ def _prepared(objective: Objective, rule: Identity[Rule], form: FormName, record
 
 
 def prepare(
-    subject: Loss | Objective, rule: Rule, /, *, records: int, form: FormName = "sphere", means: bool = False
+    subject: Loss | Objective, rule: Rule, /, *, records: int, form: FormName | None = None, means: bool = False
 ) -> Descent:
-    """The compiled descent of a loss and a rule, made once for each number of records."""
+    """The compiled descent of a loss and a rule, made once for each number of records.
+
+    ``form``: see `numerics.rule_forms`; default the sphere where the rule reduces to it.
+    """
     if isinstance(records, bool) or not isinstance(records, int | np.integer) or records < 1:
         raise InputError(f"records = {records!r} must be a positive whole number.")
+    form = default_form(rule) if form is None else form
     return _prepared(as_objective(subject), Identity(rule), form, int(records), means)
 
 
@@ -202,7 +206,7 @@ def check_every(every: int) -> int:
 def descend(
     subject: Loss | Objective, rule: Rule, /, *, start: Any = None, effective_lr: float | None = None,
     rate: float | None = None, parameters: Mapping[str, float] | None = None, records: int = 400, every: int = 2,
-    form: FormName = "sphere", means: bool = False, state: Mapping[str, Any] | None = None,
+    form: FormName | None = None, means: bool = False, state: Mapping[str, Any] | None = None,
 ) -> Iterates:  # fmt: skip
     """theta_t of gradient descent, t = 0, every, ..., records*every.
 
@@ -237,7 +241,7 @@ def descend(
 
 def descend_batch(
     subject: Loss | Objective, rule: Rule, /, *, starts: Any, rates: Any, effective_lr: Any = None,
-    records: int = 400, every: int = 2, form: FormName = "sphere", means: bool = False,
+    records: int = 400, every: int = 2, form: FormName | None = None, means: bool = False,
 ) -> Iterates:  # fmt: skip
     """`descend` for B starts (B, D), rates (B,) and effective learning rates (B,) in one vmapped program."""
     descent = prepare(subject, rule, records=records, form=form, means=means)

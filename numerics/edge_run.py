@@ -6,21 +6,25 @@ gradient descent with weight decay x = sqrt(2 rate/(4 + K^2))).
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
 
-from numerics.descent import Iterates, parameters_of, prepare
+from numerics.descent import Descent, Iterates, parameters_of, prepare
 from numerics.equilibrium import Law
 from numerics.manifold import Normal, analyse, analysis
 from numerics.objective import Objective
 from numerics.results import RESULTS
+from numerics.rule_forms import MINIMUM
 from theory.errors import InputError
 from theory.rule import Rule
 
-__all__ = ["RECORDS", "EdgeRun", "EdgeStart", "edge_start", "run_from_edge"]
+__all__ = ["RECORDS", "EdgeRun", "EdgeStart", "begin_at_edge", "edge_start", "parameters_at", "run_from_edge"]
 
 # One number of records for every run and every stretch of it: one program for each loss and rule, whatever the rate.
 RECORDS = 400
@@ -32,13 +36,19 @@ ON_MINIMA = 1e-6
 
 @dataclass(frozen=True)
 class EdgeStart:
-    """Where gradient descent sets off: point (D,), effective_lr (``None`` for a rule without), zeta (D,) on Gamma."""
+    """Where gradient descent sets off: point (D,), effective_lr (``None`` for a rule without), zeta (D,) on Gamma.
+
+    top, along: (D,) v_1 and g/|g| there; x: the displacement along v_1.
+    """
 
     point: np.ndarray
     effective_lr: float | None
     zeta: np.ndarray
     sharpness: float
     log_gradient_squared: float
+    top: np.ndarray
+    along: np.ndarray
+    x: float
 
 
 @dataclass(frozen=True)
@@ -84,12 +94,16 @@ def edge_start(
     zeta = normal.retraction.point[0]
     squared = float(normal.log_gradient[0] @ normal.log_gradient[0])
     sharpness = float(normal.sharpness[0])
-    point = zeta + amplitude * law.amplitude(squared, rate) * normal.top[0]
+    x = amplitude * law.amplitude(squared, rate, sharpness)
+    point = zeta + x * normal.top[0]
+    along = normal.log_gradient[0] / max(math.sqrt(squared), 1e-300)
     if perturbation:
         random = np.random.default_rng(seed).standard_normal(len(zeta))
         point = point + perturbation * random / np.linalg.norm(random)
-    effective_lr = 2 / sharpness if rule.has_effective_lr else None
-    return EdgeStart(point / np.linalg.norm(point), effective_lr, zeta, sharpness, squared)
+    effective_lr = law.edge / sharpness if law.smooth else None
+    return EdgeStart(
+        point / np.linalg.norm(point), effective_lr, zeta, sharpness, squared, normal.top[0], along, float(x)
+    )
 
 
 def _require_minimizer(objective: Objective, zeta: np.ndarray, normal: Normal) -> None:
@@ -117,13 +131,30 @@ def _stretches(total: int, tail: int) -> tuple[int, int]:
     return (every, every * RECORDS) if every >= 2 else (0, 0)
 
 
+def parameters_at(objective: Objective, rule: Rule, rate: float, zeta: np.ndarray, /) -> dict[str, np.float64]:
+    """The rule's parameters at a rate, with min L, which is L(zeta)."""
+    return parameters_of(rule, rate, None) | {MINIMUM: np.float64(objective.value(zeta))}
+
+
+def begin_at_edge(
+    descent: Descent, law: Law, start: EdgeStart, parameters: Mapping[str, Any], /, *, rate: float
+) -> tuple[Any, Any]:
+    """Position and state, with momentum as the oscillation has it."""
+    position, state = descent.begin(start.point, start.effective_lr, parameters)
+    state = law.begin(
+        state, position, zeta=start.zeta, top=start.top, along=start.along, x=start.x, rate=rate,
+        log_gradient=math.sqrt(start.log_gradient_squared),
+    )  # fmt: skip
+    return position, state
+
+
 def run_from_edge(
-    objective: Objective, rule: Rule, start: EdgeStart, /, *, rank: int, rate: float, total: int, tail: int
+    objective: Objective, rule: Rule, law: Law, start: EdgeStart, /, *, rank: int, rate: float, total: int, tail: int
 ) -> EdgeRun:
     """``total`` (even) steps from ``start``, the last ``tail`` or more of them recorded densely."""
     descent = prepare(objective, rule, records=RECORDS)
-    parameters = parameters_of(rule, rate, None)
-    position, state = descent.begin(start.point, start.effective_lr, parameters)
+    parameters = parameters_at(objective, rule, rate, start.zeta)
+    position, state = begin_at_edge(descent, law, start, parameters, rate=rate)
     descent.compile(position, state, parameters)
     started = time.perf_counter()
     every, reached = _stretches(total, tail)

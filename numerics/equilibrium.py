@@ -1,12 +1,9 @@
-"""How a rule behaves at the edge: the drift along Gamma and the mean square of the oscillation, both of K^2 = |g|^2.
+"""What the theory says of a rule at the edge, as numbers for the numeric wing.
 
-A smooth schedule with log effective_lr+ = log effective_lr + growth*rate - brake*x^2 at the edge
-(effective_lr*lambda_1 = 2, |G| = lambda_1 |x|), and a drift of -x^2 g per step, balance at
+    effective_lr*lambda_1 = edge,    <x^2> = rate mean_square(K^2),    d zeta/d tau = -drift(K^2) g
 
-    <x^2>/rate = growth/(brake + K^2),   d zeta/d tau = -<x^2>/rate g.
-
-growth and brake are read off the rule's own schedule. A rule without a schedule (normalized GD) has orbits of
-period two instead, x -> -x, where the step times lambda_1 is 2.
+and, of a rule with a slow oscillator, X' = alpha X U, U' = a - b X^2, whose small orbits take 2 pi/sqrt(2 alpha a rate)
+iterations. All of it is `theory.edge_law`'s: the rule's own update, run on series.
 """
 
 from __future__ import annotations
@@ -16,62 +13,106 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 
-from numerics.rule_forms import reduction_of
-from theory.errors import InputError
+from numerics.objective import lambdify
+from theory.center import NORM
+from theory.edge_law import K2, LAMBDA, EdgeLaw, edge_law
+from theory.errors import InputError, NoClosedForm
 from theory.identity import Identity
+from theory.jets import JETS, K
 from theory.rule import Rule
+from theory.series import DELTA
 
 __all__ = ["Law", "law_of"]
 
+Array = jax.Array
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Law:
-    """The rule at the edge, in units of the rate.
+    """The rule at the edge, at the default numbers of its constants.
 
     Attributes:
-        coefficient: (a, b, c) of <x^2>/rate = a/(b + c K^2) at equilibrium, which also multiplies -g in the drift.
-        growth: what effective_lr grows by without oscillation, d log effective_lr/d tau; 0 for a rule without a
-            schedule.
+        exact: what the exact wing derived.
+        edge: effective_lr*lambda_1 at the edge; nan for a rule that has none.
+        alpha, drive: X' = alpha X U, U' = drive - b X^2; 0 without an oscillator.
+        coefficient: (a, b, c) of the drift a/(b + c K^2), where it has this form; else ``None``.
     """
 
-    coefficient: tuple[float, float, float]
-    growth: float
+    exact: EdgeLaw
+    edge: float
+    alpha: float
+    drive: float
+    coefficient: tuple[float, float, float] | None
+    _mean_square: Any
+    _drift: Any
+    _state: dict[str, Any]
 
-    def mean_square(self, log_gradient_squared: Any) -> Any:
-        """<x^2>/rate at K^2, of numbers or arrays."""
-        a, b, c = self.coefficient
-        return a / (b + c * log_gradient_squared)
+    def mean_square(self, log_gradient_squared: Any, sharpness: Any = math.nan) -> Any:
+        """<x^2>/rate at K^2 (and lambda_1, which only rules without an edge ask for), of numbers or arrays."""
+        return self._mean_square(log_gradient_squared, sharpness)
+
+    def drift(self, log_gradient_squared: Any, sharpness: Any = math.nan) -> Any:
+        """D in d zeta/d tau = -D g."""
+        return self._drift(log_gradient_squared, sharpness)
 
     def response(self, log_gradient_squared: float) -> tuple[float, float]:
-        """(a, b) of U' = a - b X^2 at K^2: a from the growth, a/b the mean square."""
-        a = 2 * self.growth
-        return a, a / float(self.mean_square(log_gradient_squared))
+        """(a, b) of U' = a - b X^2 at K^2, a/b the mean square."""
+        return self.drive, self.drive / float(self.mean_square(log_gradient_squared))
+
+    @property
+    def growth(self) -> float:
+        """d log effective_lr/d tau without an oscillation."""
+        return self.drive / self.edge if self.smooth else 0.0
 
     @property
     def smooth(self) -> bool:
-        """Whether there is a schedule, hence a slow oscillator; else there are orbits of period two."""
-        return self.growth > 0
+        """Whether there is a slow oscillator; else there are orbits of period two."""
+        return self.exact.smooth
 
     def period(self, rate: float) -> float:
-        """Iterations of a small oscillation, pi/sqrt(growth rate); a stretch to average over where there is none.
+        """Iterations of a small oscillation, 2 pi/sqrt(2 alpha a rate); a stretch to average over where there is none.
 
-        With u = effective_lr*lambda_1 - 2 and y = log(x^2/<x^2>): y' = 2u, u' = 2 growth rate (1 - e^y).
+        With y = log(x^2/<x^2>): y' = 2 alpha U, U' = a (1 - e^y).
         """
-        return math.pi / math.sqrt(self.growth * rate) if self.smooth else 100.0
+        return 2 * math.pi / math.sqrt(2 * self.alpha * self.drive * rate) if self.smooth else 100.0
 
-    def amplitude(self, log_gradient_squared: float, rate: float) -> float:
+    def amplitude(self, log_gradient_squared: float, rate: float, sharpness: float) -> float:
         """|x| at equilibrium, at a finite rate."""
-        return float(np.sqrt(self.mean_square(log_gradient_squared) * rate))
+        return float(np.sqrt(self.mean_square(log_gradient_squared, sharpness) * rate))
+
+    def begin(
+        self, state: dict[str, Array], position: Array, *, zeta: Array, top: Array, along: Array, x: Any, rate: Any,
+        log_gradient: Any,
+    ) -> dict[str, Array]:  # fmt: skip
+        """``state`` with vectors such as momentum where the oscillation has them, up to corrections of order rate.
+
+        Args:
+            state, position: what `numerics.rule_forms.Form.begin` gives.
+            zeta, top, along: (D,) the point of Gamma, v_1, and g/|g|.
+            x: the displacement along v_1.
+            rate, log_gradient: eps and K.
+        """
+        if not self._state:
+            return state
+        radius, delta = jnp.linalg.norm(position), jnp.sqrt(rate)
+        new = dict(state)
+        for name, parts in self._state.items():
+            radial, across, tangent = parts(radius, delta, x / delta, log_gradient)
+            new[name] = radial * zeta + across * top + tangent * along
+        return new
 
 
 def law_of(rule: Rule, /) -> Law:
-    """The law of a rule, from its reduction to the sphere.
+    """The law of a rule.
 
     Raises:
-        InputError: the rule has no such equilibrium (its schedule does not feed back, or is of another form).
+        InputError: nothing keeps the oscillation of this rule up (no schedule feeds back), or the derivation does not
+            cover it; the message says where it stops.
     """
     return _law(Identity(rule))
 
@@ -79,26 +120,54 @@ def law_of(rule: Rule, /) -> Law:
 @lru_cache(maxsize=64)
 def _law(key: Identity[Rule]) -> Law:
     rule = key.value
-    reduction = reduction_of(rule)
-    rate = sp.Symbol("rate", positive=True)
-    e, g2 = reduction.effective_lr, reduction.gradient_squared
-    at_rate = reduction.at_rate(rate)
-    constants = {reduction.parameters[name]: sp.nsimplify(value) for name, value in rule.constants.items()}
-    if reduction.schedule is None:
-        square, sharp = sp.symbols("x2 lambda1", positive=True)
-        edge = (reduction.step * sharp).subs(g2, sharp**2 * square).subs(at_rate).subs(constants) - 2
-        solutions = [sp.simplify(s / rate) for s in sp.solve(edge, square)]
-        if len(solutions) != 1 or solutions[0].free_symbols:
-            raise InputError(f"rule {rule.name!r}: no orbit of period two whose square is a multiple of the rate.")
-        constant = float(solutions[0])
-        return Law(coefficient=(constant, 1.0, 0.0), growth=0.0)
-    growth_of_log = sp.log(reduction.schedule / e).subs(at_rate).subs(constants)
-    growth = sp.simplify(sp.limit(sp.diff(growth_of_log.subs(g2, 0), rate), rate, 0))
-    slope = sp.limit(sp.simplify(sp.diff(growth_of_log, g2).subs(g2, 0)), rate, 0)
-    brake = sp.simplify(-slope * 4 / e**2)  # |G|^2 = lambda_1^2 x^2 and lambda_1 = 2/effective_lr
-    if growth.free_symbols or brake.free_symbols or not growth > 0 or not brake > 0:
+    try:
+        exact = edge_law(rule)
+    except NoClosedForm as reason:
+        raise InputError(f"rule {rule.name!r}: its law at the edge was not derived: {reason}") from reason
+    if exact.mean_square is None or exact.drift is None:
+        energy = exact.energy
+        assert energy is not None
         raise InputError(
-            f"rule {rule.name!r}: its schedule has growth {growth} and brake {brake}; the edge needs positive numbers."
+            f"rule {rule.name!r}: at the edge it obeys X' = {energy.alpha} X U, U' = {energy.growth} - "
+            f"({energy.brake}) X^2, which has no closed orbit: nothing keeps the oscillation up, so it follows no flow "
+            "along Gamma. sharpflow derive generic shows what it does instead."
         )
-    up, down = float(growth), float(brake)
-    return Law(coefficient=(up, down, 1.0), growth=up)
+    square, drift = (e.subs(exact.defaults) for e in (exact.mean_square, exact.drift))
+    numbers = [0.0, 0.0]
+    states: dict[str, Any] = {}
+    if exact.energy is not None and exact.single is not None:
+        numbers = [float(e.subs(exact.defaults)) for e in (exact.energy.alpha, exact.energy.growth)]
+        states = _states(exact)
+    return Law(
+        exact, math.nan if exact.edge is None else float(exact.edge.subs(exact.defaults)), *numbers,
+        _three(drift), lambdify((K2, LAMBDA), square), lambdify((K2, LAMBDA), drift), states,
+    )  # fmt: skip
+
+
+def _three(drift: sp.Expr) -> tuple[float, float, float] | None:
+    if drift.has(LAMBDA):
+        return None
+    above, below = sp.fraction(sp.together(drift))
+    polynomial = sp.Poly(below, K2)
+    if above.has(K2) or polynomial.degree() > 1:
+        return None
+    return float(above), float(polynomial.coeff_monomial(1)), float(polynomial.coeff_monomial(K2))
+
+
+def _states(exact: EdgeLaw) -> dict[str, Any]:
+    """(|w|, delta, X, K) -> components along zeta, v_1 and g/|g|, of each vector, at U = 0 and to order delta^2."""
+    from theory.center import S, U, X
+
+    single = exact.single
+    assert single is not None
+    others = [jet for jet in JETS if jet != K]
+    at_rest = dict.fromkeys([U, S, *others], 0) | exact.defaults
+    result = {}
+    for name in single.frame.vectors:
+        parts = []
+        for part in ("radial", "x", "s"):
+            series = single.slaved[f"{name}.{part}"]
+            total = sum((series[k].as_expr() * DELTA**k for k in range(3)), sp.Integer(0))
+            parts.append(sp.sympify(total).subs(at_rest))
+        result[name] = lambdify((NORM, DELTA, X, K), parts)
+    return result

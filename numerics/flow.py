@@ -58,7 +58,7 @@ class ChartFlow:
             rule, log_gradient_squared are read.
 
     Another rule's flow is -a/(b + c K^2) g where that of gradient descent is -2/(4 + K^2) g: a, b and c are arguments
-    of the one program.
+    of the one program. A drift -D(K^2, lambda_1) g of another form is given as a function ``drift``, and compiled in.
 
     Attributes:
         vector_field: (time, p (m,), coefficient (3,)) -> dp/d tau (m,), for tracing.
@@ -67,7 +67,7 @@ class ChartFlow:
         ended: p -> whether the flow has ended there.
     """
 
-    def __init__(self, flow: SharpnessFlow) -> None:
+    def __init__(self, flow: SharpnessFlow, drift: Callable[[Any, Any], Any] | None = None) -> None:
         self.flow = flow
         chart = tuple(flow.chart)
         field = lambdify(chart, list(flow.field))
@@ -90,7 +90,8 @@ class ChartFlow:
             velocity = jnp.stack([_real(v) for v in field(*p)])
             a, b, c = coefficient
             k2 = _real(squared(*p))
-            return velocity * (a / (b + c * k2)) / (2 / (4 + k2))
+            strength = a / (b + c * k2) if drift is None else drift(k2, _real(sharpness(*p)))
+            return velocity * strength / (2 / (4 + k2))
 
         def look(p: Array) -> tuple[Array, Array, Array, Array]:
             zeta = jnp.stack([_real(v) for v in point(*p)])
@@ -237,13 +238,13 @@ class FlowSolution:
 
 
 @lru_cache(maxsize=64)
-def _compiled(key: Identity[Any]) -> ChartFlow:
-    return ChartFlow(key.value)
+def _compiled(key: Identity[Any], drift: Callable[[Any, Any], Any] | None) -> ChartFlow:
+    return ChartFlow(key.value, drift)
 
 
-def compiled_flow(flow: SharpnessFlow, /) -> ChartFlow:
-    """The flow under XLA, made once for each flow object."""
-    return _compiled(Identity(flow))
+def compiled_flow(flow: SharpnessFlow, /, drift: Callable[[Any, Any], Any] | None = None) -> ChartFlow:
+    """The flow under XLA, made once for each flow object (and drift)."""
+    return _compiled(Identity(flow), drift)
 
 
 def integrate(

@@ -63,10 +63,15 @@ def derived_flow(loss: Loss) -> SharpnessFlow | None:
 
 
 def run_chart_flow(
-    flow: SharpnessFlow, start: tuple[float, ...], times: np.ndarray, /, *, coefficient: Coefficient = DESCENT
-) -> FlowRun:
-    """The chart flow at rising flow times (N,); ``coefficient`` (a, b, c) puts a/(b + c K^2) for 2/(4 + K^2)."""
-    compiled = compiled_flow(flow)
+    flow: SharpnessFlow, start: tuple[float, ...], times: np.ndarray, /, *,
+    coefficient: Coefficient | None = DESCENT, drift: Callable[[Any, Any], Any] | None = None,
+) -> FlowRun:  # fmt: skip
+    """The chart flow at rising flow times (N,); ``coefficient`` (a, b, c) puts a/(b + c K^2) for 2/(4 + K^2).
+
+    Without it ``drift`` does, a function of K^2 and lambda_1.
+    """
+    compiled = compiled_flow(flow) if coefficient is not None else compiled_flow(flow, drift)
+    coefficient = DESCENT if coefficient is None else coefficient
     end_time = float(times[-1])
     compiled.integrate(start, end_time, coefficient)  # compiles
     started = clock.perf_counter()
@@ -80,7 +85,7 @@ def run_chart_flow(
 
 
 def run_manifold_flow(
-    objective: Objective, start: np.ndarray, times: np.ndarray, /, *, rank: int, drift: Callable[[Any], Any]
+    objective: Objective, start: np.ndarray, times: np.ndarray, /, *, rank: int, drift: Callable[[Any, Any], Any]
 ) -> FlowRun:
     """The flow on the implicit manifold at rising flow times (N,), from a point of Gamma (D,)."""
     records = 400

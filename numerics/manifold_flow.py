@@ -39,16 +39,16 @@ STEP = 0.01
 GAP = 1e-3
 
 
-def gd_drift(log_gradient_squared: Any) -> Any:
+def gd_drift(log_gradient_squared: Any, sharpness: Any = None) -> Any:
     """c(K^2) = 2/(4 + K^2), gradient descent with weight decay."""
     return 2 / (4 + log_gradient_squared)
 
 
-def _trace(objective: Objective, rank: int, drift: Callable[[Any], Any], records: int) -> Callable[..., Any]:
+def _trace(objective: Objective, rank: int, drift: Callable[[Any, Any], Any], records: int) -> Callable[..., Any]:
     def field(z: Array) -> Array:
         f = frame(objective, z, rank)
         g = tangent_log_gradient(objective, z, f)
-        return -drift(g @ g) * g
+        return -drift(g @ g, f.values[0]) * g
 
     def look(z: Array) -> Array:
         return frame(objective, z, rank).values[0]
@@ -92,19 +92,19 @@ def _trace(objective: Objective, rank: int, drift: Callable[[Any], Any], records
 
 
 @lru_cache(maxsize=64)
-def _compiled(objective: Objective, rank: int, drift: Callable[[Any], Any], records: int) -> Compiled:
+def _compiled(objective: Objective, rank: int, drift: Callable[[Any, Any], Any], records: int) -> Compiled:
     return Compiled(_trace(objective, rank, drift, records))
 
 
 def compiled_manifold_flow(
-    objective: Objective, /, *, rank: int, drift: Callable[[Any], Any], records: int
+    objective: Objective, /, *, rank: int, drift: Callable[[Any, Any], Any], records: int
 ) -> Compiled:
     """The program behind `manifold_flow`, for those who time it."""
     return _compiled(objective, rank, drift, records)
 
 
 def manifold_flow(
-    subject: Loss | Objective, start: Any, /, *, time: float, drift: Callable[[Any], Any] = gd_drift,
+    subject: Loss | Objective, start: Any, /, *, time: float, drift: Callable[[Any, Any], Any] = gd_drift,
     rank: int | None = None, records: int = 400, step: float = STEP,
 ) -> Trajectory:  # fmt: skip
     """zeta(tau), 0 <= tau <= time (flow time), from the point of Gamma next to ``start`` (D,).
@@ -113,7 +113,7 @@ def manifold_flow(
         subject: the loss; lambda_1 must be simple.
         start: (D,), on Gamma (brought there by Newton).
         time: flow time to go.
-        drift: c(K^2), in operations that JAX traces; one object for one law, as programs are cached by it.
+        drift: c(K^2, lambda_1), in operations that JAX traces; one object for one law, as programs are cached by it.
         rank: number of normal directions; see `numerics.spectrum.normal_rank`.
         records: records after the initial one, equally spaced in flow time.
         step: upper bound on the integrator's step, in flow time.

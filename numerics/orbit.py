@@ -1,6 +1,6 @@
 """One orbit of the slow oscillation at the edge, read off gradient descent in the theory's own variables.
 
-    x = the signed displacement from Gamma along v_1,  X = x/delta,  U = (effective_lr*lambda_1 - 2)/delta,  delta =
+    x = the signed displacement from Gamma along v_1,  X = x/delta,  U = (effective_lr*lambda_1 - edge)/delta,  delta =
         sqrt(rate)
 
 x alternates in sign from step to step and is sampled at even steps. lambda_1 and K^2 are those of the retraction of
@@ -16,8 +16,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from numerics.descent import parameters_of, prepare
-from numerics.edge_run import RECORDS, edge_start
+from numerics.descent import prepare
+from numerics.edge_run import RECORDS, begin_at_edge, edge_start, parameters_at
 from numerics.equilibrium import Law, law_of
 from numerics.manifold import analyse
 from numerics.objective import Objective, as_objective
@@ -135,9 +135,9 @@ def _orbit(
     rank = normal_rank(subject, point)
     begun = edge_start(objective, rule, law, zeta=point, rank=rank, rate=rate, amplitude=amplitude)
     every = 2 * max(1, math.ceil(law.period(rate) * periods / RECORDS / 2))
-    numbers = parameters_of(rule, rate, None)
+    numbers = parameters_at(objective, rule, rate, begun.zeta)
     descent = prepare(objective, rule, records=RECORDS, form="weights")
-    run = descent.run(*descent.begin(begun.point, begun.effective_lr, numbers), numbers, every)
+    run = descent.run(*begin_at_edge(descent, law, begun, numbers, rate=rate), numbers, every)
     if not run.result.ok:
         nothing = np.full(len(run.steps), np.nan)
         return EdgeOrbit(
@@ -153,7 +153,7 @@ def _orbit(
         rate=rate,
         steps=run.steps[:RECORDS],
         x=offset / delta,
-        u=(run.effective_lr[:RECORDS] * normal.sharpness - 2) / delta,
+        u=(run.effective_lr[:RECORDS] * normal.sharpness - law.edge) / delta,
         log_gradient_squared=np.einsum("nd,nd->n", normal.log_gradient, normal.log_gradient),
         sharpness=np.asarray(normal.sharpness),
         # The loss is constant along Gamma (checked elsewhere): its value at one retraction serves all.
@@ -166,13 +166,15 @@ def _orbit(
     )
 
 
-def orbit_period(growth: float, brake: float, x: float, u: float, rate: float, /) -> float:
-    """Iterations of the orbit of X' = X U, U' = growth - brake X^2 through (x, u), by quadrature of its energy.
+def orbit_period(growth: float, brake: float, x: float, u: float, rate: float, /, alpha: float = 1.0) -> float:
+    """Iterations of the orbit of X' = alpha X U, U' = growth - brake X^2 through (x, u), by quadrature of its energy.
 
-    With E = U^2/2 + V(y), y = log X^2: the integral of dy/sqrt(2 rate (E - V)) between the turning points.
+    With alpha U for U, and alpha growth and alpha brake, alpha is 1. With E = U^2/2 + V(y), y = log X^2: the integral of dy/sqrt(2 rate (E - V)) between the turning points.
     """
     from scipy.integrate import quad
     from scipy.optimize import brentq
+
+    u, growth, brake = alpha * u, alpha * growth, alpha * brake
 
     def potential(y: float) -> float:
         return brake * math.exp(y) / 2 - growth * y / 2
@@ -218,7 +220,7 @@ def period_ratios(loss: Loss, rule: Rule, /, *, coarse: float, fine: float) -> t
     for rate in (coarse, fine):
         small, large = (edge_orbit(loss, rule, rate=rate, amplitude=a, periods=p) for a, p in ((1.1, 2.5), (3.0, 4.0)))
         growth, brake = law.response(float(large.log_gradient_squared[0]))
-        predicted = orbit_period(growth, brake, float(large.x[0]), float(large.u[0]), rate)
+        predicted = orbit_period(growth, brake, float(large.x[0]), float(large.u[0]), rate, law.alpha)
         ratios["small"].append((small.period or math.nan) / law.period(rate))
         ratios["large"].append((large.period or math.nan) / predicted)
     (one, first), (two, second) = at_zero_rate(*ratios["small"]), at_zero_rate(*ratios["large"])

@@ -17,17 +17,21 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import sympy as sp
 
 from numerics.objective import lambdify
+from theory.center import NORM, Frame
 from theory.errors import InputError
 from theory.identity import Identity
 from theory.reduction import Reduction, reduce_rule
 from theory.rule import Operations, Rule
 
-__all__ = ["Form", "FormName", "form_of", "reduction_of"]
+__all__ = ["MINIMUM", "Form", "FormName", "default_form", "form_of", "reduction_of"]
 
 FormName = Literal["sphere", "weights"]
 Array = jax.Array
+# Among the parameters of a run: min L, for rules that ask for L - min L. No parameter of a rule can have this name.
+MINIMUM = "min L"
 
 _OPERATIONS = Operations(dot=jnp.dot, norm=jnp.linalg.norm, sqrt=jnp.sqrt)
 
@@ -110,25 +114,38 @@ def _sphere(rule: Rule) -> Form:
     return Form(begin, step, read)
 
 
+class _Gradient:
+    """``gradient(w)`` and ``gradient.excess_loss(w)`` = L(w) - min L, as an update reads them."""
+
+    def __init__(self, value_and_gradient: Callable[[Array], tuple[Array, Array]], minimum: Any) -> None:
+        self._both, self._minimum = value_and_gradient, minimum
+
+    def __call__(self, w: Array) -> Array:
+        return self._both(w)[1]
+
+    def excess_loss(self, w: Array) -> Array:
+        # Rounding may bring it below 0, where a rule that takes its root would make nan of it.
+        return jnp.maximum(self._both(w)[0] - self._minimum, 0.0)
+
+
 def _weights(rule: Rule) -> Form:
     on_sphere = rule.space == "sphere"
     to_lr, to_norm = _norm_maps(rule)
 
     def begin(theta: Array, effective_lr: Array, parameters: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
         position = _unit(theta) if on_sphere else theta
-        if not on_sphere and to_norm is not None:
-            length = jnp.sqrt(to_norm(effective_lr, parameters))
-            position = jnp.where(jnp.isnan(effective_lr), theta, length * _unit(theta))
         # Momentum-like state starts at rest; a caller with a better start passes its own state.
         state = {s: effective_lr if s == "effective_lr" else jnp.zeros_like(theta) for s in rule.state}
+        for name, value in rule.initial(SimpleNamespace(**parameters)).items():
+            state[name] = jnp.asarray(value, dtype=float)
+        if not on_sphere and to_norm is not None:
+            length = jnp.sqrt(to_norm(effective_lr, parameters, state))
+            position = jnp.where(jnp.isnan(effective_lr), theta, length * _unit(theta))
         return position, state
 
     def step(position, state, value_and_gradient, parameters):  # type: ignore[no-untyped-def]
-        def gradient(w: Array) -> Array:
-            result: Array = value_and_gradient(w)[1]
-            return result
-
-        p = SimpleNamespace(**parameters)
+        gradient = _Gradient(value_and_gradient, parameters.get(MINIMUM, 0.0))
+        p = SimpleNamespace(**{name: value for name, value in parameters.items() if name != MINIMUM})
         moved, new = rule.step(position, gradient, SimpleNamespace(**state), p, _OPERATIONS)
         # grad L(w) = grad L(theta)/|w|: XLA shares this evaluation with the one inside the update.
         loss, own = value_and_gradient(position)
@@ -138,26 +155,49 @@ def _weights(rule: Rule) -> Form:
         squared = position @ position
         if on_sphere:
             return position, state.get("effective_lr", jnp.asarray(jnp.nan)), jnp.asarray(jnp.nan)
-        effective_lr = jnp.asarray(jnp.nan) if to_lr is None else to_lr(squared, parameters)
+        effective_lr = jnp.asarray(jnp.nan) if to_lr is None else to_lr(squared, parameters, state)
         return _unit(position), effective_lr, squared
 
     return Form(begin, step, read)
 
 
 def _norm_maps(rule: Rule) -> tuple[Callable[..., Any] | None, Callable[..., Any] | None]:
-    """effective_lr of |w|^2 and its inverse, with the parameters; ``None`` for rules that have no such map."""
+    """effective_lr of |w|^2, and its inverse, with the parameters and the state's slow scalars; ``None`` without."""
     if rule.space == "sphere":
         return None, None
+    frame = Frame(rule)
+    parameters = rule.parameter_symbols()
+    # The state may have a name that a parameter has too.
+    scalars = {name: sp.Symbol(f"{name}_of_state", positive=True) for name in frame.scalars}
+    try:
+        own = frame.effective_lr_of(parameters, scalars)
+    except InputError:  # the update runs, but has no effective learning rate
+        return None, None
+    squared, lr = sp.Symbol("norm_squared", positive=True), sp.Symbol("effective_lr", positive=True)
+    forth = sp.simplify(own.subs(NORM, sp.sqrt(squared)))
+    if own.has(sp.Symbol("gradient_squared", positive=True)) or not forth.has(squared):
+        return None, None
+    back = sp.solve(forth - lr, squared)
+    if len(back) != 1:
+        return None, None
+    names, symbols = tuple(parameters), tuple(parameters.values())
+    states = tuple(scalars)
+    forward = lambdify((squared, *symbols, *scalars.values()), forth)
+    backward = lambdify((lr, *symbols, *scalars.values()), back[0])
+
+    def numbers(parameters: Mapping[str, Array], state: Mapping[str, Array]) -> list[Array]:
+        return [*(parameters[n] for n in names), *(state[s] for s in states)]
+
+    return (
+        lambda value, parameters, state: forward(value, *numbers(parameters, state)),
+        lambda value, parameters, state: backward(value, *numbers(parameters, state)),
+    )
+
+
+def default_form(rule: Rule, /) -> FormName:
+    """The sphere where the rule reduces to it (a step there is the cheaper one), its own update otherwise."""
     try:
         reduction = reduction_of(rule)
-    except InputError:  # momentum and the like: the update runs, but effective_lr is not a function of the norm alone
-        return None, None
-    if reduction.effective_lr_of_norm is None or reduction.norm_squared_of_effective_lr is None:
-        return None, None
-    names, symbols = tuple(reduction.parameters), tuple(reduction.parameters.values())
-    forward = lambdify((reduction.norm_squared, *symbols), reduction.effective_lr_of_norm)
-    backward = lambdify((reduction.effective_lr, *symbols), reduction.norm_squared_of_effective_lr)
-    return (
-        lambda squared, parameters: forward(squared, *(parameters[n] for n in names)),
-        lambda effective_lr, parameters: backward(effective_lr, *(parameters[n] for n in names)),
-    )
+    except InputError:
+        return "weights"
+    return "weights" if reduction.step.has(reduction.norm_squared) else "sphere"

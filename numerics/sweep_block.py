@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import diffrax
 import jax
@@ -22,10 +22,11 @@ from jax.sharding import PartitionSpec as Parts
 from numerics.config import configure
 from numerics.descent import parameters_of, prepare
 from numerics.equilibrium import law_of
-from numerics.flow import GAP, MAX_STEPS, ChartFlow, step_control
+from numerics.flow import DESCENT, GAP, MAX_STEPS, ChartFlow, step_control
 from numerics.flow_run import derived_flow
 from numerics.manifold import analyse_traced
 from numerics.objective import as_objective, require_scale_invariant
+from numerics.rule_forms import MINIMUM
 from numerics.results import RESULTS
 from numerics.spectrum import normal_rank
 from theory.errors import InputError
@@ -47,7 +48,7 @@ LAST, STRIDE = 2 * RECORDS, 2
 # Newton that arrived leaves rounding; 1e-6 is above it and far below any oscillation.
 ON_MINIMA = 1e-6
 # The mean edge is 2 + O(intrinsic_lr); what left it is at 3 or 1 soon.
-OFF_EDGE = 0.5
+OFF_EDGE = 0.25
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,17 @@ def block_program(loss: Loss, rule: Rule, devices: Sequence[Any], /) -> BlockPro
     return _program(Identity(loss), Identity(rule), tuple(devices))
 
 
+class _SetOff(NamedTuple):
+    """Where a cell sets off: on Gamma, v_1 and g/|g| there, the displacement, K, and the loss on Gamma."""
+
+    zeta: Array
+    top: Array
+    along: Array
+    x: Array
+    log_gradient: Array
+    minimum: Array
+
+
 class BlockProgram:
     """The programs of one loss and one rule, compiled once for each block size.
 
@@ -122,11 +134,11 @@ class BlockProgram:
         self.objective = as_objective(loss)
         self.rank = normal_rank(loss, self.objective.start)
         self.descent = prepare(loss, rule, records=RECORDS, means=True)
-        self.chart_flow = ChartFlow(flow)
+        self.chart_flow = ChartFlow(flow, None if self.law.coefficient else self.law.drift)
         chosen = list(devices) if devices else jax.devices()[:1]
         self.mesh = Mesh(np.array(chosen), ("cells",))
         split, whole = Parts("cells"), Parts()
-        self._positions = jax.jit(jax.vmap(self.descent.form.begin, in_axes=(0, 0, None)))
+        self._positions = jax.jit(jax.vmap(self._position, in_axes=(0, 0, None, 0, None)))
         self._begin = jax.jit(jax.vmap(self._start_cell, in_axes=(0, None, None)))
         self._advance = self._over_cells(self._advance_cell, (split, split, whole, whole))
         self._hurry = self._over_cells(self._hurry_cell, (split, split, whole, whole))
@@ -148,15 +160,26 @@ class BlockProgram:
             mapped = jax.shard_map(mapped, mesh=self.mesh, in_specs=parts, out_specs=Parts("cells"), check_vma=False)
         return jax.jit(mapped)
 
-    def _start_cell(self, p: Array, rate: Array, amplitude: Array) -> tuple[Array, ...]:
+    def _position(self, theta: Array, effective_lr: Array, parameters: Any, start: _SetOff, rate: Array) -> Any:
+        position, state = self.descent.form.begin(theta, effective_lr, parameters)
+        return position, self.law.begin(
+            state, position, zeta=start.zeta, top=start.top, along=start.along, x=start.x, rate=rate,
+            log_gradient=start.log_gradient,
+        )  # fmt: skip
+
+    def _start_cell(self, p: Array, rate: Array, amplitude: Array) -> tuple[Any, ...]:
         zeta = self.chart_flow.look(p)[1]
         normal = analyse_traced(self.objective, zeta, self.rank)
         back = normal.retraction
-        square = self.law.mean_square(normal.log_gradient @ normal.log_gradient)
-        theta = back.point + amplitude * jnp.sqrt(square * rate) * normal.top
-        effective_lr = 2 / normal.sharpness if self.rule.has_effective_lr else jnp.full((), jnp.nan)
+        squared = normal.log_gradient @ normal.log_gradient
+        square = self.law.mean_square(squared, normal.sharpness)
+        x = amplitude * jnp.sqrt(square * rate)
+        theta = back.point + x * normal.top
+        effective_lr = self.law.edge / normal.sharpness if self.law.smooth else jnp.full((), jnp.nan)
         good = jnp.maximum(back.distance, back.residual) < ON_MINIMA
-        return theta / jnp.linalg.norm(theta), effective_lr, normal.sharpness, good
+        along = normal.log_gradient / jnp.maximum(jnp.sqrt(squared), 1e-300)
+        set_off = _SetOff(back.point, normal.top, along, x, jnp.sqrt(squared), self.objective.function(back.point))
+        return theta / jnp.linalg.norm(theta), effective_lr, normal.sharpness, good, set_off
 
     def _advance_cell(self, position: Array, state: Any, parameters: Any, every: Array) -> tuple[Any, ...]:
         """A chunk with the means of effective_lr and |G|^2, and the count of its finite steps."""
@@ -187,7 +210,8 @@ class BlockProgram:
             # The signed displacement along v_1 enters squared only.
             along = (theta - back.point) @ normal.top
             squared = normal.log_gradient @ normal.log_gradient
-            return back.point, back.residual, normal.sharpness, along**2, self.law.mean_square(squared)
+            square = self.law.mean_square(squared, normal.sharpness)
+            return back.point, back.residual, normal.sharpness, along**2, square
 
         return jax.vmap(one)(points)
 
@@ -223,10 +247,12 @@ class BlockProgram:
         times = np.arange(CHUNKS * RECORDS + 1) * (every * rate)
         parameters = parameters_of(self.rule, rate, None)
         begun = self._begin(padded, np.float64(rate), np.float64(amplitude))
-        theta, effective_lr, sharpness, good = (np.asarray(a) for a in begun)
-        coefficient = np.asarray(self.law.coefficient, dtype=float)
+        theta, effective_lr, sharpness, good = (np.asarray(a) for a in begun[:4])
+        minimum = np.asarray(begun[4].minimum)
+        parameters[MINIMUM] = np.float64(np.min(minimum))  # the loss is constant along Gamma
+        coefficient = np.asarray(self.law.coefficient or DESCENT, dtype=float)
         flow = jax.block_until_ready(self._flow(padded, times, coefficient))
-        position, state = self._placed(self._positions(theta, effective_lr, parameters))
+        position, state = self._placed(self._positions(theta, effective_lr, parameters, begun[4], np.float64(rate)))
         series: list[Any] = []
         means: list[Any] = []
         finite = np.zeros(len(padded), dtype=int)
@@ -278,10 +304,10 @@ class BlockProgram:
         edge = m.means[..., 0] * between
         with np.errstate(invalid="ignore", divide="ignore"):
             mean_square = np.mean(m.means[..., 1] / between**2, axis=1) / rate
-            u = (m.effective_lr * sharpness - 2) / math.sqrt(rate)
+            u = (m.effective_lr * sharpness - self.law.edge) / math.sqrt(rate)
             y = np.log(along / (square * rate))
-            a = 2 * self.law.growth
-            energy = u**2 / 2 + a / 2 * (np.exp(y) - 1 - y) if self.law.smooth else np.full_like(u, np.nan)
+            height = self.law.drive / (2 * self.law.alpha) if self.law.smooth else math.nan
+            energy = u**2 / 2 + height * (np.exp(y) - 1 - y)
             mean_edge = np.mean(edge, axis=1) if self.rule.has_effective_lr else np.full(len(last), np.nan)
         failed = np.where(m.finite < m.steps, m.finite + 1, -1)
         result = self._results(m, failed, code, alive, gap, inside, residual, mean_edge)
@@ -305,7 +331,11 @@ class BlockProgram:
         crossed = ended & (gap[row, first] < 10 * GAP)
         full = code == int(diffrax.RESULTS.max_steps_reached._value)  # type: ignore[attr-defined]
         small = code == int(diffrax.RESULTS.dt_min_reached._value)  # type: ignore[attr-defined]
-        off = np.abs(mean_edge - 2) > OFF_EDGE if self.law.smooth else np.zeros(len(first), dtype=bool)
+        off = (
+            np.abs(mean_edge - self.law.edge) > OFF_EDGE * self.law.edge
+            if self.law.smooth
+            else np.zeros(len(first), dtype=bool)
+        )
         lost = ~np.all(residual < ON_MINIMA, axis=1)
         return np.select(
             [~m.good, failed >= 0, crossed, ended & full, ended & small, ended, lost, off | ~np.isfinite(m.sharpness)],

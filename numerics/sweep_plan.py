@@ -109,10 +109,18 @@ def fingerprint(subject: Loss | Rule, /) -> str:
         if minima is not None:
             parts += [sp.srepr(sp.Tuple(*map(sp.sympify, minima.point))), repr(minima.start), repr(minima.domain)]
     else:
-        from numerics.rule_forms import reduction_of
+        from theory.edge_law import edge_law
+        from theory.errors import NoClosedForm
 
-        reduction = reduction_of(subject)
-        parts = [sp.srepr(sp.sympify(part)) for part in (reduction.step, reduction.schedule or 0)]
+        try:
+            law = edge_law(subject)
+        except NoClosedForm as reason:
+            raise InputError(f"rule {subject.name!r}: its law at the edge was not derived: {reason}") from reason
+        single, orbit = law.single, law.orbit
+        series = [c for s in (single.x, single.u, single.s) for c in s.coefficients] if single else []
+        parts = [sp.srepr(c.as_expr()) for c in series] + (
+            [sp.srepr(orbit.modulus), sp.srepr(orbit.push)] if orbit else []
+        )
         parts += [repr(sorted(subject.constants.items())), repr(sorted(vars(subject.parameters(1e-3)).items()))]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 

@@ -85,15 +85,19 @@ class Frame:
 
     @cached_property
     def effective_lr(self) -> sp.Expr:
-        """effective_lr of NORM^2: what multiplies -G in one step from rest, divided by what multiplies theta."""
+        """effective_lr in terms of NORM, delta and the slow scalars (symbols of their names)."""
+        return self.effective_lr_of(self.parameters, {name: sp.Symbol(name, positive=True) for name in self.scalars})
+
+    def effective_lr_of(self, parameters: Mapping[str, Any], scalars: Mapping[str, Any]) -> sp.Expr:
+        """What multiplies -G in one step from rest, divided by what multiplies theta."""
         from theory.vectors import SpanVector, gradient_of
         from theory.vectors import operations as span_operations
 
         squared = sp.Symbol("gradient_squared", positive=True)
         zero = SpanVector(sp.Integer(0), sp.Integer(0), squared)
-        state = SimpleNamespace(**dict.fromkeys(self.vectors, zero), **{name: sp.Symbol(name) for name in self.scalars})
+        state = SimpleNamespace(**dict.fromkeys(self.vectors, zero), **scalars)
         w = SpanVector(NORM, sp.Integer(0), squared)
-        moved, _ = self.rule.step(w, gradient_of(squared), state, SimpleNamespace(**self.parameters), span_operations)
+        moved, _ = self.rule.step(w, gradient_of(squared), state, SimpleNamespace(**parameters), span_operations)
         return sp.simplify(-exact(moved.against) / exact(moved.along))
 
 
@@ -118,7 +122,7 @@ def leading_lr(frame: Frame) -> sp.Expr:
     """effective_lr at delta = 0."""
     if not frame.on_weights:
         return NORM if "effective_lr" in frame.rule.state else sp.Integer(0)
-    values = {sp.Symbol(name): value for name, value in frame.scalars.items()}
+    values = {sp.Symbol(name, positive=True): value for name, value in frame.scalars.items()}
     return sp.simplify(frame.effective_lr.subs(values).subs(DELTA, 0))
 
 
@@ -231,7 +235,7 @@ class _Reduction:
         lr = (ring.power(1, U) + self.value) / sharp
         length = (1 + xi * xi + values["y"] * values["y"] + along * along).sqrt()
         if frame.on_weights:
-            slow = {sp.Symbol(name): ring.read(value) for name, value in frame.scalars.items()}
+            slow = {sp.Symbol(name, positive=True): ring.read(value) for name, value in frame.scalars.items()}
             length = length / ring.read(self.norm_squared, slow | {self.lr: lr}).sqrt()
         one = 1 / length
         w = JetVector(one, xi * one, values["y"] * one, along * one)
@@ -251,7 +255,7 @@ class _Reduction:
         along = along * (1 + ring.constant(CURVATURE) * x)
         if frame.on_weights:
             squared = sp.Symbol("norm_squared", positive=True)
-            slow = {sp.Symbol(name): getattr(new, name) for name in frame.scalars}
+            slow = {sp.Symbol(name, positive=True): getattr(new, name) for name in frame.scalars}
             lr = ring.read(frame.effective_lr.subs(NORM, sp.sqrt(squared)), slow | {squared: moved.dot(moved)})
         else:
             lr = new.effective_lr if "effective_lr" in frame.rule.state else lr

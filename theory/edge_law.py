@@ -54,7 +54,9 @@ class EdgeLaw:
     def defaults(self) -> dict[sp.Symbol, sp.Expr]:
         """The rule's constants at their default numbers."""
         frame = self.single.frame if self.single else self._orbit.frame
-        return {symbol: sp.nsimplify(self.rule.constants[name], rational=True) for name, symbol in frame.constants.items()}
+        return {
+            symbol: sp.nsimplify(self.rule.constants[name], rational=True) for name, symbol in frame.constants.items()
+        }
 
     @property
     def _energy(self) -> EnergyLaw:
@@ -120,9 +122,7 @@ def _in_partial_terms(expression: sp.Expr) -> sp.Expr:
     """The part without B and Q, plus B and Q times theirs, each factored."""
     above, below = sp.fraction(expression)
     polynomial = sp.Poly(above, TURN, QUARTIC_RESPONSE)
-    return sp.Add(
-        *(sp.factor(c / below) * TURN**i * QUARTIC_RESPONSE**j for (i, j), c in polynomial.terms())
-    )
+    return sp.Add(*(sp.factor(c / below) * TURN**i * QUARTIC_RESPONSE**j for (i, j), c in polynomial.terms()))
 
 
 def edge_law(rule: Rule, /) -> EdgeLaw:

@@ -18,8 +18,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import sympy as sp
+from sympy.polys.rings import PolyRing
+from sympy.polys.solvers import solve_lin_sys
 
 from theory.center import EdgeMap, S, U, X
 from theory.errors import NoClosedForm
@@ -100,7 +103,7 @@ def decompose(polynomial: sp.Expr, alpha: sp.Expr, a: sp.Expr, b: sp.Expr, /) ->
     Raises:
         NoClosedForm: some monomial is not reduced.
     """
-    degree = sp.Poly(polynomial, X, U).total_degree()
+    degree = max(sp.Poly(polynomial, X, U).total_degree() - 1, 2)
     powers = [(i, j) for i in range(degree + 1) for j in range(degree + 1 - i) if i + j]
     unknown = sp.symbols(f"w0:{len(powers)}")
     constant, square = sp.symbols("w_one w_square")
@@ -110,10 +113,13 @@ def decompose(polynomial: sp.Expr, alpha: sp.Expr, a: sp.Expr, b: sp.Expr, /) ->
     odd = sp.symbols("w_odd1 w_odd3")
     left = odd[0] * X + odd[1] * X**3
     rest = sp.Poly(sp.expand(polynomial - constant - square * U**2 - rate - left), X, U)
-    solution = sp.solve(rest.coeffs(), [*unknown, constant, square, *odd], dict=True)
-    if not solution:
+    names = [*unknown, constant, square, *odd]
+    others = sorted(set().union(*(c.free_symbols for c in rest.coeffs())) - set(names), key=str)
+    ring = PolyRing(names, sp.QQ.frac_field(*others) if others else sp.QQ, sp.lex)
+    solution = solve_lin_sys([ring.from_expr(c) for c in rest.coeffs()], ring)
+    if solution is None:
         raise NoClosedForm(f"the orbit average of {polynomial} is not a multiple of 1 and <U^2>.")
-    found = solution[0]
+    found = {(k.as_expr() if hasattr(k, "as_expr") else k): v.as_expr() for k, v in solution.items()}
     free = dict.fromkeys([*unknown, constant, square, *odd], 0)
     value = lambda e: sp.factor(e.subs(found).subs(free))  # noqa: E731
     return Decomposition(
@@ -129,20 +135,41 @@ class EnergyLaw:
     Attributes:
         alpha, growth, brake: X' = alpha X U, U' = growth - brake X^2.
         push: sigma in ds/d tau = sigma <X^2>; the drift is sigma growth/brake along g/|g|.
-        coefficient: c in dE/d tau = c <U^2>, with E = U^2/2 + (brake X^2/2 - growth log|X|)/alpha.
-        energy, edge, mean_square: how the orbit averages were taken, of dE/dT, f/X and h at the next order.
         steps: the two-step vector field.
+        rate: dE/dT per delta, with E = U^2/2 + (brake X^2/2 - growth log|X|)/alpha.
+        edge_rate: d log|X|/dT - alpha U per delta, the drift of brake and growth included.
     """
 
     alpha: sp.Expr
     growth: sp.Expr
     brake: sp.Expr
     push: sp.Expr
-    coefficient: sp.Expr
-    energy: Decomposition
-    edge: Decomposition
-    mean_square: Decomposition
     steps: TwoStep
+    rate: sp.Expr
+    edge_rate: sp.Expr
+
+    def _average(self, polynomial: sp.Expr) -> Decomposition:
+        return decompose(polynomial, self.alpha, self.growth, self.brake)
+
+    @cached_property
+    def energy(self) -> Decomposition:
+        """The orbit average of dE/dT."""
+        return self._average(self.rate)
+
+    @cached_property
+    def edge(self) -> Decomposition:
+        """That of ``edge_rate``: <U> = -delta/alpha times it."""
+        return self._average(self.edge_rate)
+
+    @cached_property
+    def mean_square(self) -> Decomposition:
+        """That of h: <X^2> = growth/brake + delta/brake times it."""
+        return self._average(self.steps.u_next)
+
+    @property
+    def coefficient(self) -> sp.Expr:
+        """c in dE/d tau = c <U^2>."""
+        return self.energy.square
 
 
 def energy_rate(steps: TwoStep, alpha: sp.Expr, a: sp.Expr, b: sp.Expr, a_rate: sp.Expr, b_rate: sp.Expr) -> sp.Expr:
@@ -186,5 +213,4 @@ def energy_law(single: EdgeMap, /) -> EnergyLaw:
     mean_u = sp.expand(steps.x_next / X) + (b_rate - a_rate) / 2
     steps = TwoStep(*(getattr(steps, f.name).subs(start) for f in fields(TwoStep)))
     whole, mean_u, alpha, a, b, push = (e.subs(start) for e in (whole, mean_u, alpha, a, b, push))
-    energy, edge = decompose(whole, alpha, a, b), decompose(mean_u, alpha, a, b)
-    return EnergyLaw(alpha, a, b, push, energy.square, energy, edge, decompose(steps.u_next, alpha, a, b), steps)
+    return EnergyLaw(alpha, a, b, push, steps, whole, mean_u)

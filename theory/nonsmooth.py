@@ -94,6 +94,12 @@ def period_two(frame: Frame, /) -> PeriodTwo:
     if sp.simplify(modulus.subs(MODULUS, modulus) - MODULUS) != 0:
         mean = push.subs(MODULUS, fixed)
     return PeriodTwo(
-        frame, modulus, push, fixed, multiplier, sp.factor(sp.simplify(mean)), sp.simplify(sp.diff(mean, MODULUS)),
+        frame,
+        modulus,
+        push,
+        fixed,
+        multiplier,
+        sp.factor(sp.simplify(mean)),
+        sp.simplify(sp.diff(mean, MODULUS)),
         sp.factor(fixed**2),
     )

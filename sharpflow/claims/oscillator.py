@@ -21,7 +21,7 @@ def measure(case: Case) -> Measurement:
 
     coarse, fine = (edge_orbit(case.subject, case.rule, rate=rate, amplitude=1.6) for rate in (COARSE, FINE))
     law = law_of(case.rule)
-    expected = 2 * law.growth / law.mean_square(float(fine.log_gradient_squared[0]))
+    expected = law.response(float(fine.log_gradient_squared[0]))[1]
     return extrapolated(
         coarse.response()[1], fine.response()[1], float(expected),
         "b of dU/dT = a - b X^2, fitted to differences of iterates over an orbit of amplitude 1.6; expected from the "
