@@ -29,9 +29,10 @@ configure()
 
 Array = jax.Array
 
-# The central differences of steps h and h/2, extrapolated, are off by h^4 f^(5)/480: 2e-15 f^(5), at the level of
-# rounding. What rounding leaves in K^2, some 1e-14, is divided by h/2: 3e-11. Retracting bends the straight line
-# zeta + s g/K at order s^2, which only changes the even derivatives and f^(3), f^(5).
+# lambda_1 varies over a length 1/K (over 1, the sphere's, where K < 1), so that h = STEP/max(1, K) is a thousandth of it.
+# Central differences of steps h and h/2, extrapolated, are off by h^4 f^(5)/480 in f = K^2: of relative size STEP^4 = 1e-12 at most.
+# Rounding leaves 1e-14 of K^2, over half a step 3e-11. Retracting bends the line zeta + s g/K at order s^2: the first
+# derivative, the one that is asked for, is that along g/K all the same.
 STEP = 1e-3
 
 
@@ -97,8 +98,9 @@ def _bend(objective: Objective, theta: np.ndarray, g: np.ndarray, rank: int) -> 
     norm = float(np.linalg.norm(g))
     if norm == 0:
         return 0.0
-    moves = STEP * np.array([1.0, -1.0, 0.5, -0.5])
+    h = STEP / max(1.0, norm)
+    moves = h * np.array([1.0, -1.0, 0.5, -0.5])
     there = analyse(objective, theta + moves[:, None] * g / norm, rank=rank, block=4)
     squares = np.sum(np.asarray(there.log_gradient) ** 2, axis=1)
-    coarse, fine = (squares[0] - squares[1]) / (2 * STEP), (squares[2] - squares[3]) / STEP
+    coarse, fine = (squares[0] - squares[1]) / (2 * h), (squares[2] - squares[3]) / h
     return float(norm / 2 * (4 * fine - coarse) / 3)

@@ -190,6 +190,7 @@ class EdgeMap:
         slaved: names and series of what follows X, U and s.
         damping: the linearised step of what is slaved.
         slow: d log/d tau of each slow scalar of the state, by the symbol of its ratio to the start.
+        after: what is slaved, after the step.
     """
 
     frame: Frame
@@ -201,6 +202,7 @@ class EdgeMap:
     slaved: dict[str, Series]
     damping: sp.Matrix
     slow: dict[sp.Symbol, sp.Expr]
+    after: dict[str, Series]
 
 
 class _Reduction:
@@ -291,7 +293,8 @@ class _Reduction:
         found = self.step(values)
         _ = found["X"][2], found["U"][2], found["S"][1]  # known, or more orders are asked for
         return EdgeMap(
-            self.frame, self.edge, ring, found["X"], found["U"], found["S"], values, reduced, self._slow(found)
+            self.frame, self.edge, ring, found["X"], found["U"], found["S"], values, reduced, self._slow(found),
+            {name: found[name] for name in self.names},
         )
 
     def _slow(self, found: dict[str, Series]) -> dict[sp.Symbol, sp.Expr]:

@@ -56,12 +56,17 @@ def render(derivation: Derivation, style: str, /, *, unicode: bool = True) -> st
 
 
 def _title(derivation: Derivation) -> str:
+    if derivation.loss is None:
+        return derivation.title
     return f"From {derivation.rule.name} on {derivation.loss.name} to the flow along its minimizers"
 
 
 def _setting(derivation: Derivation) -> Iterator[tuple[str, Equation]]:
     """What is given: words and an equation each."""
     loss = derivation.loss
+    if loss is None:
+        yield from derivation.setting()
+        return
     yield "The loss:", (sp.Function("L")(*loss.variables), "=", loss.expression)
     if loss.minima is not None:
         point = sp.Matrix(loss.minima.point).T
@@ -71,6 +76,9 @@ def _setting(derivation: Derivation) -> Iterator[tuple[str, Equation]]:
 
 def _results(derivation: Derivation) -> Iterator[tuple[str, Equation]]:
     """What the reader came for: words and an equation each."""
+    if derivation.loss is None:
+        yield from derivation.results()
+        return
     flow = derivation.flow
     if flow is None:
         return

@@ -1,0 +1,371 @@
+"""The derivation for a rule on a GENERIC loss, given by its jets near Gamma: a theorem about every loss at once.
+
+    the edge, the scaled two-step map, the oscillator and its energy, the drift, the energy law, and whether it tracks
+
+each as checked steps. The steps hold between exact series and polynomials; the map itself is checked a second time by
+`theory.rational_map`, which runs the rule on rational numbers and shares nothing with the series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+
+from theory.averaging import small_period
+from theory.center import SHARPNESS, S, U, X
+from theory.edge_law import K2, LAMBDA, QUARTIC_RESPONSE, TURN, EdgeLaw, edge_law
+from theory.energy_law import BEND, Decomposition, EnergyLaw
+from theory.jets import CUBIC, CURVATURE, MIXED, QUARTIC, RATIO, TILT, TWIST, K, generic_loss
+from theory.nonsmooth import MODULUS, ROOT, PeriodTwo
+from theory.positivity import prove_positive
+from theory.proof import Proof, Status, Step, combine
+from theory.rational_map import confirm_map
+from theory.rule import Rule
+from theory.zero import prove_equal
+
+__all__ = ["GenericDerivation", "derive_generic"]
+
+_T = sp.Symbol("T", real=True)
+
+
+@dataclass(frozen=True, eq=False)
+class GenericDerivation:
+    """What `derive_generic` found.
+
+    Attributes:
+        rule, law: of which rule, and its law.
+        proofs: one for each part.
+        remarks: sentences for the reader.
+    """
+
+    rule: Rule
+    law: EdgeLaw
+    proofs: tuple[Proof, ...]
+    remarks: tuple[str, ...]
+    loss: None = None
+    flow: None = None
+    expected: tuple[Proof, ...] = ()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps of all proofs."""
+        return tuple(step for proof in self.proofs for step in proof.steps)
+
+    @property
+    def status(self) -> Status:
+        """The worst of all steps."""
+        return combine(proof.status for proof in self.proofs)
+
+    @property
+    def seconds(self) -> float:
+        """Time the proofs took together."""
+        return sum(proof.seconds for proof in self.proofs)
+
+    def counts(self) -> dict[Status, int]:
+        """How many steps have each status."""
+        found = [step.status for step in self.steps]
+        return {status: found.count(status) for status in Status if status in found}
+
+    @property
+    def title(self) -> str:
+        """For a heading."""
+        return f"{self.rule.name} at the edge of stability, on every loss"
+
+    def setting(self) -> Iterator[tuple[str, tuple[Any, str, Any]]]:
+        """What is given: words and an equation each."""
+        yield (
+            "The loss near zeta on Gamma, in units of lambda_1, x along v_1, y along another normal eigenvector, "
+            "s along g (every other term leaves no trace up to the order of the energy law):",
+            (sp.Symbol("l/lambda_1"), "=", generic_loss()),
+        )
+
+    def results(self) -> Iterator[tuple[str, tuple[Any, str, Any]]]:
+        """What the reader came for: words and an equation each."""
+        law = self.law
+        if law.smooth:
+            yield "Edge:", (sp.Symbol("effective_lr*lambda_1"), "=", law.edge)
+        if law.mean_square is not None:
+            yield "Mean square of the oscillation:", (sp.Symbol("<X^2>"), "=", law.mean_square)
+        if law.drift is not None:
+            yield f"Drift, in the time tau = {self.rule.rate} t:", (sp.Symbol("zeta'"), "=", -law.drift * sp.Symbol("g"))
+        if law.coefficient is not None:
+            yield (
+                "Energy law dE/d tau = c <U^2>, with Q = c_4 - 3 c_3^2 - 3 c_21^2/m (summed over y) and B = K^2 K_s:",
+                (sp.Symbol("c"), "=", law.coefficient),
+            )
+
+    def render(self, style: str = "text", /) -> str:
+        """The derivation as ``text``, ``markdown`` or a ``latex`` document."""
+        from theory.rendering import render
+
+        return render(self, style)
+
+    def __str__(self) -> str:
+        return self.render("text")
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``derive generic --json``; expressions as text that the safe parser reads back."""
+        law = self.law
+        energy, orbit = law.energy, law.orbit
+        text = lambda e: None if e is None else sp.sstr(e)  # noqa: E731
+        return {
+            "loss": "generic",
+            "rule": self.rule.name,
+            "status": self.status.value,
+            "edge": text(law.edge) if law.smooth else None,
+            "oscillator": None if energy is None else {
+                "alpha": text(energy.alpha), "growth": text(energy.growth), "brake": text(law.brake),
+                "closed": law.closes, "mean_square": text(law.mean_square), "period": text(_period(energy)),
+            },
+            "orbit": None if orbit is None else {
+                "modulus": text(orbit.modulus), "fixed": text(orbit.fixed), "multiplier": text(orbit.multiplier),
+                "mean_square": text(law.mean_square),
+            },
+            "drift": {"coefficient": text(law.drift), "time": f"({self.rule.rate})*t", "direction": "-g"},
+            "energy_law": None if law.coefficient is None else {
+                "coefficient": text(law.coefficient),
+                "symbols": {"K2": "|g|^2", "B": "K^2 dK/ds along g", "Q": "c_4 - 3*c_3^2 - 3*sum c_21^2/m"},
+            },
+            "tracks": tracking(law),
+            "constants": dict(self.rule.constants),
+            "remarks": list(self.remarks),
+            "steps": [
+                {"part": proof.title, "title": step.title, "statement": step.statement, "latex": step.latex,
+                 "status": step.status.value, "method": step.method,
+                 "residual": None if step.residual is None else sp.sstr(step.residual),
+                 "witness": dict(step.witness), "note": step.note, "seconds": step.seconds}
+                for proof in self.proofs for step in proof.steps
+            ],
+            "seconds": self.seconds,
+            "latex": self.render("latex"),
+        }  # fmt: skip
+
+
+def tracking(law: EdgeLaw) -> str:
+    """One sentence on whether gradient descent can be expected to follow the drift."""
+    if not law.smooth:
+        orbit = law.orbit
+        assert orbit is not None
+        if abs(orbit.multiplier) == 1:
+            return "edge: none, nonsmooth; an interval of orbits of period two, which all carry the same drift"
+        return f"edge: none, nonsmooth; one orbit of period two, with multiplier {orbit.multiplier}, attracting within 1"
+    if not law.closes:
+        return "no: the leading orbits are not closed, so that the oscillation dies out and the edge is left"
+    return "where the horizon log(E_max/E_0)/c exceeds the time asked for; always where c <= 0"
+
+
+def _period(energy: EnergyLaw) -> sp.Expr | None:
+    if energy.growth == 0:
+        return None
+    rate = sp.Symbol("rate", positive=True)
+    from theory.averaging import A
+
+    return sp.simplify(small_period(rate).subs(A, energy.alpha * energy.growth))
+
+
+def derive_generic(rule: Rule, /) -> GenericDerivation:
+    """The derivation of a rule on the generic loss.
+
+    Raises:
+        InputError, NoClosedForm: from `theory.edge_law.edge_law`.
+    """
+    law = edge_law(rule)
+    proofs = _smooth(law) if law.smooth else _nonsmooth(law)
+    return GenericDerivation(rule, law, tuple(proofs), tuple(_remarks(law)))
+
+
+def _remarks(law: EdgeLaw) -> Iterator[str]:
+    yield f"Tracking: {tracking(law)}."
+    if not law.smooth:
+        yield "Edge: none, nonsmooth. The step of the rule is not differentiable on Gamma."
+
+
+def _smooth(law: EdgeLaw) -> Iterator[Proof]:
+    assert law.single is not None and law.energy is not None
+    single, energy = law.single, law.energy
+    edge, steps = single.edge, energy.steps
+    assert edge.polynomial is not None and edge.block is not None
+    size = edge.block.shape[0]
+    at_edge = edge.block.subs(SHARPNESS, edge.sharpness)
+    vectors = single.frame.vectors
+    along = sp.Matrix([1, *(single.slaved[f"{name}.x"][1].as_expr().coeff(X, 1) for name in vectors)])
+    yield Proof("the edge", (
+        prove_equal(
+            "a multiplier along v_1 is -1 at the edge", edge.polynomial.subs(SHARPNESS, edge.sharpness), sp.Integer(0),
+            show=(sp.Symbol("det(M + 1)"), sp.Integer(0)),
+            note=f"M is the linearised step along v_1: {sp.sstr(edge.block.tolist())} of x"
+            f"{''.join(f' and {name}' for name in vectors)}, r the norm (or effective_lr). At the edge "
+            f"effective_lr*lambda_1 = {law.edge}.",
+        ),
+        prove_equal(
+            "the direction in which the state oscillates with x", at_edge * along, -along,
+            note="An eigenvector of M for -1: momentum set off in it makes an orbit of period two from the first step.",
+        ),
+        prove_positive(
+            "the other multipliers are inside the unit circle", _inside(at_edge, law), domain={},
+            note="1 - |det M|, the product of the others up to sign, at the default constants."
+            if size > 1 else "There are no others.",
+        ),
+    ))  # fmt: skip
+    yield Proof("what is damped follows", tuple(_invariance(law)))
+    yield Proof("the map on rational numbers", (confirm_map(single, steps),))
+    leading = sp.Matrix([steps.x, steps.u, steps.s])
+    yield Proof("the scaled two-step map", (
+        prove_equal("two steps move X by", steps.x, energy.alpha * X * U, show=(sp.Symbol("X'"), energy.alpha * X * U)),
+        prove_equal("and the edge by", steps.u, energy.growth - energy.brake * X**2,
+                    show=(sp.Symbol("U'"), energy.growth - energy.brake * X**2)),
+        prove_equal("and s by", steps.s, energy.push * X**2, show=(sp.Symbol("ds/dtau"), energy.push * X**2)),
+        prove_equal(
+            "cubic, quartic and mixed terms of the loss, and the curvature of Gamma, drop out at this order",
+            leading.jacobian([CUBIC, QUARTIC, MIXED, RATIO, TILT, TWIST, CURVATURE]), sp.zeros(3, 7),
+            show=(sp.Symbol("d(X', U', s')/d(c_3, c_4, c_21, m, c_31, c_111, h)"), sp.Integer(0)),
+            note="The cubic one is there after one step: X+ = -X - delta (X U + c_3 X^2 ...), and cancels over two.",
+        ),
+    ))  # fmt: skip
+    yield Proof("the leading oscillator", tuple(_oscillator(energy, law)))
+    if not law.closes:
+        return
+    yield Proof("the drift", (
+        prove_equal(
+            "mean of s' over a closed orbit", energy.push * energy.growth / energy.brake, -K * law.drift.subs(K2, K**2),
+            show=(sp.Symbol("<ds/dtau>"), -K * law.drift),
+            note="s runs along g/|g|, so that d zeta/d tau is this over K times g.",
+        ),
+    ))  # fmt: skip
+    yield Proof("the energy law", tuple(_energy_law(law, energy)))
+    yield Proof("first corrections", tuple(_corrections(energy)))
+
+
+def _inside(block: sp.Matrix, law: EdgeLaw) -> sp.Expr:
+    return 1 - abs(block.subs(law.defaults).det()) if block.shape[0] > 1 else sp.Integer(1)
+
+
+def _invariance(law: EdgeLaw) -> Iterator[Step]:
+    """V(X+, U+, S+) = the state after the step, order by order: the solution is put back into the map."""
+    single = law.single
+    assert single is not None
+    at = {X: single.x, U: single.u, S: single.s}
+    names = list(single.slaved)
+    for order in (1, 2, 3):
+        sides = [[], []]
+        for name in names:
+            value = single.slaved[name].substitute(at)
+            sides[0].append(single.after[name][order].as_expr())
+            sides[1].append(value[order].as_expr())
+        yield prove_equal(
+            f"what is damped is a function of X, U and s, at order delta^{order}", sp.Matrix(sides[0]),
+            sp.Matrix(sides[1]), show=(sp.Symbol(f"V_{order} after the step"), sp.Symbol(f"V_{order}(X+, U+, S+)")),
+            note=f"V: {', '.join(names)}. The series is put back into the map.",
+        )  # fmt: skip
+
+
+def _oscillator(energy: EnergyLaw, law: EdgeLaw) -> Iterator[Step]:
+    a, b, alpha = energy.growth, energy.brake, energy.alpha
+    found = sp.integrate(U, U) - sp.integrate(sp.expand((a - b * X**2) / (alpha * X)), X)
+    yield prove_equal(
+        "an energy, found by integrating dU/dX, is conserved",
+        sp.diff(found, X) * alpha * X * U + sp.diff(found, U) * (a - b * X**2), sp.Integer(0),
+        show=(sp.Derivative(sp.Symbol("E"), _T), sp.Integer(0)),
+        note=f"E = {sp.sstr(sp.collect(sp.expand(found), [X, sp.log(X)]))}, with |X| for X.",
+    )  # fmt: skip
+    if not law.closes:
+        yield prove_equal("nothing drives effective_lr up", a, sp.Integer(0),
+                          note="Without growth U only falls: orbits run from U > 0 to U < 0 once, and X dies out.")
+        return
+    for words, value in (("alpha", alpha), ("the growth", a), ("the brake", b)):
+        yield prove_positive(
+            f"{words} is positive (K = 1, default constants)", value.subs(law.defaults).subs(K, 1), domain={},
+            note="alpha, growth and brake positive: in y = log X^2 the energy is convex and its level sets closed.",
+        )
+    yield prove_equal(
+        "mean square over a closed orbit", law.mean_square.subs(K2, K**2), a / b, show=(sp.Symbol("<X^2>"), a / b),
+        note="<U'> = 0. And <U> = 0, as alpha U is the derivative of log|X|.",
+    )
+    omega = sp.Symbol("omega", positive=True)
+    linear = sp.Matrix([[0, 2 * alpha], [-a, 0]])
+    yield prove_equal(
+        "frequency of small orbits", (linear - sp.I * omega * sp.eye(2)).det(), 2 * alpha * a - omega**2,
+        show=(omega**2, 2 * alpha * a),
+        note=f"y' = 2 alpha U, U' = a (1 - e^y). Period {sp.sstr(_period(energy))} iterations; at any amplitude the "
+        "integral of dy/sqrt(2 rate (2 alpha)^2 (E - V)), V = (a/(2 alpha)) (e^y - y), between its turning points, "
+        "twice.",
+    )  # fmt: skip
+
+
+def _average(title: str, name: str, part: Decomposition, energy: EnergyLaw, note: str = "") -> Step:
+    along = sp.diff(part.potential, X) * energy.alpha * X * U + sp.diff(part.potential, U) * (
+        energy.growth - energy.brake * X**2
+    )
+    odd = {sp.Symbol("<X>"): X, sp.Symbol("<X^3>"): X**3}
+    whole = part.constant.subs(odd) + part.square * U**2 + along
+    mean = part.constant + part.square * sp.Symbol("<U^2>")
+    return prove_equal(title, part.polynomial, whole, show=(sp.Symbol(name), mean), note=note)
+
+
+def _energy_law(law: EdgeLaw, energy: EnergyLaw) -> Iterator[Step]:
+    yield _average(
+        "dE/dT at the next order is c U^2 and a derivative along the orbit", "<dE/dT>/delta", energy.energy, energy,
+        note=f"The derivative is of W = {sp.sstr(energy.energy.potential)[:400]}. The change of the brake along Gamma "
+        "is in it.",
+    )
+    assert law.coefficient is not None
+    back = {QUARTIC_RESPONSE: QUARTIC - 3 * CUBIC**2 - 3 * MIXED**2 / RATIO, TURN: K**2 * BEND, K2: K**2}
+    yield prove_equal(
+        "of the jets only K, its slope B = K^2 dK/ds, and Q are left", law.coefficient.subs(back), energy.coefficient,
+        show=(sp.Symbol("c"), law.coefficient),
+        note="Q = c_4 - 3 c_3^2 - 3 c_21^2/m, the last summed over the other normal directions, each of which is "
+        "moved by x^2 alone and acts back on x alone.",
+    )
+    yield prove_equal(
+        "curvature of Gamma and tilted terms leave no trace in c",
+        sp.Matrix([sp.diff(energy.coefficient, jet) for jet in (CURVATURE, TILT, TWIST)]), sp.zeros(3, 1),
+        show=(sp.Symbol("dc/d(h, c_31, c_111)"), sp.Integer(0)),
+    )
+
+
+def _corrections(energy: EnergyLaw) -> Iterator[Step]:
+    yield _average(
+        "mean of effective_lr*lambda_1 above the edge, times -alpha, over the rate", "-alpha <U>/delta", energy.edge,
+        energy, note="From <d log|X|/dT> = 0 up to the drift of the brake, which is in it.",
+    )  # fmt: skip
+    yield _average(
+        "mean square of X at even steps, times the brake, above its leading value", "(brake <X^2> - growth)/delta",
+        energy.mean_square, energy,
+        note="Odd in X: it has the other sign at odd steps, so that the mean over all steps has no correction here.",
+    )  # fmt: skip
+
+
+def _nonsmooth(law: EdgeLaw) -> Iterator[Proof]:
+    orbit: PeriodTwo | None = law.orbit
+    assert orbit is not None and law.drift is not None
+    twice = orbit.modulus.subs(MODULUS, orbit.modulus)
+    carried = (orbit.push + orbit.push.subs(MODULUS, orbit.modulus)) / 2
+    steps = [
+        prove_equal("an orbit of period two", orbit.modulus.subs(MODULUS, orbit.fixed), orbit.fixed,
+                    show=(sp.Function("f")(sp.Symbol("M*")), orbit.fixed),
+                    note=f"x changes its side in every step, and |x| goes from M to f(M) = {orbit.modulus}, in units of "
+                    "sqrt(rate); lambda_1 = 2 ell^2."),
+        prove_equal("its multiplier", sp.diff(orbit.modulus, MODULUS).subs(MODULUS, orbit.fixed), orbit.multiplier,
+                    show=(sp.Symbol("f'(M*)"), orbit.multiplier)),
+    ]  # fmt: skip
+    if orbit.multiplier == -1:
+        steps += [
+            prove_equal("every orbit has period two", twice, MODULUS, show=(sp.Symbol("f(f(M))"), MODULUS)),
+            prove_equal("and carries the same drift", carried, orbit.drift,
+                        show=(sp.Symbol("<d>"), orbit.drift.subs(ROOT, sp.sqrt(LAMBDA / 2)))),
+        ]  # fmt: skip
+    else:
+        steps.append(
+            prove_equal("the drift it carries", orbit.push.subs(MODULUS, orbit.fixed), orbit.drift,
+                        show=(sp.Symbol("<d>"), orbit.drift.subs(ROOT, sp.sqrt(LAMBDA / 2))))
+        )  # fmt: skip
+    yield Proof("orbits of period two", tuple(steps))
+    yield Proof("the drift", (
+        prove_equal("drift along g", orbit.drift, (-K * law.drift).subs(LAMBDA, 2 * ROOT**2),
+                    show=(sp.Symbol("<ds/dtau>"), -K * law.drift)),
+    ))  # fmt: skip
+
+
