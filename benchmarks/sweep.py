@@ -131,8 +131,8 @@ def forced():
             exact = sum(rows[name].tobytes() == first[name].tobytes() for name in rows.dtype.names)
             equal &= differ == 0
             print(
-                f"  {count} devices: {taken:.1f} s, {differ} entries differ, {exact} of {len(rows.dtype.names)} columns "
-                "equal to the bit",
+                f"  {count} devices: {taken:.1f} s, {differ} entries differ, "
+                f"{exact} of {len(rows.dtype.names)} columns equal to the bit",
                 flush=True,
             )
     return equal

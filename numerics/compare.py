@@ -146,8 +146,8 @@ def _join(
 
     mean_edge = None if tail_edge is None else mean(tail_edge)
     result = worst(run.result, path.result)
-    # The mean over a period is the edge (2) + O(intrinsic_lr^2), with a constant that grows with lambda_1 (some 1e3 on real
-    # data). What left the edge, or never oscillated on it, is at 3 or 1 soon.
+    # The mean over a period is the edge + O(intrinsic_lr^2), with a constant that grows with lambda_1 (some 1e3 on
+    # real data). What left the edge, or never oscillated on it, is at 3/2 or half of it soon.
     if result.ok and law.smooth and mean_edge is not None and abs(mean_edge - law.edge) > 0.25 * law.edge:
         result = RESULTS.OFF_EDGE
     message = f"not finite from iteration {run.failed_at} on" if run.failed_at >= 0 else ""

@@ -29,10 +29,10 @@ configure()
 
 Array = jax.Array
 
-# lambda_1 varies over a length 1/K (over 1, the sphere's, where K < 1), so that h = STEP/max(1, K) is a thousandth of it.
-# Central differences of steps h and h/2, extrapolated, are off by h^4 f^(5)/480 in f = K^2: of relative size STEP^4 = 1e-12 at most.
-# Rounding leaves 1e-14 of K^2, over half a step 3e-11. Retracting bends the line zeta + s g/K at order s^2: the first
-# derivative, the one that is asked for, is that along g/K all the same.
+# lambda_1 varies over a length 1/K (over 1, the sphere's, where K < 1): h = STEP/max(1, K) is a thousandth of it.
+# Central differences of f = K^2 at h and h/2, extrapolated, are off by h^4 f^(5)/480, a relative STEP^4 = 1e-12;
+# rounding leaves 1e-14 of K^2 or so, 3e-11 over half a step. Retracting bends the line zeta + s g/K at order s^2,
+# which leaves the first derivative as it is.
 STEP = 1e-3
 
 

@@ -19,9 +19,9 @@ import numpy as np
 import sympy as sp
 
 from numerics.objective import lambdify
-from theory.center import NORM
 from theory.edge_law import K2, LAMBDA, EdgeLaw, edge_law
 from theory.errors import InputError, NoClosedForm
+from theory.frame import NORM
 from theory.identity import Identity
 from theory.jets import JETS, K
 from theory.rule import Rule
@@ -86,7 +86,7 @@ class Law:
         return float(np.sqrt(self.mean_square(log_gradient_squared, sharpness) * rate))
 
     def begin(
-        self, state: dict[str, Array], position: Array, *, zeta: Array, top: Array, along: Array, x: Any, rate: Any,
+        self, state: dict[str, Array], position: Array, *, zeta: Any, top: Any, along: Any, x: Any, rate: Any,
         log_gradient: Any,
     ) -> dict[str, Array]:  # fmt: skip
         """``state`` with vectors such as momentum where the oscillation has them, up to corrections of order rate.
@@ -139,7 +139,7 @@ def _law(key: Identity[Rule]) -> Law:
         numbers = [float(e.subs(exact.defaults)) for e in (exact.energy.alpha, exact.energy.growth)]
         states = _states(exact)
     return Law(
-        exact, math.nan if exact.edge is None else float(exact.edge.subs(exact.defaults)), *numbers,
+        exact, math.nan if exact.edge is None else float(exact.edge.subs(exact.defaults)), numbers[0], numbers[1],
         _three(drift), lambdify((K2, LAMBDA), square), lambdify((K2, LAMBDA), drift), states,
     )  # fmt: skip
 

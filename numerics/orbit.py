@@ -169,7 +169,8 @@ def _orbit(
 def orbit_period(growth: float, brake: float, x: float, u: float, rate: float, /, alpha: float = 1.0) -> float:
     """Iterations of the orbit of X' = alpha X U, U' = growth - brake X^2 through (x, u), by quadrature of its energy.
 
-    With alpha U for U, and alpha growth and alpha brake, alpha is 1. With E = U^2/2 + V(y), y = log X^2: the integral of dy/sqrt(2 rate (E - V)) between the turning points.
+    With alpha U for U, and alpha growth and alpha brake, alpha is 1. With E = U^2/2 + V(y), y = log X^2: the integral
+    of dy/sqrt(2 rate (E - V)) between the turning points.
     """
     from scipy.integrate import quad
     from scipy.optimize import brentq

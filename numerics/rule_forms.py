@@ -20,8 +20,8 @@ import jax.numpy as jnp
 import sympy as sp
 
 from numerics.objective import lambdify
-from theory.center import NORM, Frame
 from theory.errors import InputError
+from theory.frame import NORM, Frame
 from theory.identity import Identity
 from theory.reduction import Reduction, reduce_rule
 from theory.rule import Operations, Rule

@@ -26,8 +26,8 @@ from numerics.flow import DESCENT, GAP, MAX_STEPS, ChartFlow, step_control
 from numerics.flow_run import derived_flow
 from numerics.manifold import analyse_traced
 from numerics.objective import as_objective, require_scale_invariant
-from numerics.rule_forms import MINIMUM
 from numerics.results import RESULTS
+from numerics.rule_forms import MINIMUM
 from numerics.spectrum import normal_rank
 from theory.errors import InputError
 from theory.identity import Identity
@@ -127,8 +127,8 @@ class BlockProgram:
         flow = derived_flow(loss)
         if flow is None:
             raise InputError(
-                f"loss {loss.name!r}: no closed form of lambda_1 in the chart was found, or none within the time limit of "
-                "its derivation, so there is no flow to sweep. sharpflow derive says which."
+                f"loss {loss.name!r}: no closed form of lambda_1 in the chart was found, or none within the time "
+                "limit of its derivation, so there is no flow to sweep. sharpflow derive says which."
             )
         self.loss, self.rule, self.law = loss, rule, law_of(rule)
         self.objective = as_objective(loss)

@@ -9,9 +9,9 @@ is named together with the hypothesis.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import sympy as sp
@@ -25,10 +25,13 @@ from theory.assumptions import (
     prove_simple_sharpness,
 )
 from theory.averaging import prove_averages, prove_energy, prove_period
+from theory.edge_jets import edge_jets
+from theory.edge_law import EdgeLaw, edge_law
 from theory.entering import prove_descent_lemma, prove_edge_multiplier, prove_waiting_time
 from theory.errors import InputError, NoClosedForm
 from theory.expansion import expand_nonsmooth
 from theory.flow import SharpnessFlow, flow_coefficient, prove_closed_form, sharpness_flow
+from theory.generic import derive_generic, law_field, prove_law_drift
 from theory.geometry import geometry_of, tidy
 from theory.invariance import prove_euler, prove_euler_generic, prove_homogeneity
 from theory.limits import TimeLimitExceeded, time_limit
@@ -76,6 +79,9 @@ class Derivation:
         clock: flow time tau, in the parameters of the rule and the iteration number t.
         expected: those of the proofs that the loss declares to fail, and that do.
         remarks: sentences for the reader: what is not derived, and why.
+        law: of the rule at the edge, on every loss; ``None`` where it was not derived.
+        energy_coefficient: c of dE/d tau = c <U^2> in the chart, at the rule's default constants; ``None`` where there
+            is none, or it was not derived.
     """
 
     loss: Loss
@@ -85,6 +91,8 @@ class Derivation:
     clock: str
     expected: tuple[Proof, ...] = ()
     remarks: tuple[str, ...] = ()
+    law: EdgeLaw | None = None
+    energy_coefficient: sp.Expr | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -116,63 +124,10 @@ class Derivation:
         return self.render("text")
 
     def to_json(self) -> dict[str, Any]:
-        """The content of ``derive --json``; expressions as text that the safe parser reads back."""
-        loss, flow = self.loss, self.flow
-        return {
-            "loss": loss.name,
-            "variables": _texts(loss.variables),
-            "expression": sp.sstr(loss.expression),
-            "rule": self.rule.name,
-            "status": self.status.value,
-            "minima": _minima(loss),
-            "sharpness": None if flow is None else sp.sstr(flow.sharpness),
-            "log_sharpness_gradient": None if flow is None else _texts(flow.log_sharpness_gradient),
-            "flow": None if flow is None else {
-                "chart": _texts(flow.chart),
-                "field": _texts(flow.field),
-                "time": self.clock,
-                "time_symbol": "tau",
-                "point": _texts(flow.point),
-                "log_gradient_squared": sp.sstr(flow.log_gradient_squared),
-                "closed_form": None if flow.closed_form is None else _by_name(flow.closed_form),
-                "invariants": _by_name(flow.invariants),
-                "conserved": None if flow.conserved is None else sp.sstr(flow.conserved),
-            },
-            "remarks": list(self.remarks),
-            "steps": [_step(proof, step, proof in self.expected) for proof in self.proofs for step in proof.steps],
-            "seconds": self.seconds,
-            "latex": self.render("latex"),
-        }  # fmt: skip
+        """The content of ``derive --json``."""
+        from theory.derivation_json import derivation_json
 
-
-def _minima(loss: Loss) -> dict[str, Any] | None:
-    minima = loss.minima
-    if minima is None:
-        return None
-    return {
-        "chart": _texts(minima.chart),
-        "point": _texts(minima.point),
-        "start": list(minima.start or ()),
-        # The ends of an interval; null where it has none.
-        "domain": [[sp.sstr(end) if end.is_finite else None for end in pair] for pair in minima.domain or ()],
-    }
-
-
-def _step(proof: Proof, step: Step, expected: bool) -> dict[str, Any]:
-    return {
-        "part": proof.title, "title": step.title, "statement": step.statement, "latex": step.latex,
-        "status": step.status.value, "expected": expected, "method": step.method,
-        "residual": None if step.residual is None else sp.sstr(step.residual), "witness": dict(step.witness),
-        "note": step.note, "seconds": step.seconds,
-    }  # fmt: skip
-
-
-def _texts(expressions: Any) -> list[str]:
-    return [sp.sstr(expression) for expression in expressions]
-
-
-def _by_name(expressions: Mapping[sp.Symbol, sp.Expr]) -> dict[str, str]:
-    return {symbol.name: sp.sstr(expression) for symbol, expression in expressions.items()}
+        return derivation_json(self)
 
 
 @dataclass(frozen=True)
@@ -196,16 +151,37 @@ class _Plan:
     rule: Rule
 
     @cached_property
+    def law(self) -> EdgeLaw | None:
+        try:
+            return edge_law(self.rule)
+        except NoClosedForm:
+            return None
+
+    @cached_property
+    def reduces(self) -> bool:
+        """Whether the rule has a form on the sphere with effective_lr as its only state."""
+        try:
+            reduce_rule(self.rule)
+        except InputError:
+            if self.law is None:
+                raise
+            return False
+        return True
+
+    @cached_property
     def reduction(self) -> Reduction:
         return reduce_rule(self.rule)
 
     @property
     def decays_weights(self) -> bool:
-        return self.rule.space == "weights" and {"learning_rate", "weight_decay"} <= set(self.reduction.parameters)
+        names = {"learning_rate", "weight_decay"}
+        return self.reduces and self.rule.space == "weights" and names <= set(self.reduction.parameters)
 
     @cached_property
     def is_reference(self) -> bool:
         """Whether the drift is that of gradient descent with weight decay."""
+        if not self.reduces:
+            return self.law is not None and self.law.drift is not None and self.law.drift == flow_coefficient(K2)
         smooth = self.reduction.is_smooth
         return smooth and bool(sp.simplify(drift_coefficient(self.reduction) - flow_coefficient(K2)) == 0)
 
@@ -215,11 +191,14 @@ class _Plan:
         return f"({rate})*t" if set(rate) & set("+-/ ") else f"{rate}*t"
 
     def parts(self) -> Iterator[_Part]:
-        loss, reduction = self.loss, self.reduction
+        loss = self.loss
         yield _Part("scale invariance", lambda: prove_homogeneity(loss), (), "scale_invariance")
         yield _Part("Euler identities of every loss", prove_euler_generic, GENERIC)
         yield _Part("Euler identities of this loss", lambda: prove_euler(loss), GENERIC)
-        if reduction.is_smooth:
+        if not self.reduces:
+            for proof in derive_generic(self.rule).proofs:
+                yield _Part(name := f"on every loss: {proof.title}", partial(replace, proof, title=name), GENERIC)
+        elif (reduction := self.reduction).is_smooth:
             if self.decays_weights:
                 yield _Part("reduction to the sphere", lambda: prove_sphere_map(reduction), GENERIC)
                 yield _Part("quasi-RMSprop", lambda: prove_quasi_rmsprop(reduction), GENERIC)
@@ -230,7 +209,7 @@ class _Plan:
             yield _Part("edge multiplier", lambda: prove_edge_multiplier(reduction), GENERIC)
         if loss.minima is not None:
             yield from self._on_gamma()
-        if reduction.is_smooth and self.decays_weights:
+        if self.decays_weights and reduction.is_smooth:
             yield _Part("norm at the edge", lambda: prove_equilibrium_norm(reduction), GENERIC)
         if loss.minima is not None:
             yield _Part("closed form", self._prove_closed_form, DRIFTED)
@@ -245,6 +224,9 @@ class _Plan:
         yield _Part("minimal kernel", lambda: prove_minimal_kernel(loss), CHARTED, "minimal_kernel")
         yield _Part("simple top eigenvalue", lambda: prove_simple_sharpness(loss), NORMAL, "simple_sharpness")
         yield _Part("gradient of the sharpness", lambda: prove_log_sharpness_gradient(loss), EDGE)
+        if not self.reduces:
+            yield _Part("drift", lambda: prove_law_drift(geometry_of(loss), self.law), EDGE, "drift")
+            return
         if not self.reduction.is_smooth:
             yield _Part("drift", lambda: prove_nonsmooth_drift(loss, rule), EDGE, "drift")
             return
@@ -278,7 +260,9 @@ class _Plan:
         reference = sharpness_flow(self.loss)
         if self.is_reference or reference.stands_still:
             return reference
-        if self.reduction.is_smooth:
+        if not self.reduces:
+            field = law_field(reference, self.law).applyfunc(tidy)
+        elif self.reduction.is_smooth:
             scale = -drift_coefficient(self.reduction).subs(K2, reference.log_gradient_squared)
             field = (scale * reference.log_sharpness_gradient).applyfunc(tidy)
         else:
@@ -340,7 +324,19 @@ def derive(loss: Loss, rule: Rule | None = None, /, *, limit: float = LIMIT) -> 
                 failed[part.settles] = "was refuted"
     flow = _flow(plan, limit) if loss.minima is not None and not failed else None
     remarks = tuple(_remarks(plan, failed, declared, omitted, flow))
-    return Derivation(loss, plan.rule, tuple(proofs), flow, plan.clock, tuple(expected), remarks)
+    energy = _energy(plan, limit) if flow is not None else None
+    return Derivation(loss, plan.rule, tuple(proofs), flow, plan.clock, tuple(expected), remarks, plan.law, energy)
+
+
+def _energy(plan: _Plan, limit: float) -> sp.Expr | None:
+    """c in the chart; ``None`` where it has no closed form, or none in time."""
+    if plan.law is None or plan.law.coefficient is None:
+        return None
+    try:
+        with time_limit(limit):
+            return tidy(plan.law.coefficient_on(edge_jets(geometry_of(plan.loss))))
+    except (NoClosedForm, InputError, TimeLimitExceeded):
+        return None
 
 
 def _ties(loss: Loss) -> bool:
@@ -391,7 +387,9 @@ def _remarks(
                 "Where eigenvalues only meet at single points of Gamma, declare it: expects_to_fail="
                 "{'simple_sharpness'} in the Loss. Then the flow is derived where the gap is open."
             )
-    if not plan.reduction.is_smooth:
+    if plan.law is not None:
+        yield f"Tracking: {plan.law.tracking}."
+    if not (plan.law.smooth if plan.law is not None else plan.reduction.is_smooth):
         yield "Edge: none, nonsmooth. The step of the rule is not differentiable on Gamma."
     if flow is not None and flow.stands_still:
         yield "The flow stands still: lambda_1 is constant on Gamma."

@@ -8,14 +8,16 @@ with drift and brake functions of K^2 = |g|^2 and the coefficient a function of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import sympy as sp
 
-from theory.center import EdgeMap, Frame, find_edge, one_step
+from theory.averaging import A, small_period
+from theory.center import EdgeMap, one_step
+from theory.edge_jets import EdgeJets
 from theory.energy_law import BEND, EnergyLaw, energy_law
+from theory.frame import Frame, find_edge
 from theory.identity import Identity
 from theory.jets import CUBIC, MIXED, QUARTIC, RATIO, K
 from theory.nonsmooth import ROOT, PeriodTwo, period_two
@@ -111,11 +113,34 @@ class EdgeLaw:
         whole = sp.cancel(sp.together(reduced)).subs(K, sp.sqrt(K2))
         return _in_partial_terms(sp.factor(sp.cancel(whole)))
 
-    def coefficient_at(self, jets: Mapping[str, sp.Expr]) -> sp.Expr:
-        """c at K2, B, Q given by name, at the default constants."""
+    def coefficient_on(self, jets: EdgeJets) -> sp.Expr:
+        """c in the chart of a loss, at the default constants."""
         assert self.coefficient is not None
-        values = {K2: jets["K2"], TURN: jets["B"], QUARTIC_RESPONSE: jets["Q"]}
-        return self.coefficient.subs(self.defaults).subs(values)
+        values = {
+            K2: jets.log_gradient_squared, TURN: jets.bend,
+            QUARTIC_RESPONSE: jets.quartic - 3 * jets.cubic_squared - 3 * jets.mixed,
+        }  # fmt: skip
+        return sp.sympify(self.coefficient.subs(self.defaults)).subs(values)
+
+    @property
+    def period(self) -> sp.Expr | None:
+        """Iterations of a small oscillation, 2 pi/sqrt(2 alpha growth rate); ``None`` without a closed orbit."""
+        if not self.closes:
+            return None
+        rate = sp.Symbol("rate", positive=True)
+        return sp.simplify(small_period(rate).subs(A, self._energy.alpha * self._energy.growth))
+
+    @property
+    def tracking(self) -> str:
+        """One clause on whether gradient descent can be expected to follow the drift."""
+        if self.orbit is not None:
+            if abs(self.orbit.multiplier) == 1:
+                return "edge: none, nonsmooth; an interval of orbits of period two, which all carry the same drift"
+            multiplier = self.orbit.multiplier.subs(ROOT, sp.sqrt(LAMBDA / 2))
+            return f"edge: none, nonsmooth; an orbit of period two that attracts where |{multiplier}| < 1"
+        if not self.closes:
+            return "no: the leading orbits are not closed, so that the oscillation dies out and the edge is left"
+        return "where the horizon log(E_max/E_0)/c exceeds the time asked for; always where c <= 0"
 
 
 def _in_partial_terms(expression: sp.Expr) -> sp.Expr:

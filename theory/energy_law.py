@@ -69,8 +69,8 @@ def two_steps(single: EdgeMap, /) -> TwoStep:
         raise NoClosedForm("two steps at the edge are not the identity at leading order.")
     one = [x[1].as_expr() / 2, u[1].as_expr() / 2]
     two = [x[2].as_expr(), u[2].as_expr()]
-    # exp(2 delta (v_0 + delta v_1)) = 1 + 2 delta v_0 + delta^2 (2 v_1 + 2 v_0 v_0) + ..., v_0 v_0 the derivative of v_0
-    # along itself.
+    # exp(2 delta (v_0 + delta v_1)) = 1 + 2 delta v_0 + delta^2 (2 v_1 + 2 v_0 v_0) + ..., where v_0 v_0 is the
+    # derivative of v_0 along itself.
     nexts = [
         sp.expand(b / 2 - sum(sp.diff(a, v) * w for v, w in zip((X, U), one, strict=True)))
         for a, b in zip(one, two, strict=True)

@@ -14,10 +14,14 @@ from typing import Any
 
 import sympy as sp
 
-from theory.averaging import small_period
-from theory.center import SHARPNESS, S, U, X
+from theory.center import S, U, X
+from theory.derivation_json import law_json, step_json
 from theory.edge_law import K2, LAMBDA, QUARTIC_RESPONSE, TURN, EdgeLaw, edge_law
 from theory.energy_law import BEND, Decomposition, EnergyLaw
+from theory.errors import NoClosedForm
+from theory.flow import SharpnessFlow
+from theory.frame import SHARPNESS
+from theory.geometry import Geometry
 from theory.jets import CUBIC, CURVATURE, MIXED, QUARTIC, RATIO, TILT, TWIST, K, generic_loss
 from theory.nonsmooth import MODULUS, ROOT, PeriodTwo
 from theory.positivity import prove_positive
@@ -26,7 +30,7 @@ from theory.rational_map import confirm_map
 from theory.rule import Rule
 from theory.zero import prove_equal
 
-__all__ = ["GenericDerivation", "derive_generic"]
+__all__ = ["GenericDerivation", "derive_generic", "law_field", "prove_law_drift"]
 
 _T = sp.Symbol("T", real=True)
 
@@ -90,7 +94,10 @@ class GenericDerivation:
         if law.mean_square is not None:
             yield "Mean square of the oscillation:", (sp.Symbol("<X^2>"), "=", law.mean_square)
         if law.drift is not None:
-            yield f"Drift, in the time tau = {self.rule.rate} t:", (sp.Symbol("zeta'"), "=", -law.drift * sp.Symbol("g"))
+            yield (
+                f"Drift, in the time tau = {self.rule.rate} t:",
+                (sp.Symbol("zeta'"), "=", -law.drift * sp.Symbol("g")),
+            )
         if law.coefficient is not None:
             yield (
                 "Energy law dE/d tau = c <U^2>, with Q = c_4 - 3 c_3^2 - 3 c_21^2/m (summed over y) and B = K^2 K_s:",
@@ -109,61 +116,51 @@ class GenericDerivation:
     def to_json(self) -> dict[str, Any]:
         """The content of ``derive generic --json``; expressions as text that the safe parser reads back."""
         law = self.law
-        energy, orbit = law.energy, law.orbit
-        text = lambda e: None if e is None else sp.sstr(e)  # noqa: E731
         return {
             "loss": "generic",
             "rule": self.rule.name,
             "status": self.status.value,
-            "edge": text(law.edge) if law.smooth else None,
-            "oscillator": None if energy is None else {
-                "alpha": text(energy.alpha), "growth": text(energy.growth), "brake": text(law.brake),
-                "closed": law.closes, "mean_square": text(law.mean_square), "period": text(_period(energy)),
-            },
-            "orbit": None if orbit is None else {
-                "modulus": text(orbit.modulus), "fixed": text(orbit.fixed), "multiplier": text(orbit.multiplier),
-                "mean_square": text(law.mean_square),
-            },
-            "drift": {"coefficient": text(law.drift), "time": f"({self.rule.rate})*t", "direction": "-g"},
+            **law_json(law),
             "energy_law": None if law.coefficient is None else {
-                "coefficient": text(law.coefficient),
+                "coefficient": sp.sstr(law.coefficient),
                 "symbols": {"K2": "|g|^2", "B": "K^2 dK/ds along g", "Q": "c_4 - 3*c_3^2 - 3*sum c_21^2/m"},
             },
-            "tracks": tracking(law),
             "constants": dict(self.rule.constants),
             "remarks": list(self.remarks),
-            "steps": [
-                {"part": proof.title, "title": step.title, "statement": step.statement, "latex": step.latex,
-                 "status": step.status.value, "method": step.method,
-                 "residual": None if step.residual is None else sp.sstr(step.residual),
-                 "witness": dict(step.witness), "note": step.note, "seconds": step.seconds}
-                for proof in self.proofs for step in proof.steps
-            ],
+            "steps": [step_json(proof, step, False) for proof in self.proofs for step in proof.steps],
             "seconds": self.seconds,
             "latex": self.render("latex"),
         }  # fmt: skip
 
 
-def tracking(law: EdgeLaw) -> str:
-    """One sentence on whether gradient descent can be expected to follow the drift."""
-    if not law.smooth:
-        orbit = law.orbit
-        assert orbit is not None
-        if abs(orbit.multiplier) == 1:
-            return "edge: none, nonsmooth; an interval of orbits of period two, which all carry the same drift"
-        return f"edge: none, nonsmooth; one orbit of period two, with multiplier {orbit.multiplier}, attracting within 1"
-    if not law.closes:
-        return "no: the leading orbits are not closed, so that the oscillation dies out and the edge is left"
-    return "where the horizon log(E_max/E_0)/c exceeds the time asked for; always where c <= 0"
+def law_field(flow: SharpnessFlow, law: EdgeLaw | None, /) -> sp.Matrix:
+    """-D g in the chart of a loss: the reference flow's g, the rule's own D."""
+    assert law is not None
+    assert law.drift is not None
+    strength = law.drift.subs({K2: flow.log_gradient_squared, LAMBDA: flow.sharpness})
+    return -strength * flow.log_sharpness_gradient
 
 
-def _period(energy: EnergyLaw) -> sp.Expr | None:
-    if energy.growth == 0:
-        return None
-    rate = sp.Symbol("rate", positive=True)
-    from theory.averaging import A
+def prove_law_drift(geometry: Geometry, law: EdgeLaw | None, /) -> Proof:
+    """d log lambda_1/d tau = -D K^2 in the chart of a loss.
 
-    return sp.simplify(small_period(rate).subs(A, energy.alpha * energy.growth))
+    Raises:
+        NoClosedForm: the rule has no drift.
+    """
+    if law is None or law.drift is None:
+        raise NoClosedForm("the rule has no closed orbit at the edge, so that there is no drift to speak of.")
+    k2, sharpness = geometry.log_sharpness_gradient_squared, geometry.sharpness
+    strength = law.drift.subs({K2: k2, LAMBDA: sharpness})
+    field = -strength * geometry.log_sharpness_gradient
+    along = sum(
+        (v * sp.diff(sharpness, p) / sharpness for v, p in zip(field, geometry.chart, strict=True)), sp.Integer(0)
+    )
+    step = prove_equal(
+        "the sharpness along the drift", along, -strength * k2, domain=geometry.domain,
+        show=(sp.Symbol("d log lambda_1/dtau"), -law.drift * K2),
+        note=f"d zeta/d tau = -D g with D = {law.drift}, from the part on every loss; D and K^2 are this loss's.",
+    )  # fmt: skip
+    return Proof("drift", (step,))
 
 
 def derive_generic(rule: Rule, /) -> GenericDerivation:
@@ -178,16 +175,18 @@ def derive_generic(rule: Rule, /) -> GenericDerivation:
 
 
 def _remarks(law: EdgeLaw) -> Iterator[str]:
-    yield f"Tracking: {tracking(law)}."
+    yield f"Tracking: {law.tracking}."
     if not law.smooth:
         yield "Edge: none, nonsmooth. The step of the rule is not differentiable on Gamma."
 
 
 def _smooth(law: EdgeLaw) -> Iterator[Proof]:
-    assert law.single is not None and law.energy is not None
+    assert law.single is not None
+    assert law.energy is not None
     single, energy = law.single, law.energy
     edge, steps = single.edge, energy.steps
-    assert edge.polynomial is not None and edge.block is not None
+    assert edge.polynomial is not None
+    assert edge.block is not None
     size = edge.block.shape[0]
     at_edge = edge.block.subs(SHARPNESS, edge.sharpness)
     vectors = single.frame.vectors
@@ -226,7 +225,7 @@ def _smooth(law: EdgeLaw) -> Iterator[Proof]:
         ),
     ))  # fmt: skip
     yield Proof("the leading oscillator", tuple(_oscillator(energy, law)))
-    if not law.closes:
+    if law.drift is None or law.mean_square is None:
         return
     yield Proof("the drift", (
         prove_equal(
@@ -250,7 +249,7 @@ def _invariance(law: EdgeLaw) -> Iterator[Step]:
     at = {X: single.x, U: single.u, S: single.s}
     names = list(single.slaved)
     for order in (1, 2, 3):
-        sides = [[], []]
+        sides: tuple[list[sp.Expr], list[sp.Expr]] = ([], [])
         for name in names:
             value = single.slaved[name].substitute(at)
             sides[0].append(single.after[name][order].as_expr())
@@ -271,17 +270,24 @@ def _oscillator(energy: EnergyLaw, law: EdgeLaw) -> Iterator[Step]:
         show=(sp.Derivative(sp.Symbol("E"), _T), sp.Integer(0)),
         note=f"E = {sp.sstr(sp.collect(sp.expand(found), [X, sp.log(X)]))}, with |X| for X.",
     )  # fmt: skip
-    if not law.closes:
-        yield prove_equal("nothing drives effective_lr up", a, sp.Integer(0),
-                          note="Without growth U only falls: orbits run from U > 0 to U < 0 once, and X dies out.")
+    mean_square = law.mean_square
+    if mean_square is None:
+        if a == 0:
+            still = "Without growth U only falls: orbits run from U > 0 to U < 0 once, and X dies out."
+            yield prove_equal("nothing drives effective_lr up", _without_oscillation(law), a, note=still)
         return
     for words, value in (("alpha", alpha), ("the growth", a), ("the brake", b)):
         yield prove_positive(
-            f"{words} is positive (K = 1, default constants)", value.subs(law.defaults).subs(K, 1), domain={},
+            f"{words} is positive (K = 1, default constants)",
+            value.subs(law.defaults).subs(K, 1),
+            domain={},
             note="alpha, growth and brake positive: in y = log X^2 the energy is convex and its level sets closed.",
         )
     yield prove_equal(
-        "mean square over a closed orbit", law.mean_square.subs(K2, K**2), a / b, show=(sp.Symbol("<X^2>"), a / b),
+        "mean square over a closed orbit",
+        mean_square.subs(K2, K**2),
+        a / b,
+        show=(sp.Symbol("<X^2>"), a / b),
         note="<U'> = 0. And <U> = 0, as alpha U is the derivative of log|X|.",
     )
     omega = sp.Symbol("omega", positive=True)
@@ -289,10 +295,16 @@ def _oscillator(energy: EnergyLaw, law: EdgeLaw) -> Iterator[Step]:
     yield prove_equal(
         "frequency of small orbits", (linear - sp.I * omega * sp.eye(2)).det(), 2 * alpha * a - omega**2,
         show=(omega**2, 2 * alpha * a),
-        note=f"y' = 2 alpha U, U' = a (1 - e^y). Period {sp.sstr(_period(energy))} iterations; at any amplitude the "
+        note=f"y' = 2 alpha U, U' = a (1 - e^y). Period {sp.sstr(law.period)} iterations; at any amplitude the "
         "integral of dy/sqrt(2 rate (2 alpha)^2 (E - V)), V = (a/(2 alpha)) (e^y - y), between its turning points, "
         "twice.",
     )  # fmt: skip
+
+
+def _without_oscillation(law: EdgeLaw) -> sp.Expr:
+    """U' at X = 0, from the two-step map."""
+    assert law.energy is not None
+    return law.energy.steps.u.subs(X, 0)
 
 
 def _average(title: str, name: str, part: Decomposition, energy: EnergyLaw, note: str = "") -> Step:
@@ -307,21 +319,27 @@ def _average(title: str, name: str, part: Decomposition, energy: EnergyLaw, note
 
 def _energy_law(law: EdgeLaw, energy: EnergyLaw) -> Iterator[Step]:
     yield _average(
-        "dE/dT at the next order is c U^2 and a derivative along the orbit", "<dE/dT>/delta", energy.energy, energy,
+        "dE/dT at the next order is c U^2 and a derivative along the orbit",
+        "<dE/dT>/delta",
+        energy.energy,
+        energy,
         note=f"The derivative is of W = {sp.sstr(energy.energy.potential)[:400]}. The change of the brake along Gamma "
         "is in it.",
     )
     assert law.coefficient is not None
     back = {QUARTIC_RESPONSE: QUARTIC - 3 * CUBIC**2 - 3 * MIXED**2 / RATIO, TURN: K**2 * BEND, K2: K**2}
     yield prove_equal(
-        "of the jets only K, its slope B = K^2 dK/ds, and Q are left", law.coefficient.subs(back), energy.coefficient,
+        "of the jets only K, its slope B = K^2 dK/ds, and Q are left",
+        law.coefficient.subs(back),
+        energy.coefficient,
         show=(sp.Symbol("c"), law.coefficient),
         note="Q = c_4 - 3 c_3^2 - 3 c_21^2/m, the last summed over the other normal directions, each of which is "
         "moved by x^2 alone and acts back on x alone.",
     )
     yield prove_equal(
         "curvature of Gamma and tilted terms leave no trace in c",
-        sp.Matrix([sp.diff(energy.coefficient, jet) for jet in (CURVATURE, TILT, TWIST)]), sp.zeros(3, 1),
+        sp.Matrix([sp.diff(energy.coefficient, jet) for jet in (CURVATURE, TILT, TWIST)]),
+        sp.zeros(3, 1),
         show=(sp.Symbol("dc/d(h, c_31, c_111)"), sp.Integer(0)),
     )
 
@@ -340,14 +358,15 @@ def _corrections(energy: EnergyLaw) -> Iterator[Step]:
 
 def _nonsmooth(law: EdgeLaw) -> Iterator[Proof]:
     orbit: PeriodTwo | None = law.orbit
-    assert orbit is not None and law.drift is not None
+    assert orbit is not None
+    assert law.drift is not None
     twice = orbit.modulus.subs(MODULUS, orbit.modulus)
     carried = (orbit.push + orbit.push.subs(MODULUS, orbit.modulus)) / 2
     steps = [
         prove_equal("an orbit of period two", orbit.modulus.subs(MODULUS, orbit.fixed), orbit.fixed,
                     show=(sp.Function("f")(sp.Symbol("M*")), orbit.fixed),
-                    note=f"x changes its side in every step, and |x| goes from M to f(M) = {orbit.modulus}, in units of "
-                    "sqrt(rate); lambda_1 = 2 ell^2."),
+                    note=f"x changes its side in every step, and |x| goes from M to f(M) = {orbit.modulus}, in units "
+                    "of sqrt(rate); lambda_1 = 2 ell^2."),
         prove_equal("its multiplier", sp.diff(orbit.modulus, MODULUS).subs(MODULUS, orbit.fixed), orbit.multiplier,
                     show=(sp.Symbol("f'(M*)"), orbit.multiplier)),
     ]  # fmt: skip
@@ -367,5 +386,3 @@ def _nonsmooth(law: EdgeLaw) -> Iterator[Proof]:
         prove_equal("drift along g", orbit.drift, (-K * law.drift).subs(LAMBDA, 2 * ROOT**2),
                     show=(sp.Symbol("<ds/dtau>"), -K * law.drift)),
     ))  # fmt: skip
-
-

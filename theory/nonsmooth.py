@@ -16,8 +16,8 @@ from typing import Any
 
 import sympy as sp
 
-from theory.center import NORM, Frame, run_rule
 from theory.errors import NoClosedForm
+from theory.frame import NORM, Frame, run_rule
 from theory.jets import JETS, JetVector
 from theory.series import NotEnoughOrders, SeriesRing
 

@@ -286,7 +286,9 @@ def confirm_map(single: EdgeMap, steps: TwoStep, /, *, points: int = POINTS, see
         values[symbols[symbols.index(sp.Symbol("S", real=True))]] = Fraction(0)
         exact = {symbol: sp.Rational(v.numerator, v.denominator) for symbol, v in values.items()}
         x, u, s = run_twice(single, values)
-        expected = [e.subs(start).subs(exact) for pair in follow for e in pair] + [e.subs(start).subs(exact) for e in along]
+        expected = [e.subs(start).subs(exact) for pair in follow for e in pair] + [
+            e.subs(start).subs(exact) for e in along
+        ]
         measured = [x.c[1], x.c[2], u.c[1], u.c[2], s.c[0], s.c[1]]
         names = ["X, delta", "X, delta^2", "U, delta", "U, delta^2", "s, delta^2", "s, delta^3"]
         for name, left, right in zip(names, measured, expected, strict=True):

@@ -37,8 +37,8 @@ RELATIONS = {"=": "=", ">": ">", ">=": r"\ge", "<=": r"\le"}
 Equation = tuple[Any, str, Any]
 
 
-def render(derivation: Derivation, style: str, /, *, unicode: bool = True) -> str:
-    """The derivation in one of `STYLES`; text in ASCII alone where ``unicode`` is false.
+def render(derivation: Any, style: str, /, *, unicode: bool = True) -> str:
+    """A derivation, of a loss or of the generic one, in one of `STYLES`; text in ASCII where ``unicode`` is false.
 
     Raises:
         InputError: there is no such style.
@@ -55,13 +55,13 @@ def render(derivation: Derivation, style: str, /, *, unicode: bool = True) -> st
 # What all three say
 
 
-def _title(derivation: Derivation) -> str:
+def _title(derivation: Any) -> str:
     if derivation.loss is None:
         return derivation.title
     return f"From {derivation.rule.name} on {derivation.loss.name} to the flow along its minimizers"
 
 
-def _setting(derivation: Derivation) -> Iterator[tuple[str, Equation]]:
+def _setting(derivation: Any) -> Iterator[tuple[str, Equation]]:
     """What is given: words and an equation each."""
     loss = derivation.loss
     if loss is None:
@@ -74,7 +74,7 @@ def _setting(derivation: Derivation) -> Iterator[tuple[str, Equation]]:
         yield f"Gamma, the directions of its minimizers, in the chart {chart}:", (sp.Symbol("P"), "=", point)
 
 
-def _results(derivation: Derivation) -> Iterator[tuple[str, Equation]]:
+def _results(derivation: Any) -> Iterator[tuple[str, Equation]]:
     """What the reader came for: words and an equation each."""
     if derivation.loss is None:
         yield from derivation.results()

@@ -13,7 +13,9 @@ STYLES = ("text", "markdown", "latex")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to derive, and how to write it."""
-    parser.add_argument("spec", metavar="SPEC", help="a built-in family, file.py:attribute, module:attribute, or text")
+    parser.add_argument(
+        "spec", metavar="SPEC", help="generic, a built-in family, file.py:attribute, module:attribute, or text"
+    )
     parser.add_argument("--rule", default="gd-wd", help="an update rule, named as SPEC is; default: %(default)s")
     parser.add_argument("--format", choices=STYLES, default="text", help="how to write it; default: %(default)s")
     parser.add_argument("--output", metavar="FILE", help="write the derivation to FILE and not to the terminal")
@@ -30,6 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     from theory.loss import Loss
     from theory.rendering import render
 
+    if arguments.spec == "generic":
+        return _generic(arguments, output)
     loss, rule = resolve_loss(arguments.spec), resolve_rule(arguments.rule)
     if not isinstance(loss, Loss):
         raise InputError(f"{loss.name!r} is an Objective, a function: a derivation needs the formula of a Loss.")
@@ -44,6 +48,33 @@ def run(arguments: argparse.Namespace) -> int:
     output.write_json(result.to_json())
     failed = result.status == "refuted" or (arguments.strict and result.status == "undecided")
     return 1 if failed else 0
+
+
+def _generic(arguments: argparse.Namespace, output: Output) -> int:
+    """The rule on the loss that is given by its jets alone; kept on disk, as it takes seconds."""
+    from sharpflow.derivation_cache import generic_result
+    from sharpflow.specs import resolve_rule
+    from theory.errors import NoClosedForm
+
+    rule = resolve_rule(arguments.rule)
+    try:
+        content, said = generic_result(rule)
+    except NoClosedForm as reason:
+        raise InputError(f"rule {rule.name!r} on the generic loss: {reason}") from reason
+    if said:
+        print(said, file=sys.stderr)
+    texts = content.pop("texts")
+    if arguments.output is None:
+        style = arguments.format
+        style = "ascii" if style == "text" and not _shows_unicode(arguments.json) else style
+        output.say(texts[style].rstrip("\n"))
+    else:
+        with replacing(arguments.output, "--output") as place:
+            place.write_text(texts[arguments.format], encoding="utf-8")
+        output.say(f"{arguments.output}: {len(content['steps'])} steps.", *content["remarks"])
+    output.write_json(content)
+    status = content["status"]
+    return 1 if status == "refuted" or (arguments.strict and status == "undecided") else 0
 
 
 def _shows_unicode(json: str | None) -> bool:

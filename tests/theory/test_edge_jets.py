@@ -13,7 +13,7 @@ from theory.edge_jets import edge_jets
 from theory.geometry import geometry_of
 from theory.loss import Loss, Minima
 
-# K^2 comes with some 1e-14 of rounding, and 1e-12 where lambda_1 is ill separated; the bend divides that by half a step.
+# K^2 comes with some 1e-14 of rounding, 1e-12 where lambda_1 is ill separated; the bend divides that by half a step.
 RTOL = ATOL = 1e-12 / (STEP / 2)
 
 

@@ -1,6 +1,7 @@
-"""Scalar RMSprop as in textbooks: the step uses v after its update, v+ = beta v + (1 - beta)|G|^2, 1 - beta = C_b eta^2.
+"""Scalar RMSprop as in textbooks, whose step uses v after its update.
 
-theta+ = theta - eta G/sqrt(v+). effective_lr is eta/sqrt(v), of the v before the step. The clock is eta^2 t.
+v+ = beta v + (1 - beta)|G|^2, 1 - beta = C_b eta^2, and theta+ is the direction of theta - eta G/sqrt(v+). effective_lr
+is eta/sqrt(v), of the v before the step. The clock is eta^2 t.
 """
 
 from theory.rule import Rule
