@@ -3,7 +3,7 @@
     E_t - E_0 = integral of c(zeta) U^2 d tau,    E = U^2/2 + (a/(2 alpha)) (e^y - 1 - y),    y = log(X^2/<X^2>)
 
 E is conserved over a period but for its oscillation of relative order sqrt(rate); over many periods it grows or falls.
-A straight line is fitted to E over the integral with the predicted c: its slope is measured over predicted.
+A straight line is fitted to E over the integral of c/c(0) U^2, with the predicted change of c: its slope is c(0).
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ from theory.errors import InputError
 from theory.loss import Loss
 from theory.rule import Rule
 
-__all__ = ["EnergyGrowth", "energy_growth", "predicted_coefficient"]
+__all__ = ["EnergyGrowth", "Horizon", "energy_growth", "predicted_coefficient", "tracking_horizon"]
 
 # Periods of a run: fewer where E would change by more than a factor of e or so, as large orbits are sampled badly, and
 # never more than what leaves 16 of the 401 records to a period, between which U^2 is integrated.
 LEAST, MOST = 6.0, 25.0
 AMPLITUDE = 1.5
+SMALL = 0.1
+# An oscillation of ten times its equilibrium is not small any more: it is at the edge of what rate 1e-4 resolves.
+LARGEST = 10.0
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,14 @@ def _slope(subject: Loss, rule: Rule, rate: float) -> tuple[float, float, float]
     y = np.log(orbit.x**2 / law.mean_square(orbit.log_gradient_squared))
     energy = orbit.u**2 / 2 + law.drive / (2 * law.alpha) * (np.exp(y) - 1 - y)
     tau = orbit.steps * rate
-    # c changes little over so short a run: linear between its ends.
+    # c changes little over so short a run: linear between its ends, in units of c at the start (of 1 where that is
+    # near 0 and a quotient would say nothing).
     c = np.interp(tau, tau[[0, -1]], ends)
-    weight = c * orbit.u**2
+    shape = c / first if abs(first) > SMALL else np.ones_like(c)
+    weight = shape * orbit.u**2
     drive = np.concatenate([[0.0], np.cumsum((weight[1:] + weight[:-1]) / 2 * np.diff(tau))])
-    slope = float(np.polyfit(drive, energy, 1)[0])
-    return slope * ends[0], ends[0], float(energy[-20:].mean() / energy[:20].mean() - 1)
+    measured = float(np.polyfit(drive, energy, 1)[0])
+    return measured, first, float(energy[-20:].mean() / energy[:20].mean() - 1)
 
 
 def energy_growth(subject: Loss, rule: Rule, /, *, coarse: float, fine: float) -> EnergyGrowth:
@@ -94,3 +99,30 @@ def energy_growth(subject: Loss, rule: Rule, /, *, coarse: float, fine: float) -
     (first, _, _), (second, predicted, change) = _slope(subject, rule, coarse), _slope(subject, rule, fine)
     measured, correction = at_zero_rate(first, second)
     return EnergyGrowth(measured, correction, predicted, change, (first, second))
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """How long gradient descent can be expected to track: c at the start, and log(E_max/E_0)/c (inf for c <= 0)."""
+
+    coefficient: float
+    time: float
+
+
+def tracking_horizon(
+    subject: Loss, rule: Rule, /, *, zeta: np.ndarray | None = None, amplitude: float = 1.2, largest: float = LARGEST
+) -> Horizon:
+    """Flow time over which the energy grows from that of ``amplitude`` to that of ``largest``, c as at the start.
+
+    Both amplitudes in units of the equilibrium oscillation. A rule without a smooth oscillator has none:
+    inf.
+    """
+    objective = as_objective(subject)
+    point = np.asarray(objective.start if zeta is None else zeta, dtype=float)
+    if law_of(rule).exact.coefficient is None:
+        return Horizon(math.nan, math.inf)
+    c = predicted_coefficient(subject, rule, point / np.linalg.norm(point))
+    low, high = (a**2 - 1 - 2 * math.log(abs(a)) for a in (amplitude, largest))
+    if c <= 0 or low <= 0:
+        return Horizon(c, math.inf)
+    return Horizon(c, max(math.log(high / low), 0.0) / c)

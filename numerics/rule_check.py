@@ -21,8 +21,10 @@ from theory.rule import Rule
 __all__ = ["RATES", "Ratio", "RuleCheck", "check_rule_on"]
 
 RATES = (1e-5, 1e-6, 1e-7)
-# A tenth of the distance between records, which is a hundredth of a period or less, squared; see `Ratio.agrees`.
+# The numbers of an orbit come from some 100 records a period by trapezoids and crossings by secants: 1e-3 each, and the
+# small orbit of amplitude 1.1 has a period longer by 1e-3 than an infinitely small one.
 FLOOR = 5e-3
+NOTHING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,9 @@ def check_rule_on(subject: Loss, rule: Rule, /) -> RuleCheck:
     """
     law = law_of(rule)
     found = [_ratio("drift", [_drift(subject, rule, rate) for rate in RATES])]
-    found.append(_ratio("mean square", [_mean_square(subject, rule, rate) for rate in RATES]))
+    # In an interval of orbits of period two the mean square is that of the start, and nothing to predict.
+    if law.exact.orbit is None or abs(law.exact.orbit.multiplier) != 1:
+        found.append(_ratio("mean square", [_mean_square(subject, rule, rate) for rate in RATES]))
     if law.smooth:
         found.append(_ratio("period, amplitude 1.1", [_period(subject, rule, rate, 1.1) for rate in RATES]))
         found.append(_ratio("period, amplitude 3", [_period(subject, rule, rate, 3.0) for rate in RATES]))
@@ -80,7 +84,8 @@ def check_rule_on(subject: Loss, rule: Rule, /) -> RuleCheck:
 
 
 def _ratio(name: str, pairs: list[tuple[float, float]]) -> Ratio:
-    at = tuple(measured / predicted if predicted else math.nan for measured, predicted in pairs)
+    # Where lambda_1 is constant on Gamma there is no drift to measure, K is rounding.
+    at = tuple(measured / predicted if abs(predicted) > NOTHING else math.nan for measured, predicted in pairs)
     value, correction = at_zero_rate(at[-2], at[-1])
     return Ratio(name, at, value, correction, pairs[-1][1])
 
@@ -95,7 +100,7 @@ def _drift(subject: Loss, rule: Rule, rate: float) -> tuple[float, float]:
     orbit, law = _orbit(subject, rule, rate), law_of(rule)
     k2 = float(orbit.log_gradient_squared[0])
     predicted = float(law.drift(k2, float(orbit.sharpness[0]))) * math.sqrt(k2)
-    travelled = np.linalg.norm(orbit.displacement, axis=1)
+    travelled = np.linalg.norm(orbit.displacement - orbit.displacement[0], axis=1)
     if not law.smooth:
         return float(travelled[-1] / (orbit.steps[-1] * rate)), predicted
     period = orbit.period

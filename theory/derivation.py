@@ -31,7 +31,7 @@ from theory.entering import prove_descent_lemma, prove_edge_multiplier, prove_wa
 from theory.errors import InputError, NoClosedForm
 from theory.expansion import expand_nonsmooth
 from theory.flow import SharpnessFlow, flow_coefficient, prove_closed_form, sharpness_flow
-from theory.generic import derive_generic, law_field, prove_law_drift
+from theory.generic import generic_derivation, law_field, prove_law_drift
 from theory.geometry import geometry_of, tidy
 from theory.invariance import prove_euler, prove_euler_generic, prove_homogeneity
 from theory.limits import TimeLimitExceeded, time_limit
@@ -196,7 +196,7 @@ class _Plan:
         yield _Part("Euler identities of every loss", prove_euler_generic, GENERIC)
         yield _Part("Euler identities of this loss", lambda: prove_euler(loss), GENERIC)
         if not self.reduces:
-            for proof in derive_generic(self.rule).proofs:
+            for proof in generic_derivation(self.rule).proofs:
                 yield _Part(name := f"on every loss: {proof.title}", partial(replace, proof, title=name), GENERIC)
         elif (reduction := self.reduction).is_smooth:
             if self.decays_weights:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import sympy as sp
@@ -22,6 +23,7 @@ from theory.errors import NoClosedForm
 from theory.flow import SharpnessFlow
 from theory.frame import SHARPNESS
 from theory.geometry import Geometry
+from theory.identity import Identity
 from theory.jets import CUBIC, CURVATURE, MIXED, QUARTIC, RATIO, TILT, TWIST, K, generic_loss
 from theory.nonsmooth import MODULUS, ROOT, PeriodTwo
 from theory.positivity import prove_positive
@@ -30,7 +32,7 @@ from theory.rational_map import confirm_map
 from theory.rule import Rule
 from theory.zero import prove_equal
 
-__all__ = ["GenericDerivation", "derive_generic", "law_field", "prove_law_drift"]
+__all__ = ["GenericDerivation", "derive_generic", "generic_derivation", "law_field", "prove_law_drift"]
 
 _T = sp.Symbol("T", real=True)
 
@@ -172,6 +174,16 @@ def derive_generic(rule: Rule, /) -> GenericDerivation:
     law = edge_law(rule)
     proofs = _smooth(law) if law.smooth else _nonsmooth(law)
     return GenericDerivation(rule, law, tuple(proofs), tuple(_remarks(law)))
+
+
+@lru_cache(maxsize=64)
+def _kept(key: Identity[Rule]) -> GenericDerivation:
+    return derive_generic(key.value)
+
+
+def generic_derivation(rule: Rule, /) -> GenericDerivation:
+    """`derive_generic`, once for each rule."""
+    return _kept(Identity(rule))
 
 
 def _remarks(law: EdgeLaw) -> Iterator[str]:

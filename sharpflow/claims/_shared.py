@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from sharpflow.claim import Case, Measurement, Numeric
+from theory.proof import Proof
 
 if TYPE_CHECKING:
     from numerics.objective import Objective
@@ -49,6 +50,40 @@ def from_own_flow(case: Case) -> Measurement:
         f"largest distance on Gamma in units of intrinsic_lr over time {run.time:g} at rate {run.rate:g} in the rule's "
         "own clock; tolerance: 5, as for gradient descent",
     )  # fmt: skip
+
+
+def on_every_loss(case: Case, *titles: str) -> Proof:
+    """The parts of the derivation of the rule on the generic loss with these titles; all without."""
+    from theory.generic import generic_derivation
+
+    found = generic_derivation(case.rule).proofs
+    chosen = [proof for proof in found if not titles or proof.title in titles]
+    return Proof("on every loss", tuple(step for proof in chosen for step in proof.steps))
+
+
+def reduces(case: Case) -> bool:
+    """Whether the rule has a form on the sphere with effective_lr as its only state."""
+    from theory.errors import InputError
+
+    try:
+        return case.reduction is not None
+    except InputError:
+        return False
+
+
+def beyond_horizon(case: Case) -> Measurement | None:
+    """Not applicable where the energy law says that the oscillation does not stay small over the comparison."""
+    if not reduces(case):
+        from numerics.energy_law import tracking_horizon
+
+        horizon = tracking_horizon(case.subject, case.rule)
+        if horizon.time < case.time:
+            return Measurement(
+                Numeric.NOT_APPLICABLE,
+                message=f"the energy law has c = {horizon.coefficient:.3g} at the start: the oscillation grows tenfold "
+                f"within flow time {horizon.time:.3g}, the horizon of tracking, and {case.time:g} was asked for",
+            )
+    return None
 
 
 def not_run(reason: str) -> Measurement:

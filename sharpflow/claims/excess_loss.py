@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement
-from sharpflow.claims._shared import COARSE, FINE, extrapolated
+from sharpflow.claims._shared import COARSE, FINE, extrapolated, on_every_loss, reduces
 from theory.proof import Proof
 
 
@@ -11,6 +11,8 @@ def prove(case: Case) -> Proof:
     """From the exact wing."""
     from theory.routes import prove_excess_loss
 
+    if not reduces(case):
+        return on_every_loss(case, "the leading oscillator")
     return prove_excess_loss(case.subject, case.rule)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, weigh
+from sharpflow.claims._shared import beyond_horizon
 from theory.proof import Proof
 
 
@@ -15,10 +16,14 @@ def prove(case: Case) -> Proof:
 
 def measure(case: Case) -> Measurement:
     """The mean over the last whole period of the comparison."""
+    from numerics.equilibrium import law_of
+
     run = case.comparison
+    if (beyond := beyond_horizon(case)) is not None:
+        return beyond
     value = run.gd.mean_edge if run.result.ok and run.gd.mean_edge is not None else float("nan")
     return weigh(
-        value, 2.0, 10 * run.rate**0.5,
+        value, law_of(case.rule).edge, 10 * run.rate**0.5,
         f"mean of effective_lr lambda_1 over the last whole period at rate {run.rate:g}, after flow time "
         f"{run.time:g}; tolerance: "
         "10 sqrt(rate), the next order of the expansion",

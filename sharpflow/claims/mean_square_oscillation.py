@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, weigh
+from sharpflow.claims._shared import beyond_horizon, on_every_loss, reduces
 from theory.proof import Proof
 
 
@@ -10,6 +11,8 @@ def prove(case: Case) -> Proof:
     """From the exact wing."""
     from theory.routes import prove_mean_square
 
+    if not reduces(case):
+        return on_every_loss(case, "the leading oscillator")
     return prove_mean_square(case.subject, case.rule)
 
 
@@ -19,6 +22,8 @@ def measure(case: Case) -> Measurement:
     from numerics.spectrum import log_sharpness_gradient
 
     run = case.comparison
+    if (beyond := beyond_horizon(case)) is not None:
+        return beyond
     if not run.result.ok:
         return weigh(float("nan"), 1.0, 0.0, run.message or run.result.advice)
     g = log_sharpness_gradient(case.subject, run.minima_points[-1])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, Numeric, weigh
+from sharpflow.claims._shared import beyond_horizon
 
 
 def measure(case: Case) -> Measurement:
     """The fitted power of intrinsic_lr over two decades of the rate, and the distance at rate 1e-5."""
     from numerics.order import order
 
+    if (beyond := beyond_horizon(case)) is not None:
+        return beyond
     run = case.comparison
     near = run.max_distance / run.intrinsic_lr if run.result.ok else float("nan")
     fit = order(case.subject, rule=case.rule, time=1.0, amplitude=1.2)

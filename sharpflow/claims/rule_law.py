@@ -1,0 +1,43 @@
+"""The law of a rule at the edge, derived on every loss: drift, mean square, period, energy, against its iterates."""
+
+from __future__ import annotations
+
+from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement
+from sharpflow.claims._shared import on_every_loss
+from theory.proof import Proof
+
+
+def prove(case: Case) -> Proof:
+    """From the exact wing."""
+    return on_every_loss(case)
+
+
+def measure(case: Case) -> Measurement:
+    """The ratio, measured over predicted, that is farthest from 1 in units of its tolerance."""
+    import math
+
+    from numerics.rule_check import check_rule_on
+    from sharpflow.claim import weigh
+
+    ratios = [ratio for ratio in check_rule_on(case.subject, case.rule).ratios if math.isfinite(ratio.value)]
+    if not ratios:
+        return weigh(math.nan, 1.0, 0.0, "no orbit gave a number")
+    worst = max(ratios, key=lambda ratio: abs(ratio.value - 1) / ratio.tolerance)
+    every = ", ".join(f"{ratio.name} {ratio.value:.4f} +- {ratio.tolerance:.4f}" for ratio in ratios)
+    return weigh(
+        worst.value, 1.0, worst.tolerance,
+        f"measured over predicted, extrapolated to rate 0 from three rates down to 1e-7: {every}. Shown is the "
+        f"{worst.name}. Tolerance: the correction made by the extrapolation, and 0.005 for the sampling of an orbit",
+    )  # fmt: skip
+
+
+claim = Claim(
+    title="law of the rule at the edge",
+    statement=r"X' = \alpha X U, \quad U' = a - b X^2, \quad \frac{d\zeta}{d\tau} = -D g",
+    any_rule=True,
+    section="flow",
+    prove=prove,
+    measure=measure,
+    hypotheses=AT_THE_EDGE,
+    source="derived here",
+)
