@@ -37,6 +37,8 @@ _HOMES = {
     "Verification": "sharpflow.verification",
     "compare": "numerics.compare",
     "derive": "theory.derivation",
+    "derive_generic": "theory.generic",
+    "edge_law": "theory.edge_law",
     "descend": "numerics.descent",
     "eigenvalues": "numerics.spectrum",
     "geometry_of": "theory.geometry",
@@ -87,12 +89,14 @@ if TYPE_CHECKING:  # for type checkers, which do not follow __getattr__; the hou
     from sharpflow.verification import verify as verify
     from theory.derivation import Derivation as Derivation
     from theory.derivation import derive as derive
+    from theory.edge_law import edge_law as edge_law
     from theory.errors import InputError as InputError
     from theory.errors import NoClosedForm as NoClosedForm
     from theory.family import Family as Family
     from theory.family import Parameter as Parameter
     from theory.flow import SharpnessFlow as SharpnessFlow
     from theory.flow import sharpness_flow as sharpness_flow
+    from theory.generic import derive_generic as derive_generic
     from theory.geometry import geometry_of as geometry_of
     from theory.loss import Loss as Loss
     from theory.loss import Minima as Minima

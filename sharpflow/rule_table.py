@@ -22,12 +22,12 @@ __all__ = ["RuleRow", "markdown", "rule_rows"]
 HEADING = (
     "# Update rules at the edge of stability",
     "",
-    "`sharpflow rules --measure --output docs/rules.md` writes this page. Everything in the first table is derived from the",
-    "rule's own update on the generic loss (`sharpflow derive generic --rule NAME` shows the steps; docs/derivation.md",
-    "explains them). `edge` is effective_lr*lambda_1; the drift is d zeta/d tau = -drift g with tau = rate t in the rule's",
-    "own clock; `K2` is |g|^2, `B` = K^2 dK/ds along g/|g|, `Q` = c_4 - 3 c_3^2 - 3 sum c_21^2/m of the jets of the loss, and",
-    "dE/d tau = c <U^2>. The horizon is the flow time log(E_max/E_0)/c in which an oscillation of 1.2 times its equilibrium",
-    "grows to 10 times, with c as it is at the start of a family.",
+    "`sharpflow rules --measure --output docs/rules.md` writes this page. Everything in the first table is derived",
+    "from the rule's own update on the generic loss (`sharpflow derive generic --rule NAME` shows the steps;",
+    "derivation.md explains them). The edge is effective_lr*lambda_1; the drift is d zeta/d tau = -drift g, with tau",
+    "= rate t in the rule's own clock; `K2` is |g|^2, `B` = K^2 dK/ds along g/|g|, `Q` = c_4 - 3 c_3^2 - 3 sum",
+    "c_21^2/m of the jets of the loss, and dE/d tau = c <U^2>. The horizon is the flow time log(E_max/E_0)/c in which",
+    "an oscillation of 1.2 times its equilibrium grows to 10 times, with c as it is at the start of a family.",
     "",
 )
 

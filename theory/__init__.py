@@ -22,6 +22,8 @@ _HOMES = {
     "Status": "theory.proof",
     "Step": "theory.proof",
     "derive": "theory.derivation",
+    "derive_generic": "theory.generic",
+    "edge_law": "theory.edge_law",
     "expand": "theory.expansion",
     "geometry_of": "theory.geometry",
     "prove_equal": "theory.zero",

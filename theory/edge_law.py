@@ -23,7 +23,7 @@ from theory.jets import CUBIC, MIXED, QUARTIC, RATIO, K
 from theory.nonsmooth import ROOT, PeriodTwo, period_two
 from theory.rule import Rule
 
-__all__ = ["K2", "LAMBDA", "QUARTIC_RESPONSE", "EdgeLaw", "edge_law"]
+__all__ = ["K2", "LAMBDA", "QUARTIC_RESPONSE", "EdgeLaw", "edge_law", "in_invariants"]
 
 K2 = sp.Symbol("K2", nonnegative=True)
 LAMBDA = sp.Symbol("lambda_1", positive=True)
@@ -108,10 +108,7 @@ class EdgeLaw:
         """c in K^2, B = K^2 dK/ds along g/|g|, and Q = c_4 - 3 c_3^2 - 3 sum_j c_21j^2/m_j."""
         if not self.smooth or not self.closes:
             return None
-        reduced = self._energy.coefficient.subs(QUARTIC, QUARTIC_RESPONSE + 3 * CUBIC**2 + 3 * MIXED**2 / RATIO)
-        reduced = sp.factor(sp.expand(sp.together(reduced)).subs(BEND, TURN / K**2)) if reduced.has(BEND) else reduced
-        whole = sp.cancel(sp.together(reduced)).subs(K, sp.sqrt(K2))
-        return _in_partial_terms(sp.factor(sp.cancel(whole)))
+        return in_invariants(self._energy.coefficient)
 
     def coefficient_on(self, jets: EdgeJets) -> sp.Expr:
         """c in the chart of a loss, at the default constants."""
@@ -141,6 +138,13 @@ class EdgeLaw:
         if not self.closes:
             return "no: the leading orbits are not closed, so that the oscillation dies out and the edge is left"
         return "where the horizon log(E_max/E_0)/c exceeds the time asked for; always where c <= 0"
+
+
+def in_invariants(expression: sp.Expr, /) -> sp.Expr:
+    """A coefficient in K, dK/ds and the jets, written in K2, B and Q."""
+    reduced = expression.subs(QUARTIC, QUARTIC_RESPONSE + 3 * CUBIC**2 + 3 * MIXED**2 / RATIO)
+    reduced = sp.expand(sp.together(reduced)).subs(BEND, TURN / K**2)
+    return _in_partial_terms(sp.factor(sp.cancel(sp.cancel(sp.together(reduced)).subs(K, sp.sqrt(K2)))))
 
 
 def _in_partial_terms(expression: sp.Expr) -> sp.Expr:

@@ -17,7 +17,7 @@ import sympy as sp
 
 from theory.center import S, U, X
 from theory.derivation_json import law_json, step_json
-from theory.edge_law import K2, LAMBDA, QUARTIC_RESPONSE, TURN, EdgeLaw, edge_law
+from theory.edge_law import K2, LAMBDA, QUARTIC_RESPONSE, TURN, EdgeLaw, edge_law, in_invariants
 from theory.energy_law import BEND, Decomposition, EnergyLaw
 from theory.errors import NoClosedForm
 from theory.flow import SharpnessFlow
@@ -319,13 +319,12 @@ def _without_oscillation(law: EdgeLaw) -> sp.Expr:
     return law.energy.steps.u.subs(X, 0)
 
 
-def _average(title: str, name: str, part: Decomposition, energy: EnergyLaw, note: str = "") -> Step:
+def _average(title: str, name: str, part: Decomposition, mean: sp.Expr, energy: EnergyLaw, note: str) -> Step:
     along = sp.diff(part.potential, X) * energy.alpha * X * U + sp.diff(part.potential, U) * (
         energy.growth - energy.brake * X**2
     )
     odd = {sp.Symbol("<X>"): X, sp.Symbol("<X^3>"): X**3}
     whole = part.constant.subs(odd) + part.square * U**2 + along
-    mean = part.constant + part.square * sp.Symbol("<U^2>")
     return prove_equal(title, part.polynomial, whole, show=(sp.Symbol(name), mean), note=note)
 
 
@@ -334,9 +333,9 @@ def _energy_law(law: EdgeLaw, energy: EnergyLaw) -> Iterator[Step]:
         "dE/dT at the next order is c U^2 and a derivative along the orbit",
         "<dE/dT>/delta",
         energy.energy,
+        sp.Symbol("c") * sp.Symbol("<U^2>"),
         energy,
-        note=f"The derivative is of W = {sp.sstr(energy.energy.potential)[:400]}. The change of the brake along Gamma "
-        "is in it.",
+        "W is a polynomial in X and U, found by comparing coefficients. The change of the brake along Gamma is in it.",
     )
     assert law.coefficient is not None
     back = {QUARTIC_RESPONSE: QUARTIC - 3 * CUBIC**2 - 3 * MIXED**2 / RATIO, TURN: K**2 * BEND, K2: K**2}
@@ -359,11 +358,11 @@ def _energy_law(law: EdgeLaw, energy: EnergyLaw) -> Iterator[Step]:
 def _corrections(energy: EnergyLaw) -> Iterator[Step]:
     yield _average(
         "mean of effective_lr*lambda_1 above the edge, times -alpha, over the rate", "-alpha <U>/delta", energy.edge,
-        energy, note="From <d log|X|/dT> = 0 up to the drift of the brake, which is in it.",
+        in_invariants(energy.edge.constant) + energy.edge.square * sp.Symbol("<U^2>"), energy, note="From <d log|X|/dT> = 0 up to the drift of the brake, which is in it.",
     )  # fmt: skip
     yield _average(
         "mean square of X at even steps, times the brake, above its leading value", "(brake <X^2> - growth)/delta",
-        energy.mean_square, energy,
+        energy.mean_square, energy.mean_square.constant, energy,
         note="Odd in X: it has the other sign at odd steps, so that the mean over all steps has no correction here.",
     )  # fmt: skip
 
