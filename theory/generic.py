@@ -356,14 +356,15 @@ def _energy_law(law: EdgeLaw, energy: EnergyLaw) -> Iterator[Step]:
 
 
 def _corrections(energy: EnergyLaw) -> Iterator[Step]:
+    edge = in_invariants(energy.edge.constant) + energy.edge.square * sp.Symbol("<U^2>")
     yield _average(
         "mean of effective_lr*lambda_1 above the edge, times -alpha, over the rate", "-alpha <U>/delta", energy.edge,
-        in_invariants(energy.edge.constant) + energy.edge.square * sp.Symbol("<U^2>"), energy, note="From <d log|X|/dT> = 0 up to the drift of the brake, which is in it.",
+        edge, energy, "From <d log|X|/dT> = 0 up to the drift of the brake, which is in it.",
     )  # fmt: skip
     yield _average(
         "mean square of X at even steps, times the brake, above its leading value", "(brake <X^2> - growth)/delta",
         energy.mean_square, energy.mean_square.constant, energy,
-        note="Odd in X: it has the other sign at odd steps, so that the mean over all steps has no correction here.",
+        "Odd in X: it has the other sign at odd steps, so that the mean over all steps has no correction here.",
     )  # fmt: skip
 
 

@@ -48,7 +48,9 @@ LATEX = {
     "<X>": r"\langle X \rangle",
     "<X^3>": r"\langle X^3 \rangle",
     "effective_lr*lambda_1": r"\eta_{\mathrm{eff}} \lambda_1",
-    "d(X', U', s')/d(c_3, c_4, c_21, m, c_31, c_111, h)": r"\partial (X', U', s')/\partial (c_3, c_4, c_{21}, m, c_{31}, c_{111}, h)",
+    "d(X', U', s')/d(c_3, c_4, c_21, m, c_31, c_111, h)": (
+        r"\partial (X', U', s')/\partial (c_3, c_4, c_{21}, m, c_{31}, c_{111}, h)"
+    ),
     "dc/d(h, c_31, c_111)": r"\partial c/\partial (h, c_{31}, c_{111})",
     "d log lambda_1/dtau": r"d \log \lambda_1/d\tau",
     "V_1 after the step": r"V_1 \text{ after the step}",
