@@ -359,7 +359,9 @@ def _corrections(energy: EnergyLaw) -> Iterator[Step]:
     edge = in_invariants(energy.edge.constant) + energy.edge.square * sp.Symbol("<U^2>")
     yield _average(
         "mean of effective_lr*lambda_1 above the edge, times -alpha, over the rate", "-alpha <U>/delta", energy.edge,
-        edge, energy, "From <d log|X|/dT> = 0 up to the drift of the brake, which is in it.",
+        edge, energy, "Between two times at which |X| sqrt(brake) is the same (where the energy grows or falls, add what "
+        "its logarithm gained over T). lambda_1 at the point of Gamma nearest to theta; a Newton retraction lands K x^2 "
+        "further down along g.",
     )  # fmt: skip
     yield _average(
         "mean square of X at even steps, times the brake, above its leading value", "(brake <X^2> - growth)/delta",
