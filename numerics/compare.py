@@ -166,7 +166,7 @@ def _join(
         edge=edge, flow_sharpness=flow_sharpness, points=run.points, minima_points=run.normal.retraction.point,
         flow_points=flow_points, effective_lr=run.effective_lr, gd_loss=run.loss,
         seconds={"gd": run.seconds, "flow": path.seconds, "compile": run.compile_seconds + path.compile_seconds},
-        result=result, message=message,
+        result=result, message=message, edge_value=law.edge,
     )  # fmt: skip
 
 

@@ -65,6 +65,7 @@ class Comparison:
         effective_lr, gd_loss: (N,) along gradient descent.
         seconds: running time of gd and of flow, compiled, and of compile.
         result, message: how it ended, and details.
+        edge_value: effective_lr*lambda_1 at the edge of this rule.
     """
 
     loss: str
@@ -90,6 +91,7 @@ class Comparison:
     seconds: Mapping[str, float]
     result: RESULTS
     message: str = ""
+    edge_value: float = 2.0
 
     @property
     def max_distance(self) -> float:

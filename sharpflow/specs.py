@@ -179,7 +179,8 @@ def _unknown(what: str, spec: str, names: Sequence[str], more: str) -> str:
     hint = _near(spec.replace("_", "-").lower(), names)
     if os.path.exists(spec):
         return f"{spec!r} is a file or folder; name what it defines, as path/to/file.py:attribute."
+    there = "There" if hint else "there"
     return (
-        f"no built-in {what} is called {spec!r}; {hint}There are {', '.join(names)}. Anything else is named as "
-        f"path/to/file.py:attribute, package.module:attribute{more}."
+        f"no built-in {what} is called {spec!r}; {hint}{there} are {', '.join(names)}. Anything else is "
+        f"named as path/to/file.py:attribute, package.module:attribute{more}."
     )

@@ -15,10 +15,11 @@ from theory.derivation import derive
 # The contract of DESIGN.md, and what is there besides.
 FIELDS = {"loss", "rule", "minima", "sharpness", "log_sharpness_gradient", "flow", "steps", "latex"}
 MORE = {"variables", "expression", "status", "remarks", "seconds"}
+MORE |= {"edge", "oscillator", "orbit", "drift", "energy_law", "tracks"}  # of the rule, on every loss
 FLOW = {"chart", "field", "time", "closed_form"}
 MORE_FLOW = {"time_symbol", "point", "log_gradient_squared", "invariants", "conserved"}
 STEP = {"title", "statement", "status", "seconds"}
-MORE_STEP = {"part", "latex", "expected", "method", "residual", "witness", "note"}
+MORE_STEP = {"part", "latex", "expected", "method", "residual", "witness", "note", "second"}
 
 FILE = """
 import sympy as sp
@@ -149,6 +150,7 @@ def test_formats(run, tmp_path, style, begin):
         (["own.py:grows"], 1, "the hypothesis scale_invariance was refuted"),
         (["x^2 + y^2"], 1, "the hypothesis scale_invariance was refuted"),
         (["own.py:elsewhere", "--rule", "rmsprop"], 1, "the hypothesis minimizers was refuted"),
+        (["own.py:own", "--rule", "own.py:ball"], 0, "on every loss: the energy law"),
         (["own.py:own", "--rule", "own.py:up"], 1, "what multiplies G on the sphere [refuted]"),
     ],
 )
@@ -169,7 +171,6 @@ def test_exit_statuses(run, argv, status, words):
         (["own.py:net"], "'net' is an Objective, a function"),
         (["rigde"], "did you mean ridge?"),
         (["ridge", "--rule", "rmsprob"], "did you mean rmsprop?"),
-        (["ridge", "--rule", "own.py:ball"], "only state is effective_lr"),
         (["ridge", "--rule", "own.py:broken"], "rule 'broken': its update fails"),
         (["ridge", "--rule", "own.py:own"], "not a Rule"),
         (["ridge", "--format", "html"], "html"),

@@ -387,8 +387,6 @@ def _remarks(
                 "Where eigenvalues only meet at single points of Gamma, declare it: expects_to_fail="
                 "{'simple_sharpness'} in the Loss. Then the flow is derived where the gap is open."
             )
-    if plan.law is not None:
-        yield f"Tracking: {plan.law.tracking}."
     if not (plan.law.smooth if plan.law is not None else plan.reduction.is_smooth):
         yield "Edge: none, nonsmooth. The step of the rule is not differentiable on Gamma."
     if flow is not None and flow.stands_still:

@@ -72,7 +72,7 @@ def step_json(proof: Proof, step: Step, expected: bool) -> dict[str, Any]:
         "part": proof.title, "title": step.title, "statement": step.statement, "latex": step.latex,
         "status": step.status.value, "expected": expected, "method": step.method,
         "residual": None if step.residual is None else sp.sstr(step.residual), "witness": dict(step.witness),
-        "note": step.note, "seconds": step.seconds,
+        "note": step.note, "second": step.second, "seconds": step.seconds,
     }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from theory.edge_jets import EdgeJets
 from theory.energy_law import BEND, EnergyLaw, energy_law
 from theory.frame import Frame, find_edge
 from theory.identity import Identity
-from theory.jets import CUBIC, MIXED, QUARTIC, RATIO, K
+from theory.jets import CUBIC, MIXED, QUARTIC, K
 from theory.nonsmooth import ROOT, PeriodTwo, period_two
 from theory.rule import Rule
 
@@ -141,10 +141,13 @@ class EdgeLaw:
 
 
 def in_invariants(expression: sp.Expr, /) -> sp.Expr:
-    """A coefficient in K, dK/ds and the jets, written in K2, B and Q."""
-    reduced = expression.subs(QUARTIC, QUARTIC_RESPONSE + 3 * CUBIC**2 + 3 * MIXED**2 / RATIO)
-    reduced = sp.expand(sp.together(reduced)).subs(BEND, TURN / K**2)
-    return _in_partial_terms(sp.factor(sp.cancel(sp.cancel(sp.together(reduced)).subs(K, sp.sqrt(K2)))))
+    """A coefficient in K, dK/ds and the jets, written in K2, B and Q.
+
+    c_3 and c_21 are set to 0, which leaves c_4 of Q = c_4 - 3 c_3^2 - 3 c_21^2/m: that nothing but Q is left of them is
+    for the caller to check.
+    """
+    values = {CUBIC: 0, MIXED: 0, QUARTIC: QUARTIC_RESPONSE, BEND: TURN / K**2}
+    return _in_partial_terms(sp.factor(sp.together(expression.subs(values))).subs(K, sp.sqrt(K2)))
 
 
 def _in_partial_terms(expression: sp.Expr) -> sp.Expr:

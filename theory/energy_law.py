@@ -8,7 +8,7 @@ At leading order E = U^2/2 + (b X^2/2 - a log|X|)/alpha is conserved and its lev
 have the right signs; on them <U> = 0 and <X^2> = a/b. At the next order E changes, and what it changes by is brought
 to the form
 
-    c U^2 + dW/dT    (W a polynomial in X and U, differentiated along the leading field),
+    c U^2 + dW/dT    (W a function of X and U, differentiated along the leading field),
 
 whose second part has no mean over a closed orbit: dE/d tau = c <U^2>, tau = rate t. The same decomposition of f/X and h
 gives the first corrections to the mean of effective_lr*lambda_1 and to the mean of X^2.
@@ -21,8 +21,6 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 
 import sympy as sp
-from sympy.polys.rings import PolyRing
-from sympy.polys.solvers import solve_lin_sys
 
 from theory.center import EdgeMap, S, U, X
 from theory.errors import NoClosedForm
@@ -97,35 +95,40 @@ class Decomposition:
 def decompose(polynomial: sp.Expr, alpha: sp.Expr, a: sp.Expr, b: sp.Expr, /) -> Decomposition:
     """Bring a polynomial in X and U to what has a mean over closed orbits and what has none.
 
-    The mean of X^i with odd i is left as it is where it comes (it changes sign with the branch of the period-two
-    orbit); everything else is reduced to 1 and <U^2>.
+    With the derivative along the orbit, d(X^i)/dT = i alpha X^i U and dU/dT = a - b X^2:
+
+        X^2 = a/b - (1/b) dU/dT,              X^2 U^2 = (a/b) U^2 - (1/(3 b)) d(U^3)/dT,
+        b X^4 = a X^2 + 2 alpha X^2 U^2 - d(X^2 U)/dT,      alpha X U^2 = b X^3 - a X + d(X U)/dT
+
+    The mean of X^i with odd i is left as it is where it comes: it changes sign with the branch of the period-two orbit.
 
     Raises:
-        NoClosedForm: some monomial is not reduced.
+        NoClosedForm: there is another monomial.
     """
-    degree = max(sp.Poly(polynomial, X, U).total_degree() - 1, 2)
-    powers = [(i, j) for i in range(degree + 1) for j in range(degree + 1 - i) if i + j]
-    unknown = sp.symbols(f"w0:{len(powers)}")
-    constant, square = sp.symbols("w_one w_square")
-    potential = sum((w * X**i * U**j for w, (i, j) in zip(unknown, powers, strict=True)), sp.Integer(0))
-    rate = sp.diff(potential, X) * alpha * X * U + sp.diff(potential, U) * (a - b * X**2)
-    # Odd powers of X alone: their means are numbers of the orbit that nothing reduces (a family of elliptic integrals).
-    odd = sp.symbols("w_odd1 w_odd3")
-    left = odd[0] * X + odd[1] * X**3
-    rest = sp.Poly(sp.expand(polynomial - constant - square * U**2 - rate - left), X, U)
-    names = [*unknown, constant, square, *odd]
-    others = sorted(set().union(*(c.free_symbols for c in rest.coeffs())) - set(names), key=str)
-    ring = PolyRing(names, sp.QQ.frac_field(*others) if others else sp.QQ, sp.lex)
-    solution = solve_lin_sys([ring.from_expr(c) for c in rest.coeffs()], ring)
-    if solution is None:
-        raise NoClosedForm(f"the orbit average of {polynomial} is not a multiple of 1 and <U^2>.")
-    found = {(k.as_expr() if hasattr(k, "as_expr") else k): v.as_expr() for k, v in solution.items()}
-    free = dict.fromkeys([*unknown, constant, square, *odd], 0)
-    value = lambda e: sp.factor(e.subs(found).subs(free))  # noqa: E731
-    return Decomposition(
-        polynomial, value(constant) + value(odd[0]) * sp.Symbol("<X>") + value(odd[1]) * sp.Symbol("<X^3>"),
-        value(square), _tidy(potential.subs(found).subs(free)),
-    )  # fmt: skip
+    one, square, potential = sp.Integer(0), sp.Integer(0), sp.Integer(0)
+    odd: dict[int, sp.Expr] = {1: sp.Integer(0), 3: sp.Integer(0)}
+    for (i, j), c in sp.Poly(polynomial, X, U).terms():
+        if (i, j) == (0, 0):
+            one += c
+        elif (i, j) == (0, 2):
+            square += c
+        elif j == 1:
+            potential += c * (X**i / i if i else sp.log(X)) / alpha
+        elif (i, j) == (2, 0):
+            one, potential = one + c * a / b, potential - c * U / b
+        elif (i, j) == (2, 2):
+            square, potential = square + c * a / b, potential - c * U**3 / (3 * b)
+        elif (i, j) == (4, 0):
+            one, square = one + c * a**2 / b**2, square + 2 * c * alpha * a / b**2
+            potential -= c * (X**2 * U / b + a * U / b**2 + 2 * alpha * U**3 / (3 * b**2))
+        elif (i, j) == (1, 2):
+            odd[3], odd[1], potential = odd[3] + c * b / alpha, odd[1] - c * a / alpha, potential + c * X * U / alpha
+        elif j == 0 and i in odd:
+            odd[i] += c
+        else:
+            raise NoClosedForm(f"the mean of X^{i} U^{j} over an orbit, which is not a multiple of 1 and <U^2>.")
+    left = sp.factor(odd[1]) * sp.Symbol("<X>") + sp.factor(odd[3]) * sp.Symbol("<X^3>")
+    return Decomposition(polynomial, one + left, square, potential)
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,6 +43,8 @@ class Step:
         witness: for a refuted line, the point and the value of the residual there.
         seconds: time the check took.
         note: one or two sentences for the reader: why the line is true, or what was done to get it.
+        second: what `theory.checker`, which shares nothing with ``method``, says of a proved equation: at how many
+            rational points it was confirmed, or why it is undecided at that level.
     """
 
     title: str
@@ -55,6 +57,7 @@ class Step:
     witness: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     note: str = ""
+    second: str = ""
 
     @property
     def statement(self) -> str:

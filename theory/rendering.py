@@ -98,11 +98,18 @@ def _results(derivation: Any) -> Iterator[tuple[str, Equation]]:
             yield "This quantity advances as tau does:", (sp.Function("I")(symbol), "=", invariant)
     if flow.conserved is not None:
         yield "This quantity is conserved:", (sp.Function("C")(*flow.chart), "=", flow.conserved)
+    if derivation.energy_coefficient is not None:
+        words = "Energy of the oscillation, dE/d tau = c <U^2> at the default constants:"
+        yield words, (sp.Symbol("c"), "=", derivation.energy_coefficient)
 
 
-def _verdict(derivation: Derivation) -> str:
+def _verdict(derivation: Any) -> str:
     counts = ", ".join(f"{n} {status.value}" for status, n in derivation.counts().items())
-    return f"{len(derivation.steps)} steps, {counts}; the checks took {derivation.seconds:.1f} s."
+    again = sum(step.second.startswith("confirmed") for step in derivation.steps)
+    return (
+        f"{len(derivation.steps)} steps, {counts}; {again} confirmed again by exact rational arithmetic; "
+        f"the checks took {derivation.seconds:.1f} s."
+    )
 
 
 def _status(proof: Proof, step: Step, derivation: Derivation) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from theory.checker import confirm
 from theory.limits import TimeLimitExceeded, time_limit
 from theory.proof import Status, Step
 
@@ -364,9 +365,15 @@ def prove_equal(
     methods = dict.fromkeys(d.method for d in decisions) if worst.status is Status.PROVED else [worst.method]
     interesting = [m for m in methods if m != "identical sides"] or list(methods)
     left, right = show or (lhs, rhs)
+    status, second = worst.status, ""
+    if status is Status.PROVED:
+        again = confirm(sp.Matrix(_residuals(lhs, rhs)), sp.zeros(len(decisions), 1))
+        second = again.summary
+        if again.status is Status.REFUTED:  # two methods that disagree prove nothing
+            status = Status.UNDECIDED
     return Step(
-        title=title, lhs=left, rhs=right, status=worst.status, method="; ".join(interesting), residual=worst.residual,
-        witness=worst.witness, seconds=time.perf_counter() - begin, note=note,
+        title=title, lhs=left, rhs=right, status=status, method="; ".join(interesting), residual=worst.residual,
+        witness=worst.witness, seconds=time.perf_counter() - begin, note=note, second=second,
     )  # fmt: skip
 
 

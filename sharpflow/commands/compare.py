@@ -94,7 +94,7 @@ def _lines(result: Comparison) -> list[str]:
         ("max distance on the minima", result.max_distance_on_minima, ""),
         ("sharpness of gradient descent", gd.sharpness, ""),
         ("sharpness of the flow", flow.sharpness, ""),
-        ("effective_lr * sharpness", gd.mean_edge, "mean over a period; the edge is 2"),
+        ("effective_lr * sharpness", gd.mean_edge, f"mean over a period; the edge is {result.edge_value:.4g}"),
         ("mean square oscillation", gd.mean_square_oscillation, ""),
         ("period", gd.period, "iterations"),
         ("seconds, gradient descent", result.seconds["gd"], f"{gd.steps} iterations"),

@@ -103,8 +103,8 @@ def test_the_scaled_map_against_two_steps_in_numbers(name):
         assert fine < coarse / 5 or fine < 1e-12  # of first order in delta, or exact
 
 
-@pytest.mark.parametrize("name", rules.names())
-def test_the_drift_of_every_rule(name):
+@pytest.mark.parametrize("name", ["gd-wd", "gd-l2", "rmsprop", "normalized-gd"])
+def test_the_drift_of_every_rule_on_the_sphere(name):
     rule = rules.get(name)
     loss = families.get("conic").default()
     reduction = reduce_rule(rule)

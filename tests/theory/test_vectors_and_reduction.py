@@ -67,7 +67,7 @@ def loss_and_gradient(w):
     return outer * height, (np.array([0, 0, z]) / r2 - z * z * w / r2**2) * height + outer * d_height
 
 
-@pytest.mark.parametrize("name", rules.names())
+@pytest.mark.parametrize("name", ["gd-wd", "gd-l2", "rmsprop", "normalized-gd", "constant-lr"])
 def test_a_reduction_against_the_rule_run_in_coordinates(name):
     """Ten steps of the rule itself, and of its sphere form, from one start."""
     chosen = rules.get(name)
