@@ -52,8 +52,8 @@ def _of_comparison(case: Case) -> list[Picture]:
         return [
             Picture(
                 f"{run.loss}: gradient descent and the flow",
-                f"Sharpness, effective_lr times sharpness (the edge is {run.edge_value:.4g}), and the distance to the flow in units of "
-                f"intrinsic_lr, over flow time; {where}.",
+                f"Sharpness, effective_lr times sharpness (the edge is {run.edge_value:.4g}), and the distance "
+                f"to the flow in units of intrinsic_lr, over flow time; {where}.",
                 _png(plots.comparison(run)),
             ),
             Picture(

@@ -77,8 +77,8 @@ def comparison(run: Comparison, /) -> Figure:
     if np.isfinite(run.edge).any():
         middle.plot(times, run.edge, color=DESCENT, linewidth=0.7)
         middle.axhline(run.edge_value, color=EDGE, linestyle=":", linewidth=1)
-        middle.annotate("edge", (1, run.edge_value), xycoords=("axes fraction", "data"), xytext=(2, 0), textcoords="offset points",
-                        va="center", fontsize=7, annotation_clip=False)  # fmt: skip
+        middle.annotate("edge", (1, run.edge_value), xycoords=("axes fraction", "data"), xytext=(2, 0),
+                        textcoords="offset points", va="center", fontsize=7, annotation_clip=False)  # fmt: skip
         middle.set(ylabel=r"$\eta_{\mathrm{eff}}\,\lambda_1$", title=rf"rate $\varepsilon$ = {_power(run.rate)}")
         middle.ticklabel_format(axis="y", useOffset=False)
     else:

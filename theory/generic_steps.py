@@ -170,7 +170,8 @@ def _identity(title: str, lhs: sp.Expr, rhs: sp.Expr, show: tuple[Any, Any], not
         return prove_equal(title, lhs, rhs, show=show, note=note)
     return Step(
         title, *show, status=Status.PROVED, residual=sp.Integer(0), seconds=time.perf_counter() - begin, note=note,
-        second=found.summary, method=f"exact rational arithmetic at {found.points} random points, error below {found.error_bound:.0e}",
+        second=found.summary,
+        method=f"exact rational arithmetic at {found.points} random points, error below {found.error_bound:.0e}",
     )  # fmt: skip
 
 
