@@ -1,12 +1,10 @@
 """P(a false identity passes) <= (2^k N/(R - 2^k M))^points: a second, independent check of the identities.
 
-Both sides are evaluated in exact rational arithmetic at random points; SymPy only supplies the tree to walk. Every
-coordinate is drawn from R = 2^40 rationals (the lemma of Schwartz and Zippel):
+Both sides are evaluated exactly at random points, each coordinate one of R = 2^40 rationals (Schwartz and Zippel):
 
-- a symbol x is a rational of its sign; cos and sin of p/m are ((1 - q^2)/(1 + q^2), 2 q/(1 + q^2)) with a rational q,
-  where m clears the denominators of all multiples of p; exp(x/m) is a positive rational; pi is one more coordinate.
-  These are independent (p, cos p and sin p satisfy nothing but cos^2 + sin^2 = 1; by Ax's theorem so do exponentials
-  of different monomials), hence an identity of them is one of rational functions, and a nonzero value refutes it.
+- a symbol x is a rational of its sign, and so is pi; p/m, where m clears the denominators of all multiples of p, is a
+  rational point of the circle, x/m in exp a positive rational. These are independent (p, cos p and sin p satisfy only
+  cos^2 + sin^2 = 1, and by Ax's theorem the like holds of exp): a nonzero rational function of them is refuted.
 - a root s = sqrt(e) is adjoined with s^2 = the value of e, of either sign: zero is zero for both signs, and a nonzero
   norm (the product over all signs) is nonzero for both. Where e is positive by its form on the whole, connected set
   of points, a root that is rational has one sign there, so the positive one is taken.
@@ -16,8 +14,7 @@ N bounds the degree of the numerator of lhs - rhs, by pairs of degrees (numerato
     sum (max(n1 + d2, n2 + d1), d1 + d2),  product (n1 + n2, d1 + d2),  inverse (d, n),
     cos, sin and exp of j p/m (2 |j|, 2 |j|),  sqrt ((n + d)/2, d).
 
-Each of the k roots that are not constant doubles it (its norm), and M, the sum of the degrees of what is divided by,
-accounts for the points that are drawn again.
+Each of the k roots that are not constant doubles it (its norm); M, the degrees of the divisors, is for redrawn points.
 """
 
 from __future__ import annotations
@@ -27,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import reduce
-from itertools import chain, combinations
+from itertools import chain, combinations, product
 from random import Random
 from typing import Any
 
@@ -38,13 +35,10 @@ from theory.proof import Status, Step
 __all__ = ["Confirmation", "confirm", "confirm_step"]
 
 RANGE, SCALE = 2**40, 2**38
-DRAWS, POWERS, NODES, DEGREES, ROOTS = 50, 200, 200_000, 100_000, 6
+DRAWS, POWERS, NODES, DEGREES, ROOTS = 50, 200, 200_000, 10_000, 6
 # What is drawn, then the numerator and the denominator among the cosine, the sine, one and the exponential.
-FUNCTIONS = {
-    **{sp.cos: ("tan", 0, 2), sp.sin: ("tan", 1, 2), sp.tan: ("tan", 1, 0), sp.cot: ("tan", 0, 1)},
-    **{sp.sec: ("tan", 2, 0), sp.csc: ("tan", 2, 1), sp.exp: ("exp", 3, 2), sp.coth: ("exp", 0, 1)},
-    **{sp.cosh: ("exp", 0, 2), sp.sinh: ("exp", 1, 2), sp.tanh: ("exp", 1, 0), sp.sech: ("exp", 2, 0)},
-}
+FUNCTIONS = {sp.cos: ("tan", 0, 2), sp.sin: ("tan", 1, 2), sp.tan: ("tan", 1, 0), sp.exp: ("exp", 3, 2)}
+FUNCTIONS |= {sp.cosh: ("exp", 0, 2), sp.sinh: ("exp", 1, 2), sp.tanh: ("exp", 1, 0), sp.cot: ("tan", 0, 1)}
 Atoms = tuple[Any, ...]
 Element = dict[frozenset[int], Fraction]  # the coefficients of the products of roots
 Value = tuple[Element, int, int]  # with the degrees of its numerator and denominator
@@ -53,11 +47,7 @@ RATIONAL: frozenset[int] = frozenset()
 
 @dataclass(frozen=True)
 class Confirmation:
-    """lhs - rhs at ``points`` random points, compared exactly.
-
-    ``PROVED``: zero at all of them; a false identity passes with probability at most ``error_bound``.
-    ``REFUTED``: ``witness`` is a point with the nonzero value. ``UNDECIDED``: ``reason`` says what is in the way.
-    """
+    """lhs - rhs at ``points`` random points: 0 at all (proved), not at ``witness`` (refuted), or why it is undecided."""
 
     status: Status
     points: int = 0
@@ -78,8 +68,8 @@ def confirm(lhs: Any, rhs: Any, /, *, points: int = 4, seed: int = 0) -> Confirm
     """lhs = rhs, compared at random points (matrices: entry by entry)."""
     lhs, rhs = (sp.Integer(side) if isinstance(side, int) else side for side in (lhs, rhs))
     shape, other = (side.shape if isinstance(side, sp.MatrixBase) else () for side in (lhs, rhs))
-    if shape != other:
-        return Confirmation(Status.UNDECIDED, reason="sides of different shapes")
+    if shape != other or not all(isinstance(side, sp.Expr | sp.MatrixBase) for side in (lhs, rhs)):
+        return Confirmation(Status.UNDECIDED, reason="no two expressions, nor two matrices of one shape")
     generator, found = Random(seed), Confirmation(Status.PROVED, points, 0.0)
     for index, sides in enumerate(zip(lhs, rhs, strict=True) if shape else [(lhs, rhs)]):
         entry = _confirm_entry(*sides, points, generator)
@@ -134,7 +124,8 @@ def _terms(e: Any) -> dict[Atoms, Fraction]:
         factors = term.args if term.is_Mul else (term,)
         atoms = tuple(f for f in factors if not f.is_Rational)
         for f in atoms:
-            if not (f.is_Symbol or f is sp.pi or (f.is_Pow and f.base.is_Symbol and f.exp.is_Integer)):
+            base = f.base if f.is_Pow and f.exp.is_Integer else f
+            if f is not sp.pi and not (base.is_Symbol and base.is_real is not False):
                 raise NotImplementedError(f"an argument that is no sum of monomials: {type(f).__name__}")
         result[atoms] = math.prod((Fraction(f.p, f.q) for f in factors if f.is_Rational), start=Fraction(1))
     return {atoms: coefficient for atoms, coefficient in result.items() if coefficient}
@@ -143,14 +134,9 @@ def _terms(e: Any) -> dict[Atoms, Fraction]:
 def _denominators(*sides: Any) -> dict[tuple[str, Atoms], int]:
     """The common denominator of all multiples of an angle, and of an exponent."""
     result: dict[tuple[str, Atoms], int] = {}
-    stack, count = list(sides), 0
-    while stack:
-        e, count = stack.pop(), count + 1
-        if count > NODES or not isinstance(e, sp.Expr):
-            raise NotImplementedError(
-                f"more than {NODES} nodes" if count > NODES else f"a part of type {type(e).__name__}"
-            )
-        stack.extend(e.args)
+    for count, e in enumerate(chain.from_iterable(map(sp.preorder_traversal, sides))):
+        if count > NODES:
+            raise NotImplementedError(f"more than {NODES} nodes")
         if e.func in FUNCTIONS or e is sp.E:
             kind, argument = ("exp", sp.S.One) if e is sp.E else (FUNCTIONS[e.func][0], e.args[0])
             for atoms, coefficient in _terms(argument).items():
@@ -164,9 +150,9 @@ def _floor(e: Any) -> int:
         floors = list(map(_floor, e.args))
         return max(floors) if e.is_Add and min(floors) else min(floors)
     if e.is_Pow and e.exp.is_Rational:
-        below, polynomial = _floor(e.base), e.exp.is_Integer and e.exp.p > 0
-        square = e.base.is_Symbol or e.base.func in (sp.cos, sp.sin, sp.sinh)  # no poles, so no change of sign
-        return below if below == 2 or (below and e.exp.p > 0) else int(polynomial and e.exp.p % 2 == 0 and square)
+        below, even = _floor(e.base), e.exp.is_Integer and e.exp.p > 0 and e.exp.p % 2 == 0
+        regular = e.base.is_Symbol or e.base.func in (sp.cos, sp.sin, sp.sinh)  # no pole, so no change of sign
+        return below if below == 2 or (below and e.exp.p > 0) else int(even and regular)
     if e.is_Rational or e.is_Symbol:
         return 2 if e.is_positive else int(bool(e.is_nonnegative))
     return 2 * (e is sp.pi or e is sp.E or e.func in (sp.exp, sp.cosh))
@@ -190,34 +176,30 @@ class _Point:
     def of(self, e: Any) -> Value:
         if e not in self.known:
             self.known[e] = self.read(e)
-        if sum(self.known[e][1:]) > DEGREES:
-            raise NotImplementedError(f"a degree above {DEGREES}")
         return self.known[e]
 
     def read(self, e: Any) -> Value:
         if e.is_Rational:
             return _rational(Fraction(e.p, e.q))
-        if e is sp.pi or (e.is_Symbol and not (e.is_real is False or e.is_integer)):
+        if e is sp.pi or (e.is_Symbol and e.is_real is not False):
             return _rational(self.draw("", (e,), int(bool(e.is_nonnegative)) - int(bool(e.is_nonpositive))), 1)
         if e.is_Add or e.is_Mul:
             return reduce(self.add if e.is_Add else self.times, map(self.of, e.args))
         if e.is_Pow and e.exp.is_Rational and e.exp.q <= 2 and abs(e.exp.p) <= POWERS:
             base = self.of(e.base) if e.exp.q == 1 else self.root(e.base)
-            return reduce(self.times, [base if e.exp.p > 0 else self.inverse(base)] * abs(e.exp.p))
+            return self.power(base if e.exp.p > 0 else self.inverse(base), abs(e.exp.p))
         if e.func in FUNCTIONS or e is sp.E:
             kind, top, bottom = FUNCTIONS[sp.exp if e is sp.E else e.func]
             parts = self.parts(kind, sp.S.One if e is sp.E else e.args[0])
             return parts[top] if bottom == 2 else self.times(parts[top], self.inverse(parts[bottom]))
         if e.func is sp.Abs and _floor(e.args[0]):
             return self.of(e.args[0])
-        raise NotImplementedError(
-            f"a power with exponent {e.exp}" if e.is_Pow else f"a part of type {type(e).__name__}"
-        )
+        raise NotImplementedError(f"a power with exponent {e.exp}" if e.is_Pow else f"a {type(e).__name__}")
 
     def draw(self, kind: str, atoms: Atoms, sign: int) -> Fraction:
         if (kind, atoms) not in self.drawn:
-            number = Fraction(self.generator.randint(1, RANGE), SCALE) * (sign or self.generator.choice((-1, 1)))
-            self.drawn[kind, atoms] = number
+            number = Fraction(self.generator.randint(1, RANGE), 1 if not kind and atoms[0].is_integer else SCALE)
+            self.drawn[kind, atoms] = number * (sign or self.generator.choice((-1, 1)))
         return self.drawn[kind, atoms]
 
     def parts(self, kind: str, argument: Any) -> tuple[Value, ...]:
@@ -235,26 +217,22 @@ class _Point:
             s = s if count > 0 else -s
             for _ in range(abs(int(count))):
                 cosine, sine = cosine * c + square * sine * s, cosine * s + sine * c
-        values = (cosine, sine, Fraction(1), cosine + sine)
-        return tuple(_rational(value, degree, degree) for value in values)
+        return tuple(_rational(value, degree, degree) for value in (cosine, sine, Fraction(1), cosine + sine))
 
     def root(self, base: Any) -> Value:
         element, top, bottom = self.of(base)
         if element.keys() - {RATIONAL}:
             raise NotImplementedError("a root of an expression with roots")
-        square, degrees, certain = (
-            element.get(RATIONAL, Fraction(0)),
-            ((top + bottom + 1) // 2, bottom),
-            _floor(base) == 2,
-        )
+        square, certain = element.get(RATIONAL, Fraction(0)), _floor(base) == 2
+        degrees = (top + bottom + 1) // 2, bottom
         self.varying += top + bottom > 0
         # Positive by form: a rational multiple of a product of earlier such roots is that product, not a new root.
-        sizes = range(len(self.certain) + 1) if certain else ()
-        for chosen in chain.from_iterable(combinations(self.certain, size) for size in sizes):
-            product = math.prod((self.squares[i] for i in chosen), start=Fraction(1))
-            root = Fraction(*map(math.isqrt, (square * product).as_integer_ratio()))
-            if root * root == square * product:
-                return {frozenset(chosen): root / product}, *degrees
+        subsets = chain.from_iterable(combinations(self.certain, size) for size in range(len(self.certain) + 1))
+        for chosen in subsets if certain else ():
+            scale = math.prod((self.squares[i] for i in chosen), start=Fraction(1))
+            root = Fraction(*map(math.isqrt, (square * scale).as_integer_ratio()))
+            if root * root == square * scale:
+                return {frozenset(chosen): root / scale}, *degrees
         if square not in self.squares:
             self.certain += [len(self.squares)] * certain
             self.squares.append(square)
@@ -268,9 +246,15 @@ class _Point:
 
     def times(self, a: Value, b: Value) -> Value:
         result: Element = {}
-        for (i, x), (j, y) in ((one, other) for one in a[0].items() for other in b[0].items()):
+        if a[1] + b[1] + a[2] + b[2] > DEGREES:
+            raise NotImplementedError(f"a degree above {DEGREES}")
+        for (i, x), (j, y) in product(a[0].items(), b[0].items()):
             result[i ^ j] = result.get(i ^ j, Fraction(0)) + x * y * math.prod(self.squares[k] for k in i & j)
         return {key: c for key, c in result.items() if c}, a[1] + b[1], a[2] + b[2]
+
+    def power(self, a: Value, exponent: int) -> Value:
+        half = self.power(a, exponent // 2) if exponent > 1 else _rational(1)
+        return self.times(self.times(half, half), a if exponent % 2 else _rational(1))
 
     def norm(self, a: Element) -> tuple[Element, Fraction]:
         """(b, a b) with a b rational: b is the product of a with the signs of roots changed."""

@@ -37,7 +37,7 @@ from theory.invariance import prove_euler, prove_euler_generic, prove_homogeneit
 from theory.limits import TimeLimitExceeded, time_limit
 from theory.loss import HYPOTHESES, Loss
 from theory.proof import Proof, Status, Step, combine
-from theory.reduction import Reduction, reduce_rule
+from theory.reduction import Reduction, decays_by_one_minus_rate, reduce_rule
 from theory.regression import kernel_chart, prove_regression_angle
 from theory.routes import (
     K2,
@@ -174,8 +174,7 @@ class _Plan:
 
     @property
     def decays_weights(self) -> bool:
-        names = {"learning_rate", "weight_decay"}
-        return self.reduces and self.rule.space == "weights" and names <= set(self.reduction.parameters)
+        return self.reduces and decays_by_one_minus_rate(self.reduction)
 
     @cached_property
     def is_reference(self) -> bool:

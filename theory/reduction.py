@@ -18,7 +18,7 @@ from theory.errors import InputError
 from theory.rule import Rule
 from theory.vectors import SpanVector, gradient_of, operations
 
-__all__ = ["Reduction", "exact", "reduce_rule"]
+__all__ = ["Reduction", "decays_by_one_minus_rate", "exact", "reduce_rule"]
 
 
 def exact(value: object) -> sp.Expr:
@@ -127,3 +127,13 @@ def reduce_rule(rule: Rule, /) -> Reduction:
         **shared, step=e, schedule=schedule, effective_lr_of_norm=step, norm_squared_of_effective_lr=inverse[0],
         next_norm_squared=next_norm_squared, scale=along,
     )  # fmt: skip
+
+
+def decays_by_one_minus_rate(reduction: Reduction, /) -> bool:
+    """Whether w+ = (1 - learning_rate weight_decay) w where G = 0, as gradient descent with weight decay does."""
+    names = ("learning_rate", "weight_decay")
+    if reduction.next_norm_squared is None or not set(names) <= set(reduction.parameters):
+        return False
+    eta, decay = (reduction.parameters[name] for name in names)
+    at_rest = reduction.next_norm_squared.subs(reduction.gradient_squared, 0)
+    return bool(sp.expand(at_rest - (1 - eta * decay) ** 2 * reduction.norm_squared) == 0)

@@ -22,22 +22,18 @@ from theory.proof import Status
 from theory.rational_map import confirm_map
 from theory.rule import Rule
 
-B, Q = TURN, QUARTIC_RESPONSE
-ETA, BETA, C_B, SLOPE = (sp.Symbol(n, positive=True) for n in ("learning_rate", "beta", "C_b", "slope"))
-GD = 2 / (4 + K2)
-RMSPROP = C_B / 2 / (2 * C_B + K2)
+ETA, BETA, C_B, SLOPE, WD_SLOPE = sp.symbols("learning_rate beta C_b slope wd_slope", positive=True)
+B, Q, GD, RMSPROP = TURN, QUARTIC_RESPONSE, 2 / (4 + K2), C_B / 2 / (2 * C_B + K2)
 NAMES = ("edge", "mean_square", "drift")
 # Edge, mean square and drift. Lyu, Li, Arora (GD, RMSprop); Arora, Li, Panigrahi (-g/4, and -grad lambda_1/8);
 # Wen, Ma, Li (sharpness-aware minimisation, its small-step limit below).
 ORACLES = {
     "gd-wd": (2, GD, GD), "gd-l2": (2, GD, GD),
-    "gd-scheduled": (2, (2 + SLOPE) / (4 + K2), (2 + SLOPE) / (4 + K2)),
-    "constant-lr": (2, None, None),
+    "gd-scheduled": (2, (2 + SLOPE) / (4 + K2), (2 + SLOPE) / (4 + K2)), "constant-lr": (2, None, None),
     "rmsprop": (2, RMSPROP, RMSPROP), "rmsprop-after": (2, RMSPROP, RMSPROP),
     "heavy-ball": (2 * (1 + BETA), GD * (1 - BETA) / (1 + BETA), GD),
     "heavy-ball-coupled": (2 * (1 + BETA), GD / (1 + BETA), GD / (1 - BETA)),
-    "normalized-gd": (None, sp.Rational(1, 4), sp.Rational(1, 4)),
-    "sqrt-loss": (None, LAMBDA / 8, LAMBDA / 8),
+    "normalized-gd": (None, sp.Rational(1, 4), sp.Rational(1, 4)), "sqrt-loss": (None, LAMBDA / 8, LAMBDA / 8),
     "sam": (None, (ETA * LAMBDA / (2 - ETA * LAMBDA)) ** 2, 2 * ETA * LAMBDA / (2 - ETA * LAMBDA) ** 2),
 }  # fmt: skip
 GD_COEFFICIENT = 2 * (3 * K2 + 8) / (K2 + 4) - 4 * B / (K2 + 4) ** 2 + 4 * Q / (3 * (K2 + 4))
@@ -48,9 +44,7 @@ def law(name):
 
 
 def same(left, right):
-    if left is None or right is None:
-        return left is right
-    return sp.simplify(left - right) == 0
+    return left is right if None in (left, right) else sp.simplify(left - right) == 0
 
 
 @pytest.mark.parametrize("name", rules.names())
@@ -66,55 +60,45 @@ def test_limits_from_rule_to_rule():
         assert same(2 * getattr(law("rmsprop"), attribute).subs(C_B, 2), getattr(law("gd-wd"), attribute))
     # Wen, Ma, Li: -grad lambda_1/2 in the time eta radius^2 t, as grad lambda_1 = lambda_1 g.
     assert sp.limit(law("sam").drift / ETA, ETA, 0) == LAMBDA / 2
-    start = {SLOPE: 0, sp.Symbol("wd_slope", positive=True): 0}
     for attribute in (*NAMES, "coefficient"):
         gd = getattr(law("gd-wd"), attribute)
-        for name in ("heavy-ball", "heavy-ball-coupled"):
-            assert same(getattr(law(name), attribute).subs(BETA, 0), gd)
-        assert same(sp.sympify(getattr(law("gd-scheduled"), attribute)).subs(start), gd)
-
-
-def test_constant_learning_rate_keeps_nothing_up():
-    found = law("constant-lr")
-    assert (found.closes, found.coefficient, found.period) == (False, None, None)
-    assert found.tracking.startswith("no")
+        for name in ("heavy-ball", "heavy-ball-coupled", "gd-scheduled"):
+            assert same(sp.sympify(getattr(law(name), attribute)).subs({BETA: 0, SLOPE: 0, WD_SLOPE: 0}), gd), name
 
 
 def test_energy_coefficients():
     for name in ("gd-wd", "gd-l2"):
         assert same(law(name).coefficient, GD_COEFFICIENT)
     # The same drift, another energy: the later v damps the oscillation, by a term free of the jets of the loss.
-    difference = law("rmsprop").coefficient - law("rmsprop-after").coefficient
-    assert same(difference, 4 * C_B**2 / (2 * C_B + K2))
-
+    assert same(law("rmsprop").coefficient - law("rmsprop-after").coefficient, 4 * C_B**2 / (2 * C_B + K2))
     # dE/d tau = c <U^2> alone: no constant, and no mean of an odd power, which would depend on the branch.
     for name in (n for n in ORACLES if law(n).closes):
         assert same(law(name).energy.energy.constant, 0), name
+    # Nothing feeds back: no orbit that closes, and no law.
+    assert (law("constant-lr").closes, law("constant-lr").coefficient) == (False, None)
 
 
 # A loss of three variables, L(w) = x^2/2 (1 + K s) + c_3 x^3/6 + c_4 x^4/24 with x = w_1/w_0, s = w_2/w_0. Gamma is the
 # great circle x = 0, on which s = tan(arc length); at (1, 0, s)/sqrt(1 + s^2), d^2 L/dw_1^2 = (1 + K s)/w_0^2.
 S, (SLOPE_K, C3, C4) = sp.Symbol("s", real=True), (sp.Rational(4, 5), sp.Rational(1, 2), sp.Rational(17, 10))
 GRADIENT = sp.diff(sp.log((1 + SLOPE_K * S) * (1 + S**2)), S) * (1 + S**2)
-BEND = sp.diff(GRADIENT, S) * (1 + S**2)
-JETS = {K: SLOPE_K, K2: SLOPE_K**2, B: SLOPE_K**2 * BEND.subs(S, 0), Q: C4 - 3 * C3**2}
+JETS = {K: SLOPE_K, K2: SLOPE_K**2, B: SLOPE_K**2 * sp.diff(GRADIENT, S).subs(S, 0), Q: C4 - 3 * C3**2}
 
 
-def measured_coefficient(name, beta, rate, time, amplitude):
+def measured_coefficient(name, beta, time, amplitude, rate):
     """The slope of E against the integral of U^2 d tau, by descent in floats; gd-wd is heavy-ball with beta = 0."""
     found, delta, k, c3, c4 = law(name), math.sqrt(rate), *map(float, (SLOPE_K, C3, C4))
     value = lambda e: float(sp.sympify(e).subs({BETA: sp.Rational(beta)} | JETS))  # noqa: E731
     edge, alpha, growth = (value(e) for e in (found.edge, found.energy.alpha, found.energy.growth))
-    share = value(found.energy.brake) / (4 + k * k)  # brake = share (4 + K^2) for both rules
-    shrink = 1 - rate
+    share, shrink = value(found.energy.brake) / (4 + k * k), 1 - rate  # brake = share (4 + K^2)
     s = k * value(found.drift) * time / 2  # half the drift before s = 0, where the jets are
     x = amplitude * delta * math.sqrt(growth / share / (4 + k * k))
     sharp = (1 + k * s) * (1 + s * s)
     radius = math.sqrt(sharp / (edge * shrink))
-    w1 = radius * x / math.sqrt(1 + x * x)
-    w0, w2 = w1 / x / math.sqrt(1 + s * s), w1 / x * s / math.sqrt(1 + s * s)
+    w0 = radius / math.sqrt((1 + s * s) * (1 + x * x))
+    w1, w2 = w0 * x * math.sqrt(1 + s * s), w0 * s
     m0, m1, m2 = 0.0, -sharp * x / radius / (1 + beta), 0.0  # -m = beta m + G: the orbit of period two
-    work, energies, works = 0.0, [], []
+    work, pairs = 0.0, []
     for step in range(int(time / rate)):
         x, s = w1 / w0, w2 / w0
         if step % 2 == 0:  # at odd steps x has the other sign
@@ -124,26 +108,23 @@ def measured_coefficient(name, beta, rate, time, amplitude):
             if step > 200 and step % 20 == 0:  # 0.5^200: what the start was off the centre manifold by is gone
                 slope = (k / (1 + k * s) + 2 * s / (1 + s * s)) * (1 + s * s)
                 y = share * (4 + slope * slope) * w1 * w1 / flat / rate / growth
-                energies.append(u * u / 2 + growth / (2 * alpha) * (y - 1 - math.log(y)))
-                works.append(work)
+                pairs.append((work, u * u / 2 + growth / (2 * alpha) * (y - 1 - math.log(y))))
         by_x, by_s = (x * (1 + k * s) + c3 * x * x / 2 + c4 * x**3 / 6) / w0, k * x * x / 2 / w0
         m0, m1, m2 = beta * m0 - x * by_x - s * by_s, beta * m1 + by_x, beta * m2 + by_s
         w0, w1, w2 = shrink * w0 - m0, shrink * w1 - m1, shrink * w2 - m2
-    return np.polyfit(works, energies, 1)[0], value(found.coefficient)
+    return np.polyfit(*zip(*pairs, strict=True), 1)[0], value(found.coefficient)
 
 
-RUNS = [("gd-wd", 0.0, 0.1, 1.2), ("heavy-ball", 0.5, 0.02, 1.1)]
+RUNS = [(("gd-wd", 0.0, 0.1, 1.2), 1e-4), (("heavy-ball", 0.5, 0.02, 1.1), 1e-3)]
 
 
-@pytest.mark.parametrize(("name", "beta", "time", "amplitude"), RUNS)
-def test_energy_coefficient_against_descent(name, beta, time, amplitude):
-    (coarse, predicted), (fine, _) = (measured_coefficient(name, beta, r, time, amplitude) for r in (1e-6, 1e-7))
-    ratio = math.sqrt(10)
-    extrapolated = (ratio * fine - coarse) / (ratio - 1)  # the first correction is of the order sqrt(rate)
-    # Left are corrections of the order of rate and the change of the jets over the run, both below 1e-3 of c; any term
-    # of c that were missing or off by a factor 4/3 would show as more than 1e-2 of it.
-    assert extrapolated == pytest.approx(predicted, rel=1e-3)
-    assert abs(fine - predicted) <= 2e-3 * predicted
+@pytest.mark.parametrize(("start", "tolerance"), RUNS)
+def test_energy_coefficient_against_descent(start, tolerance):
+    (coarse, predicted), (fine, _) = (measured_coefficient(*start, r) for r in (1e-6, 1e-7))
+    extrapolated = fine + (fine - coarse) / (math.sqrt(10) - 1)  # the first correction is of the order sqrt(rate)
+    # Left are corrections of the order of rate, largest where c is. The parts of c in B and in Q are 0.16 and 0.27, of
+    # 4.4 and of 68: without either of them, c would be off by at least 350 and 2.3 times the tolerance.
+    assert extrapolated == pytest.approx(predicted, rel=tolerance)
 
 
 def decayed(shrink, sign=1):
@@ -187,10 +168,8 @@ def test_an_error_planted_in_a_rule_changes_its_law(error):
 
 
 # Where the first coefficient lies that is off; U' enters X at the next order.
-FIELDS = {
-    "x": "X, delta", "u": "X, delta^2", "x_next": "X, delta^2", "u_next": "U, delta^2",
-    "s": "s, delta^2", "s_next": "s, delta^3",
-}  # fmt: skip
+FIELDS = {"x": "X, delta", "u": "X, delta^2", "x_next": "X, delta^2", "u_next": "U, delta^2"}
+FIELDS |= {"s": "s, delta^2", "s_next": "s, delta^3"}
 CHANGES = {
     **{f"{n} doubled": (n, lambda e: 2 * e) for n in FIELDS},
     **{f"{n} of the other sign": (n, lambda e: -e) for n in FIELDS},
@@ -201,51 +180,37 @@ CHANGES = {
 
 @pytest.mark.parametrize(("name", "change"), CHANGES.values(), ids=CHANGES)
 def test_an_error_planted_in_the_two_steps_is_refuted(name, change):
-    found = law("gd-wd")
-    steps, wrong = found.energy.steps, change(getattr(found.energy.steps, name))
-    assert sp.expand(wrong - getattr(steps, name)) != 0
-    step = confirm_map(found.single, replace(steps, **{name: wrong}))
-    assert step.status is Status.REFUTED
-    assert step.witness["coefficient"] == FIELDS[name]
+    single, steps = law("gd-wd").single, law("gd-wd").energy.steps
+    step = confirm_map(single, replace(steps, **{name: change(getattr(steps, name))}))
+    assert (step.status, step.residual, step.witness["coefficient"]) == (Status.REFUTED, None, FIELDS[name])
     assert step.witness["rule on rational numbers"] != step.witness["series"]
-    assert step.residual is None
 
 
 def test_the_map_of_another_rule_is_refuted():
     """RMSprop before and after the update of v differ in the next order alone."""
     before, after = law("rmsprop"), law("rmsprop-after")
     assert confirm_map(before.single, before.energy.steps).status is Status.PROVED
-    step = confirm_map(before.single, after.energy.steps)
-    assert step.status is Status.REFUTED
-    assert step.witness["coefficient"] in ("X, delta^2", "U, delta^2")
+    assert confirm_map(before.single, after.energy.steps).witness["coefficient"] in ("X, delta^2", "U, delta^2")
 
 
 @pytest.mark.parametrize(("slaved", "order"), [("momentum.x", 1), ("momentum.x", 2), ("y", 2)])
 def test_an_error_planted_in_the_momentum_is_refuted(slaved, order):
-    found = law("heavy-ball")
-    assert confirm_map(found.single, found.energy.steps).status is Status.PROVED
-    series = found.single.slaved[slaved]
-    assert series[order]
-    wrong = series + series.ring.power(order, series[order])
-    step = confirm_map(replace(found.single, slaved=found.single.slaved | {slaved: wrong}), found.energy.steps)
-    assert step.status is Status.REFUTED
-    assert step.witness
+    single, steps = law("heavy-ball").single, law("heavy-ball").energy.steps
+    doubled = single.slaved[slaved] + single.ring.power(order, single.slaved[slaved][order])
+    step = confirm_map(replace(single, slaved=single.slaved | {slaved: doubled}), steps)
+    assert (step.status, bool(step.witness)) == (Status.REFUTED, True)
 
 
-STEPPED = [pytest.param(n, marks=pytest.mark.slow if n.startswith("heavy") else ()) for n in ORACLES]
+STEPPED = [pytest.param(n, marks=[pytest.mark.slow] * n.startswith("heavy")) for n in ORACLES]
 
 
 @pytest.mark.parametrize("name", STEPPED)
 def test_every_step_of_a_derivation_is_shown_and_proved(name):
-    derivation = generic_derivation(rules.get(name))
-    assert derivation.status is Status.PROVED
-    assert derivation.steps
-    for step in derivation.steps:
+    for step in generic_derivation(rules.get(name)).steps:
         assert (step.status, bool(step.method)) == (Status.PROVED, True), step.title
         assert step.residual is not None, step.title
         for side in (step.lhs, step.rhs):
-            assert isinstance(side, sp.Basic | sp.MatrixBase), step.title
-            assert side not in (sp.true, sp.false), step.title
+            assert isinstance(side, sp.Expr | sp.MatrixBase), step.title  # sp.true is none
 
 
 def both_states(w, g, s, p, ops):
@@ -264,19 +229,17 @@ def hop(size):
 
 
 def badly_scaled(name, power):
-    """The weight decay goes as rate^power."""
     return replace(rules.get(name), at_rate=lambda rate: {"learning_rate": 1, "weight_decay": rate**power / 2})
 
 
-START = {"initial": lambda p: {"learning_rate": p.learning_rate}}
+BOTH = {"state": ("momentum", "learning_rate"), "initial": lambda p: {"learning_rate": p.learning_rate}}
 REFUSED = [
     (lambda: badly_scaled("gd-wd", 0), InputError, "a factor of order one in one step: its at_rate does not scale it"),
     (lambda: badly_scaled("gd-scheduled", 0.5), InputError, "its state learning_rate does not change slowly"),
     (lambda: hop(lambda w, g, o: o.dot(w, g)), InputError, "divides by something that is 0 on Gamma"),
     (lambda: hop(lambda w, g, o: o.dot(g, g)), NoClosedForm, "a step off Gamma is not of the size of"),
     (lambda: replace(rules.get("gd-wd"), initial=lambda p: {"speed": 1}), InputError, r"initial names \['speed'\]"),
-    (lambda: user(both_states, state=("momentum", "learning_rate"), constants={"beta": 0.5}, **START),
-     NoClosedForm, "carries both vectors and slow scalars: not covered"),
+    (lambda: user(both_states, constants={"beta": 0.5}, **BOTH), NoClosedForm, "both vectors and slow scalars"),
     (lambda: user(decayed(lambda eps: eps, sign=-1)), NoClosedForm, r"the multiplier along v_1 is -1 at \[\]"),
 ]  # fmt: skip
 

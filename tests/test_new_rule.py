@@ -1,0 +1,153 @@
+"""A rule in a file of its own: every command takes it, and nothing else changes; derivations are kept, and rebuilt."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from sharpflow import cli
+from sharpflow.derivation_cache import directory, generic_result
+from sharpflow.specs import resolve_rule
+from theory import rules
+from theory.fingerprint import fingerprint
+from theory.rule import Rule
+
+# Gradient descent whose weights decay twice as fast as `rate` says: growth 8 in place of 4, twice the drift.
+FILE = """
+from sharpflow import Rule
+
+
+def update(w, gradient, state, p, ops):
+    return (1 - FACTOR * p.learning_rate * p.weight_decay) * w - p.learning_rate * gradient(w), {}
+
+
+mine = Rule(name="twice", update=update)
+"""
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("SHARPFLOW_CACHE", raising=False)
+    (tmp_path / "rule.py").write_text(FILE.replace("FACTOR", "2"))
+
+    def call(*argv):
+        status = cli.main([str(a) for a in argv])
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return call
+
+
+def test_every_command_takes_it(run):
+    status, out, _ = run("derive", "generic", "--rule", "rule.py:mine", "--json", "-")
+    found = json.loads(out)
+    assert status == 0
+    assert found["status"] == "proved"
+    assert (found["edge"], found["drift"]["coefficient"]) == ("2", "4/(K2 + 4)")
+    assert found["oscillator"]["growth"] == "8"
+    assert found["energy_law"]["coefficient"]
+    assert all(step["method"] and step["residual"] is not None for step in found["steps"])
+    status, out, _ = run("compare", "ridge", "--rule", "rule.py:mine", "--rate", "1e-4", "--json", "-")
+    assert status == 0
+    assert json.loads(out)["max_distance_on_minima"] < 0.01  # within one intrinsic_lr of its own flow, not of GD's
+    status, out, _ = run("derive", "ridge", "--rule", "rule.py:mine", "--json", "-")
+    assert status == 0
+    assert json.loads(out)["energy_law"]["coefficient"]
+    status, out, _ = run("rules", "rule.py:mine", "gd-wd", "--json", "-")
+    assert status == 0
+    assert [row["rule"] for row in json.loads(out)["rules"]] == ["twice", "gd-wd"]
+
+
+@pytest.mark.slow
+def test_it_is_verified_and_measured(run):
+    status, out, _ = run("verify", "ridge", "--rule", "rule.py:mine", "--json", "-")
+    claims = {claim["id"]: claim for claim in json.loads(out)["claims"]}
+    assert claims["rule-law"]["numeric"] == claims["energy-law"]["numeric"] == "consistent"
+    assert status == 0
+    status, out, _ = run("rules", "rule.py:mine", "--measure", "--json", "-")
+    (row,) = json.loads(out)["rules"]
+    assert status == 0
+    assert {m["loss"] for m in row["measured"]} == {"ridge", "conic", "surface"}
+    assert all(m["agrees"] for m in row["measured"])
+
+
+def kept():
+    return sorted(directory().iterdir())
+
+
+def test_a_derivation_is_kept_and_read_again(run, monkeypatch):
+    call = ("derive", "generic", "--rule", "rule.py:mine")
+    first = run(*call)
+    assert len(kept()) == 1
+    monkeypatch.setattr("sharpflow.derivation_cache._derive", lambda rule: pytest.fail("derived again"))
+    assert run(*call) == first
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda text: text[:-20], lambda text: text.replace("4/(K2", "3/(K2"), lambda text: ""]
+)
+def test_a_damaged_file_is_noticed_and_written_anew(run, damage):
+    call = ("derive", "generic", "--rule", "rule.py:mine")
+    first = run(*call)
+    (path,) = kept()
+    whole = path.read_text()
+    path.write_text(damage(whole))
+    status, out, err = run(*call)
+    # the times of the steps differ
+    assert (status, len(out.splitlines())) == (0, len(first[1].splitlines()))
+    assert "damaged" in err
+    assert "4/(K2 + 4)" in path.read_text()
+    assert run(*call)[2] == ""
+
+
+def test_another_map_under_the_same_name_is_derived(run, tmp_path):
+    run("derive", "generic", "--rule", "rule.py:mine")
+    (tmp_path / "rule.py").write_text(FILE.replace("FACTOR", "3"))
+    _, out, _ = run("derive", "generic", "--rule", "rule.py:mine", "--json", "-")
+    assert json.loads(out)["drift"]["coefficient"] == "6/(K2 + 4)"
+    assert len(kept()) == 2
+
+
+def test_nothing_is_kept_where_nothing_should_be(monkeypatch):
+    monkeypatch.setenv("SHARPFLOW_CACHE", "off")
+    assert directory() is None
+    content, said = generic_result(rules.get("normalized-gd"))
+    assert (content["edge"], said) == (None, "")
+
+
+def test_fingerprints_tell_maps_apart_and_not_objects():
+    assert len({fingerprint(rules.get(name)) for name in rules.names()}) == len(rules.names())
+    rule = rules.get("heavy-ball")
+
+    def same(w, gradient, state, p, ops):
+        return rule.update(w, gradient, state, p, ops)
+
+    copy = Rule(
+        name=rule.name, update=same, state=rule.state, constants=rule.constants, title=rule.title, source=rule.source
+    )
+    assert fingerprint(copy) == fingerprint(rule)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("(1 - p.weight_decay) * w - gradient(w) / p.weight_decay, {}", "its at_rate|grows without bound"),
+        (
+            "w - p.learning_rate * gradient(w) / (gradient.excess_loss(w) - gradient.excess_loss(w)), {}",
+            "division by zero",
+        ),
+    ],
+)
+def test_what_cannot_be_derived_is_said(run, tmp_path, body, words):
+    (tmp_path / "rule.py").write_text(FILE.replace("return (1", f"return {body}\n    return (1").replace("FACTOR", "1"))
+    status, out, err = run("derive", "generic", "--rule", "rule.py:mine")
+    assert (status, out) == (2, "")
+    assert any(word in err for word in words.split("|")), err
+
+
+def test_the_rule_is_named_as_any_other(run):
+    assert resolve_rule(f"{os.getcwd()}/rule.py:mine").name == "twice"
