@@ -47,7 +47,7 @@ RATIONAL: frozenset[int] = frozenset()
 
 @dataclass(frozen=True)
 class Confirmation:
-    """lhs - rhs at ``points`` random points: 0 at all (proved), not at ``witness`` (refuted), or why it is undecided."""
+    """lhs - rhs at ``points`` points: 0 at all (proved), not at ``witness`` (refuted), or why it is undecided."""
 
     status: Status
     points: int = 0

@@ -11,15 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+import mpmath
 import sympy as sp
 
 from theory.averaging import A, small_period
 from theory.center import EdgeMap, one_step
 from theory.edge_jets import EdgeJets
 from theory.energy_law import BEND, EnergyLaw, energy_law
-from theory.frame import Frame, find_edge
+from theory.frame import NORM, Frame, find_edge
 from theory.identity import Identity
-from theory.jets import CUBIC, MIXED, QUARTIC, K
+from theory.jets import CUBIC, MIXED, QUARTIC, RATIO, K
 from theory.nonsmooth import ROOT, PeriodTwo, period_two
 from theory.rule import Rule
 
@@ -84,6 +85,17 @@ class EdgeLaw:
         return all(bool(e.subs(numbers) > 0) for e in (self._energy.alpha, self._energy.growth, self._energy.brake))
 
     @cached_property
+    def largest_multiplier(self) -> float:
+        """The largest modulus of the damped multipliers at the edge, at the default constants and m = 1/2."""
+        if self.single is None:
+            return 0.0
+        values = self.defaults | {RATIO: sp.Rational(1, 2), NORM: sp.Integer(1)} | dict.fromkeys(self.single.slow, 1)
+        numbers = self.single.damping.subs(values).evalf()
+        if numbers.shape == (1, 1):
+            return float(abs(numbers[0]))
+        return float(max(abs(v) for v in mpmath.eig(mpmath.matrix(numbers.tolist()), left=False, right=False)))
+
+    @cached_property
     def brake(self) -> sp.Expr:
         """b as a function of K^2."""
         return sp.factor(sp.expand(self._energy.brake).subs(K, sp.sqrt(K2)))
@@ -135,6 +147,8 @@ class EdgeLaw:
                 return "edge: none, nonsmooth; an interval of orbits of period two, which all carry the same drift"
             multiplier = self.orbit.multiplier.subs(ROOT, sp.sqrt(LAMBDA / 2))
             return f"edge: none, nonsmooth; an orbit of period two that attracts where |{multiplier}| < 1"
+        if self.largest_multiplier >= 1:
+            return "no: another multiplier leaves the unit circle before the edge (at the default constants)"
         if not self.closes:
             return "no: the leading orbits are not closed, so that the oscillation dies out and the edge is left"
         return "where the horizon log(E_max/E_0)/c exceeds the time asked for; always where c <= 0"

@@ -64,7 +64,9 @@ def two_steps(single: EdgeMap, /) -> TwoStep:
     values = dict(zip((X, U, S), first, strict=True))
     x, u, s = (series.substitute(values) for series in (single.x, single.u, single.s))
     if x[0] - ring.element(X) or u[0] - ring.element(U):
-        raise NoClosedForm("two steps at the edge are not the identity at leading order.")
+        raise NoClosedForm(
+            "two steps at the edge are not the identity at leading order; does at_rate scale the parameters by rate?"
+        )
     one = [x[1].as_expr() / 2, u[1].as_expr() / 2]
     two = [x[2].as_expr(), u[2].as_expr()]
     # exp(2 delta (v_0 + delta v_1)) = 1 + 2 delta v_0 + delta^2 (2 v_1 + 2 v_0 v_0) + ..., where v_0 v_0 is the

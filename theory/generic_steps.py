@@ -33,7 +33,6 @@ def smooth_proofs(law: EdgeLaw, /) -> Iterator[Proof]:
     edge, steps = single.edge, energy.steps
     assert edge.polynomial is not None
     assert edge.block is not None
-    size = edge.block.shape[0]
     at_edge = edge.block.subs(SHARPNESS, edge.sharpness)
     vectors = single.frame.vectors
     along = sp.Matrix([1, *(single.slaved[f"{name}.x"][1].as_expr().coeff(X, 1) for name in vectors)])
@@ -50,9 +49,8 @@ def smooth_proofs(law: EdgeLaw, /) -> Iterator[Proof]:
             note="An eigenvector of M for -1: momentum set off in it makes an orbit of period two from the first step.",
         ),
         prove_positive(
-            "the other multipliers are inside the unit circle", _inside(at_edge, law), domain={},
-            note="1 - |det M|, the product of the others up to sign, at the default constants."
-            if size > 1 else "There are no others.",
+            "the other multipliers are inside the unit circle", 1 - sp.Float(law.largest_multiplier, 12), domain={},
+            note=f"1 - the largest modulus, of {', '.join(single.slaved)}, at the default constants and m = 1/2.",
         ),
     ))  # fmt: skip
     yield Proof("what is damped follows", tuple(_invariance(law)))
@@ -82,10 +80,6 @@ def smooth_proofs(law: EdgeLaw, /) -> Iterator[Proof]:
     ))  # fmt: skip
     yield Proof("the energy law", tuple(_energy_law(law, energy)))
     yield Proof("first corrections", tuple(_corrections(energy)))
-
-
-def _inside(block: sp.Matrix, law: EdgeLaw) -> sp.Expr:
-    return 1 - abs(block.subs(law.defaults).det()) if block.shape[0] > 1 else sp.Integer(1)
 
 
 def _invariance(law: EdgeLaw) -> Iterator[Step]:
@@ -184,6 +178,10 @@ def _energy_law(law: EdgeLaw, energy: EnergyLaw) -> Iterator[Step]:
         energy,
         "W is a polynomial in X and U, found by comparing coefficients. The change of the brake along Gamma is in it.",
     )
+    yield _identity(
+        "and nothing else", energy.energy.constant, sp.Integer(0),
+        (sp.Symbol("<dE/dT>/delta") - sp.Symbol("c") * sp.Symbol("<U^2>"), sp.Integer(0)), "The part without U^2.",
+    )  # fmt: skip
     assert law.coefficient is not None
     back = {QUARTIC_RESPONSE: QUARTIC - 3 * CUBIC**2 - 3 * MIXED**2 / RATIO, TURN: K**2 * BEND, K2: K**2}
     yield _identity(

@@ -169,6 +169,8 @@ class Series:
         if by >= 0:
             zeros = (self.ring.polynomials.zero,) * by
             return Series(self.ring, (zeros + self.coefficients)[: self.ring.order + 1])
+        if self.valuation == len(self.coefficients) < -by:
+            raise NotEnoughOrders("nothing is known of a quotient.")
         if self.valuation < -by:
             raise InputError("a quotient of the rule grows without bound as rate goes to 0.")
         return Series(self.ring, self.coefficients[-by:])
@@ -278,5 +280,19 @@ def _root(element: PolyElement) -> PolyElement:
         root = sp.sqrt(number)
         if not root.is_Rational or any(multiplicity % 2 for _, multiplicity in factors):
             raise (NoClosedForm if element.is_ground else NotSmooth)(f"the square root of {element.as_expr()}.")
-        parts.append(sp.Mul(root, *(factor ** (multiplicity // 2) for factor, multiplicity in factors)))
+        parts.append(sp.Mul(root, *(_positive(factor, multiplicity // 2) for factor, multiplicity in factors)))
     return element.ring.from_expr(sp.cancel(parts[0] / parts[1]))
+
+
+def _positive(factor: sp.Expr, power: int) -> sp.Expr:
+    """A factor of a root, of known sign: even powers, or polynomials whose coefficients have one sign.
+
+    Raises:
+        NoClosedForm: its sign depends on the values of its symbols.
+    """
+    if power % 2 == 0 or factor.is_Symbol:
+        return factor**power
+    signs = {bool(c > 0) for c in sp.Poly(factor).coeffs()}
+    if len(signs) > 1:
+        raise NoClosedForm(f"a square root is {factor} or {-factor}, as one or the other is positive.")
+    return factor**power if signs == {True} else (-factor) ** power
