@@ -151,6 +151,8 @@ def _join(
     if result.ok and law.smooth and mean_edge is not None and abs(mean_edge - law.edge) > 0.25 * law.edge:
         result = RESULTS.OFF_EDGE
     message = f"not finite from iteration {run.failed_at} on" if run.failed_at >= 0 else ""
+    if result is RESULTS.OFF_EDGE:
+        message = _foretold(objective, rule, path.points[0], amplitude, time)
     if not path.result.ok:
         message = "; ".join(filter(None, [message, f"the flow ended at time {path.time:.6g}"]))
     return Comparison(
@@ -168,6 +170,19 @@ def _join(
         seconds={"gd": run.seconds, "flow": path.seconds, "compile": run.compile_seconds + path.compile_seconds},
         result=result, message=message, edge_value=law.edge,
     )  # fmt: skip
+
+
+def _foretold(objective: Objective, rule: Rule, zeta: np.ndarray, amplitude: float, time: float) -> str:
+    """What the energy law says of a run that left the edge; nothing where it does not foretell it."""
+    from numerics.energy_law import tracking_horizon
+
+    found = tracking_horizon(objective, rule, zeta=zeta, amplitude=amplitude)
+    if not found.time < time:
+        return ""
+    return (
+        f"the energy law foretells it: c = {found.coefficient:.3g} at the start, so the oscillation grows to ten "
+        f"times its equilibrium within flow time {found.time:.2g}"
+    )
 
 
 def _nothing(

@@ -15,10 +15,10 @@ import numpy as np
 
 from numerics.edge_jets import edge_jets_at
 from numerics.equilibrium import law_of
-from numerics.objective import as_objective
+from numerics.objective import Objective, as_objective
 from numerics.orbit import at_zero_rate, edge_orbit
 from numerics.spectrum import normal_rank
-from theory.edge_law import K2, QUARTIC_RESPONSE, TURN
+from theory.edge_law import K2, LARGEST, QUARTIC_RESPONSE, TURN, horizon
 from theory.errors import InputError
 from theory.loss import Loss
 from theory.rule import Rule
@@ -30,8 +30,6 @@ __all__ = ["EnergyGrowth", "Horizon", "energy_growth", "predicted_coefficient", 
 LEAST, MOST = 6.0, 25.0
 AMPLITUDE = 1.5
 SMALL = 0.1
-# An oscillation of ten times its equilibrium is not small any more: it is at the edge of what rate 1e-4 resolves.
-LARGEST = 10.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class EnergyGrowth:
     at: tuple[float, float]
 
 
-def predicted_coefficient(subject: Loss, rule: Rule, zeta: np.ndarray, /) -> float:
+def predicted_coefficient(subject: Loss | Objective, rule: Rule, zeta: np.ndarray, /) -> float:
     """c at a point of Gamma (D,): the rule's law with jets by automatic differentiation.
 
     Raises:
@@ -110,7 +108,13 @@ class Horizon:
 
 
 def tracking_horizon(
-    subject: Loss, rule: Rule, /, *, zeta: np.ndarray | None = None, amplitude: float = 1.2, largest: float = LARGEST
+    subject: Loss | Objective,
+    rule: Rule,
+    /,
+    *,
+    zeta: np.ndarray | None = None,
+    amplitude: float = 1.2,
+    largest: float = LARGEST,
 ) -> Horizon:
     """Flow time over which the energy grows from that of ``amplitude`` to that of ``largest``, c as at the start.
 
@@ -122,7 +126,4 @@ def tracking_horizon(
     if law_of(rule).exact.coefficient is None:
         return Horizon(math.nan, math.inf)
     c = predicted_coefficient(subject, rule, point / np.linalg.norm(point))
-    low, high = (a**2 - 1 - 2 * math.log(abs(a)) for a in (amplitude, largest))
-    if c <= 0 or low <= 0:
-        return Horizon(c, math.inf)
-    return Horizon(c, max(math.log(high / low), 0.0) / c)
+    return Horizon(c, horizon(c, amplitude, largest))

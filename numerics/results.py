@@ -52,7 +52,7 @@ _ADVICE = {
     ),
     RESULTS.LEFT_CHART: "The flow left the domain of the chart. Shorten the time, or give Minima a wider domain.",
     RESULTS.OFF_EDGE: (
-        "effective_lr times sharpness did not average to 2: gradient descent left the edge, or never oscillated. "
+        "effective_lr times sharpness did not average to the edge: the run left it, or never oscillated. "
         "Lower the rate; start with an amplitude near 1."
     ),
     RESULTS.LEFT_MINIMA: (

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
 from sharpflow import cli
 from sharpflow.derivation_cache import directory, generic_result
+from sharpflow.rule_table import markdown, rule_rows
 from sharpflow.specs import resolve_rule
 from theory import rules
 from theory.fingerprint import fingerprint
@@ -151,3 +153,19 @@ def test_what_cannot_be_derived_is_said(run, tmp_path, body, words):
 
 def test_the_rule_is_named_as_any_other(run):
     assert resolve_rule(f"{os.getcwd()}/rule.py:mine").name == "twice"
+
+
+def test_the_page_of_rules_is_what_is_derived():
+    page = (Path(__file__).resolve().parent.parent / "docs" / "rules.md").read_text(encoding="utf-8").splitlines()
+    lines = [line for line in markdown(rule_rows([rules.get(name) for name in rules.names()])).splitlines() if line]
+    derived = [line for line in lines if line.startswith("|")]
+    assert len(derived) == 2 + len(rules.names())
+    assert set(derived) <= set(page)
+    assert not any("(!)" in line for line in page)
+    assert sum("\u00b1" in line for line in page) == 3 * (len(rules.names()) - 1)  # constant-lr has nothing to measure
+
+
+def test_a_run_that_leaves_the_edge_says_what_foretold_it(run):
+    status, out, _ = run("compare", "ridge", "--rule", "heavy-ball", "--rate", "1e-4")
+    assert status == 1
+    assert "the energy law foretells it: c = 63.3" in out

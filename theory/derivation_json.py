@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from theory.edge_law import EdgeLaw
+from theory.edge_law import EdgeLaw, horizon
 from theory.loss import Loss
 from theory.proof import Proof, Step
 
@@ -42,7 +43,7 @@ def derivation_json(derivation: Derivation, /) -> dict[str, Any]:
         },
         **law_json(derivation.law),
         "energy_law": None if derivation.energy_coefficient is None else {
-            "coefficient": sp.sstr(derivation.energy_coefficient),
+            "coefficient": sp.sstr(derivation.energy_coefficient), **_at_start(derivation),
         },
         "remarks": list(derivation.remarks),
         "steps": [
@@ -102,6 +103,16 @@ def law_json(law: EdgeLaw | None, /) -> dict[str, Any]:
         "drift": {"coefficient": _text(law.drift), "time": f"({law.rule.rate})*t", "direction": "-g"},
         "tracks": law.tracking,
     }  # fmt: skip
+
+
+def _at_start(derivation: Derivation) -> dict[str, float | None]:
+    """c at the start of the chart, and the horizon of tracking from there (null: it does not end)."""
+    minima = derivation.loss.minima
+    assert minima is not None
+    values = dict(zip(minima.chart, minima.start or (), strict=True))
+    c = float(sp.sympify(derivation.energy_coefficient).subs(values))
+    end = horizon(c)
+    return {"at_start": c, "horizon": end if math.isfinite(end) else None}
 
 
 def _text(expression: Any) -> str | None:

@@ -8,6 +8,7 @@ with drift and brake functions of K^2 = |g|^2 and the coefficient a function of 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -24,13 +25,15 @@ from theory.jets import CUBIC, MIXED, QUARTIC, RATIO, K
 from theory.nonsmooth import ROOT, PeriodTwo, period_two
 from theory.rule import Rule
 
-__all__ = ["K2", "LAMBDA", "QUARTIC_RESPONSE", "EdgeLaw", "edge_law", "in_invariants"]
+__all__ = ["K2", "LAMBDA", "QUARTIC_RESPONSE", "EdgeLaw", "edge_law", "horizon", "in_invariants"]
 
 K2 = sp.Symbol("K2", nonnegative=True)
 LAMBDA = sp.Symbol("lambda_1", positive=True)
 # What of the cubic and quartic terms is left: c_4 - 3 c_3^2 - 3 sum_j c_21j^2/m_j, and K^2 dK/ds along g/|g|.
 QUARTIC_RESPONSE = sp.Symbol("Q", real=True)
 TURN = sp.Symbol("B", real=True)
+# An oscillation of ten times its equilibrium is not small any more: it is at the edge of what rate 1e-4 resolves.
+LARGEST = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +155,17 @@ class EdgeLaw:
         if not self.closes:
             return "no: the leading orbits are not closed, so that the oscillation dies out and the edge is left"
         return "where the horizon log(E_max/E_0)/c exceeds the time asked for; always where c <= 0"
+
+
+def horizon(coefficient: float, amplitude: float = 1.2, largest: float = LARGEST, /) -> float:
+    """log(E_max/E_0)/c, the flow time in which an oscillation grows from ``amplitude`` to ``largest``; inf for c <= 0.
+
+    Both in units of the equilibrium oscillation, where E - min E goes as A^2 - 1 - log A^2; c stays the same.
+    """
+    low, high = (a**2 - 1 - 2 * math.log(abs(a)) for a in (amplitude, largest))
+    if coefficient <= 0 or low <= 0:
+        return math.inf
+    return max(math.log(high / low), 0.0) / coefficient
 
 
 def in_invariants(expression: sp.Expr, /) -> sp.Expr:
