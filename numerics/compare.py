@@ -152,7 +152,7 @@ def _join(
         result = RESULTS.OFF_EDGE
     message = f"not finite from iteration {run.failed_at} on" if run.failed_at >= 0 else ""
     if result is RESULTS.OFF_EDGE:
-        message = _foretold(objective, rule, path.points[0], amplitude, time)
+        message = _foretold(objective, rule, (run.steps * rate, flow_points), amplitude, time)
     if not path.result.ok:
         message = "; ".join(filter(None, [message, f"the flow ended at time {path.time:.6g}"]))
     return Comparison(
@@ -172,16 +172,18 @@ def _join(
     )  # fmt: skip
 
 
-def _foretold(objective: Objective, rule: Rule, zeta: np.ndarray, amplitude: float, time: float) -> str:
+def _foretold(
+    objective: Objective, rule: Rule, flow: tuple[np.ndarray, np.ndarray], amplitude: float, time: float
+) -> str:
     """What the energy law says of a run that left the edge; nothing where it does not foretell it."""
     from numerics.energy_law import tracking_horizon
 
-    found = tracking_horizon(objective, rule, zeta=zeta, amplitude=amplitude)
+    found = tracking_horizon(objective, rule, path=flow, amplitude=amplitude)
     if not found.time < time:
         return ""
     return (
-        f"the energy law foretells it: c = {found.coefficient:.3g} at the start, so the oscillation grows to ten "
-        f"times its equilibrium within flow time {found.time:.2g}"
+        f"the energy law foretells it: c = {found.coefficient:.3g} at the start, and along the flow the oscillation "
+        f"grows to ten times its equilibrium within flow time {found.time:.2g}"
     )
 
 

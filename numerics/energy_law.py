@@ -15,10 +15,11 @@ import numpy as np
 
 from numerics.edge_jets import edge_jets_at
 from numerics.equilibrium import law_of
+from numerics.flow_run import run_manifold_flow
 from numerics.objective import Objective, as_objective
 from numerics.orbit import at_zero_rate, edge_orbit
 from numerics.spectrum import normal_rank
-from theory.edge_law import K2, LARGEST, QUARTIC_RESPONSE, TURN, horizon
+from theory.edge_law import K2, LARGEST, QUARTIC_RESPONSE, TURN, energy_ratio
 from theory.errors import InputError
 from theory.loss import Loss
 from theory.rule import Rule
@@ -30,6 +31,8 @@ __all__ = ["EnergyGrowth", "Horizon", "energy_growth", "predicted_coefficient", 
 LEAST, MOST = 6.0, 25.0
 AMPLITUDE = 1.5
 SMALL = 0.1
+# The horizon looks ahead as far as the default time of a comparison, twice; c is smooth, so 17 trapezoids do.
+LOOK, NODES = 4.0, 17
 
 
 @dataclass(frozen=True)
@@ -101,10 +104,19 @@ def energy_growth(subject: Loss, rule: Rule, /, *, coarse: float, fine: float) -
 
 @dataclass(frozen=True)
 class Horizon:
-    """How long gradient descent can be expected to track: c at the start, and log(E_max/E_0)/c (inf for c <= 0)."""
+    """How long gradient descent can be expected to track.
+
+    Attributes:
+        coefficient: c at the start.
+        time: flow time tau at which the integral of c reaches log(E_max/E_0); log(E_max/E_0)/c where c stays the same,
+            inf where it never does.
+        growth: the integral of c over the flow that was looked at: small oscillations grow there by exp(growth) in
+            energy.
+    """
 
     coefficient: float
     time: float
+    growth: float
 
 
 def tracking_horizon(
@@ -112,18 +124,44 @@ def tracking_horizon(
     rule: Rule,
     /,
     *,
-    zeta: np.ndarray | None = None,
+    path: tuple[np.ndarray, np.ndarray] | None = None,
     amplitude: float = 1.2,
     largest: float = LARGEST,
 ) -> Horizon:
-    """Flow time over which the energy grows from that of ``amplitude`` to that of ``largest``, c as at the start.
+    """Flow time over which the energy grows from that of ``amplitude`` to that of ``largest``: c is integrated.
 
-    Both amplitudes in units of the equilibrium oscillation. A rule without a smooth oscillator has none:
-    inf.
+    Both amplitudes in units of the equilibrium oscillation; c changes along the flow, and it is the flow that brings
+    some losses from where oscillations die out to where they grow. A rule without a smooth oscillator has none: inf.
+
+    Args:
+        path: flow times (N,) and points of Gamma (N, D); default the flow of the rule from the start, over `LOOK`.
+            Beyond its end, c stays what it is there.
+        amplitude, largest: at the start and at the end.
     """
-    objective = as_objective(subject)
-    point = np.asarray(objective.start if zeta is None else zeta, dtype=float)
     if law_of(rule).exact.coefficient is None:
-        return Horizon(math.nan, math.inf)
-    c = predicted_coefficient(subject, rule, point / np.linalg.norm(point))
-    return Horizon(c, horizon(c, amplitude, largest))
+        return Horizon(math.nan, math.inf, math.nan)
+    times, points = _flow_of(subject, rule) if path is None else path
+    exists = np.all(np.isfinite(points), axis=1)
+    times, points = times[exists], points[exists]
+    chosen = np.unique(np.linspace(0, len(times) - 1, NODES).round().astype(int))
+    tau, c = times[chosen], np.array([predicted_coefficient(subject, rule, z) for z in points[chosen]])
+    total = np.concatenate([[0.0], np.cumsum((c[1:] + c[:-1]) / 2 * np.diff(tau))])
+    return Horizon(float(c[0]), _reached(tau, total, float(c[-1]), energy_ratio(amplitude, largest)), float(total[-1]))
+
+
+def _reached(tau: np.ndarray, total: np.ndarray, last: float, wanted: float) -> float:
+    """When ``total`` first reaches ``wanted``, growing at the rate ``last`` beyond its end."""
+    above = np.flatnonzero(total >= wanted)
+    if len(above):
+        k = int(above[0])
+        return float(tau[k] if k == 0 else np.interp(wanted, total[k - 1 : k + 1], tau[k - 1 : k + 1]))
+    return float(tau[-1] + (wanted - total[-1]) / last) if last > 0 else math.inf
+
+
+def _flow_of(subject: Loss | Objective, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
+    objective = as_objective(subject)
+    zeta = np.asarray(objective.start, dtype=float)
+    times = np.linspace(0.0, LOOK, NODES)
+    rank = normal_rank(subject, zeta)
+    run = run_manifold_flow(objective, zeta / np.linalg.norm(zeta), times, rank=rank, drift=law_of(rule).drift)
+    return times, run.points

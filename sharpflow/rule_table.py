@@ -139,7 +139,7 @@ def _horizons(row: RuleRow) -> str:
     if not row.horizons:
         return ""
     parts = [f"{name} c = {c:.3g}, {'no end' if h == float('inf') else f'{h:.2g}'}" for name, c, h in row.horizons]
-    return f"; c and horizon at the start of {'; '.join(parts)}"
+    return f"; c at the start and horizon on {'; '.join(parts)}"
 
 
 def _ratio(ratio: Any) -> str:

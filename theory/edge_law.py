@@ -25,7 +25,7 @@ from theory.jets import CUBIC, MIXED, QUARTIC, RATIO, K
 from theory.nonsmooth import ROOT, PeriodTwo, period_two
 from theory.rule import Rule
 
-__all__ = ["K2", "LAMBDA", "QUARTIC_RESPONSE", "EdgeLaw", "edge_law", "horizon", "in_invariants"]
+__all__ = ["K2", "LAMBDA", "QUARTIC_RESPONSE", "EdgeLaw", "edge_law", "energy_ratio", "horizon", "in_invariants"]
 
 K2 = sp.Symbol("K2", nonnegative=True)
 LAMBDA = sp.Symbol("lambda_1", positive=True)
@@ -157,15 +157,21 @@ class EdgeLaw:
         return "where the horizon log(E_max/E_0)/c exceeds the time asked for; always where c <= 0"
 
 
+def energy_ratio(amplitude: float = 1.2, largest: float = LARGEST, /) -> float:
+    """log(E_max/E_0): by how much the energy grows while the amplitude of an oscillation goes from one to the other.
+
+    In units of the equilibrium oscillation, where E - min E goes as A^2 - 1 - log A^2; inf from equilibrium itself.
+    """
+    low, high = (a**2 - 1 - 2 * math.log(abs(a)) for a in (amplitude, largest))
+    return max(math.log(high / low), 0.0) if low > 0 else math.inf
+
+
 def horizon(coefficient: float, amplitude: float = 1.2, largest: float = LARGEST, /) -> float:
     """log(E_max/E_0)/c, the flow time in which an oscillation grows from ``amplitude`` to ``largest``; inf for c <= 0.
 
-    Both in units of the equilibrium oscillation, where E - min E goes as A^2 - 1 - log A^2; c stays the same.
+    In units of the equilibrium oscillation; c stays the same.
     """
-    low, high = (a**2 - 1 - 2 * math.log(abs(a)) for a in (amplitude, largest))
-    if coefficient <= 0 or low <= 0:
-        return math.inf
-    return max(math.log(high / low), 0.0) / coefficient
+    return energy_ratio(amplitude, largest) / coefficient if coefficient > 0 else math.inf
 
 
 def in_invariants(expression: sp.Expr, /) -> sp.Expr:

@@ -73,17 +73,20 @@ def reduces(case: Case) -> bool:
 
 def beyond_horizon(case: Case) -> Measurement | None:
     """Not applicable where the energy law says that the oscillation does not stay small over the comparison."""
-    if not reduces(case):
-        from numerics.energy_law import tracking_horizon
+    from numerics.energy_law import tracking_horizon
 
-        horizon = tracking_horizon(case.subject, case.rule)
-        if horizon.time < case.time:
-            return Measurement(
-                Numeric.NOT_APPLICABLE,
-                message=f"the energy law has c = {horizon.coefficient:.3g} at the start: the oscillation grows tenfold "
-                f"within flow time {horizon.time:.3g}, the horizon of tracking, and {case.time:g} was asked for",
-            )
-    return None
+    run = case.comparison
+    if not len(run.times):
+        return None
+    found = tracking_horizon(case.subject, case.rule, path=(run.times, run.flow_points))
+    if found.time >= run.time:
+        return None
+    return Measurement(
+        Numeric.NOT_APPLICABLE,
+        message=f"the energy law has c = {found.coefficient:.3g} at the start and integral {found.growth:.3g} along "
+        f"the flow: the oscillation grows tenfold within flow time {found.time:.3g}, the horizon of tracking, and "
+        f"{run.time:g} was asked for",
+    )
 
 
 def not_run(reason: str) -> Measurement:

@@ -3,9 +3,11 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import sympy as sp
 
+from numerics.compare import compare
 from numerics.energy_law import energy_growth, predicted_coefficient, tracking_horizon
 from numerics.equilibrium import law_of
 from numerics.objective import objective_of
@@ -56,8 +58,20 @@ def test_the_coefficient_in_the_chart_is_that_of_the_jets(rule):
 def test_the_horizon_of_momentum_is_short():
     ridge = families.get("ridge").default()
     assert tracking_horizon(ridge, rules.get("heavy-ball")).time < 0.2
-    assert tracking_horizon(ridge, rules.get("gd-wd")).time == math.inf
     assert tracking_horizon(ridge, rules.get("sam")).time == math.inf
+
+
+def test_the_horizon_follows_the_flow_to_where_the_oscillation_grows():
+    """On the ridge c < 0 at the start and c -> 4 at the minimum of the sharpness: the run is large there only."""
+    ridge, rule = families.get("ridge").default(), rules.get("gd-wd")
+    found = tracking_horizon(ridge, rule)
+    assert found.coefficient < 0
+    assert 3 < found.time < 4
+    short, long = (compare(ridge, rate=1e-5, time=time, amplitude=1.2) for time in (2.0, 4.5))
+    assert abs(short.gd.mean_edge - 2) < 1e-3 < 5e-3 < abs(long.gd.mean_edge - 2)
+    assert tracking_horizon(families.get("conic").default(), rule).time == math.inf  # c < 0 all along
+    twice = tracking_horizon(ridge, rule, path=(np.array([0.0]), objective_of(ridge).start[None]))
+    assert twice.time == math.inf  # c as at the start
 
 
 def test_a_rule_without_an_orbit_has_no_law_to_run():
