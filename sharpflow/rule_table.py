@@ -26,8 +26,9 @@ HEADING = (
     "from the rule's own update on the generic loss (`sharpflow derive generic --rule NAME` shows the steps;",
     "derivation.md explains them). The edge is effective_lr*lambda_1; the drift is d zeta/d tau = -drift g, with tau",
     "= rate t in the rule's own clock; `K2` is |g|^2, `B` = K^2 dK/ds along g/|g|, `Q` = c_4 - 3 c_3^2 - 3 sum",
-    "c_21^2/m of the jets of the loss, and dE/d tau = c <U^2>. The horizon is the flow time log(E_max/E_0)/c in which",
-    "an oscillation of 1.2 times its equilibrium grows to 10 times, with c as it is at the start of a family.",
+    "c_21^2/m of the jets of the loss, and dE/d tau = c <U^2>. A rule tracks its drift up to the horizon, the flow",
+    "time in which the integral of c reaches log(E_max/E_0): an oscillation of 1.2 times its equilibrium grows to 10",
+    "times (log(E_max/E_0)/c where c stays the same; never where c <= 0).",
     "",
 )
 
@@ -102,11 +103,23 @@ def rule_rows(
 
 def markdown(rows: Sequence[RuleRow], /) -> str:
     """The tables as Markdown, with a heading and what the symbols mean."""
-    lines = [*HEADING, "| rule | edge | drift, times -g | <x^2>/rate | period, small orbits | energy coefficient c |",
-             "| --- | --- | --- | --- | --- | --- |"]  # fmt: skip
+    lines = [
+        *HEADING,
+        "| rule | edge | drift, times -g | <x^2>/rate | period, small orbits | energy coefficient c | tracks? |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
     lines += [_law_line(row) for row in rows]
-    lines += ["", "Whether gradient descent tracks the drift:", ""]
-    lines += [f"- {row.rule.name}: {row.law.tracking if row.law else row.reason}{_horizons(row)}." for row in rows]
+    lines += ["", "Where the rightmost column needs reasons:", ""]
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        reasons.setdefault(row.law.tracking if row.law else row.reason, []).append(row.rule.name)
+    lines += [f"- {', '.join(names)}: {reason}." for reason, names in reasons.items()]
+    far = [row for row in rows if row.horizons]
+    if far:
+        losses = [name for name, _, _ in far[0].horizons]
+        lines += ["", "c at the start, and the horizon along the flow (to time 4; beyond, c as at its end):",
+                  "", f"| rule | {' | '.join(losses)} |", "| --- " * (len(losses) + 1) + "|"]  # fmt: skip
+        lines += [f"| {row.rule.name} | {' | '.join(_horizon(c, h) for _, c, h in row.horizons)} |" for row in far]
     measured = [row for row in rows if row.checks]
     if measured:
         lines += ["", "Measured over derived, extrapolated to rate 0 from three rates down to 1e-7:", ""]
@@ -123,23 +136,30 @@ def markdown(rows: Sequence[RuleRow], /) -> str:
 def _law_line(row: RuleRow) -> str:
     law = row.law
     if law is None:
-        return f"| {row.rule.name} | not derived | | | | |"
+        return f"| {row.rule.name} | not derived | | | | | |"
     edge = _code(law.edge) if law.smooth else "none, nonsmooth"
     drift = _code(law.drift) if law.drift is not None else "none: no closed orbit"
     marginal = law.orbit is not None and abs(law.orbit.multiplier) == 1
     square = "that of the start" if marginal else _code(law.mean_square)
-    return f"| {row.rule.name} | {edge} | {drift} | {square} | {_code(law.period)} | {_code(law.coefficient)} |"
+    numbers = f"{drift} | {square} | {_code(law.period)} | {_code(law.coefficient)}"
+    return f"| {row.rule.name} | {edge} | {numbers} | {_tracks(row)} |"
+
+
+def _tracks(row: RuleRow) -> str:
+    law = row.law
+    if law is None or law.closes is False or (law.smooth and law.largest_multiplier >= 1):
+        return "no"
+    if law.orbit is not None:
+        return "marginally" if abs(law.orbit.multiplier) == 1 else "where its orbit attracts"
+    return "up to the horizon"
 
 
 def _code(expression: Any) -> str:
     return "none" if expression is None else f"`{sp.sstr(expression)}`"
 
 
-def _horizons(row: RuleRow) -> str:
-    if not row.horizons:
-        return ""
-    parts = [f"{name} c = {c:.3g}, {'no end' if h == float('inf') else f'{h:.2g}'}" for name, c, h in row.horizons]
-    return f"; c at the start and horizon on {'; '.join(parts)}"
+def _horizon(coefficient: float, time: float) -> str:
+    return f"{coefficient:.3g}, {'no end' if time == float('inf') else f'{time:.2g}'}"
 
 
 def _ratio(ratio: Any) -> str:

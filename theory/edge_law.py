@@ -107,7 +107,7 @@ class EdgeLaw:
     def mean_square(self) -> sp.Expr | None:
         """<x^2>/rate over an orbit, as a function of K^2 (or lambda_1, without an oscillator); ``None``: no orbit."""
         if self.smooth:
-            return sp.factor(self._energy.growth / self.brake) if self.closes else None
+            return self._readable(sp.factor(self._energy.growth / self.brake)) if self.closes else None
         return sp.factor(self._orbit.mean_square.subs(ROOT, sp.sqrt(LAMBDA / 2)))
 
     @cached_property
@@ -115,7 +115,7 @@ class EdgeLaw:
         """D with d zeta/d tau = -D g; ``None`` where nothing keeps the oscillation up."""
         if self.smooth:
             along = sp.factor(self._energy.push / K)
-            return sp.factor(-along * self._energy.growth / self.brake) if self.closes else None
+            return self._readable(sp.factor(-along * self._energy.growth / self.brake)) if self.closes else None
         return sp.factor(sp.simplify((-self._orbit.drift / K).subs(ROOT, sp.sqrt(LAMBDA / 2))))
 
     @cached_property
@@ -123,7 +123,7 @@ class EdgeLaw:
         """c in K^2, B = K^2 dK/ds along g/|g|, and Q = c_4 - 3 c_3^2 - 3 sum_j c_21j^2/m_j."""
         if not self.smooth or not self.closes:
             return None
-        return in_invariants(self._energy.coefficient)
+        return self._readable(in_invariants(self._energy.coefficient))
 
     def coefficient_on(self, jets: EdgeJets) -> sp.Expr:
         """c in the chart of a loss, at the default constants."""
@@ -140,7 +140,22 @@ class EdgeLaw:
         if not self.closes:
             return None
         rate = sp.Symbol("rate", positive=True)
-        return sp.simplify(small_period(rate).subs(A, self._energy.alpha * self._energy.growth))
+        return self._readable(sp.simplify(small_period(rate).subs(A, self._energy.alpha * self._energy.growth)))
+
+    def _readable(self, expression: sp.Expr) -> sp.Expr:
+        """Factors of the rule's constants that are negative at their defaults, turned: 1 - beta for beta - 1."""
+        turned: dict[sp.Symbol, sp.Expr] = {}
+
+        def turn(factor: sp.Expr) -> sp.Expr:
+            if not factor.subs(self.defaults).is_negative:
+                return factor
+            positive = sp.Dummy(positive=True)
+            turned[positive] = -factor
+            return -positive
+
+        known = set(self.defaults)
+        found: sp.Expr = expression.replace(lambda e: e.is_Add and e.free_symbols <= known, turn).xreplace(turned)
+        return found
 
     @property
     def tracking(self) -> str:
@@ -154,7 +169,10 @@ class EdgeLaw:
             return "no: another multiplier leaves the unit circle before the edge (at the default constants)"
         if not self.closes:
             return "no: the leading orbits are not closed, so that the oscillation dies out and the edge is left"
-        return "where the horizon log(E_max/E_0)/c exceeds the time asked for; always where c <= 0"
+        return (
+            "as long as the integral of c along the flow stays under log(E_max/E_0), log(E_max/E_0)/c in time where c "
+            "is constant; always where c <= 0"
+        )
 
 
 def energy_ratio(amplitude: float = 1.2, largest: float = LARGEST, /) -> float:
