@@ -25,6 +25,7 @@ __all__ = [
     "Forms",
     "descent_bound",
     "euler_residuals",
+    "euler_table",
     "forms",
     "multipliers",
     "random_directions",
@@ -89,6 +90,12 @@ def euler_residuals(objective: Objective, /, *, seed: int = 0) -> tuple[float, f
 
     Each is the largest over random points, relative to the size of its terms.
     """
+    first, second, third, scaling = euler_table(objective, seed=seed)[1].max(axis=0)
+    return float(first), float(second), float(third), float(scaling)
+
+
+def euler_table(objective: Objective, /, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Random points (N, D), and at each the residuals (N, 4) of `euler_residuals`."""
     w, c, (_, _, gradient, gradient_scaled, hessian, third) = _sample(objective, seed)
     g_size = np.linalg.norm(gradient, axis=1)
     h_size = np.linalg.norm(hessian, axis=(1, 2))
@@ -99,7 +106,7 @@ def euler_residuals(objective: Objective, /, *, seed: int = 0) -> tuple[float, f
     second /= np.maximum(h_size * length + g_size, floor)
     third_residual = np.linalg.norm(third + 2 * hessian, axis=(1, 2)) / np.maximum(h_size, floor)
     scaling = np.linalg.norm(gradient_scaled * c[:, None] - gradient, axis=1) / np.maximum(g_size, floor)
-    return float(first.max()), float(second.max()), float(third_residual.max()), float(scaling.max())
+    return w, np.stack([first, second, third_residual, scaling], axis=1)
 
 
 @dataclass(frozen=True)

@@ -126,9 +126,9 @@ class Case:
     @cached_property
     def objective(self) -> Objective:
         """The loss under JAX."""
-        from numerics.objective import objective_of
+        from numerics.objective import as_objective
 
-        return objective_of(self.subject)
+        return as_objective(self.subject)
 
     @cached_property
     def comparison(self) -> Comparison:

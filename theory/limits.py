@@ -63,14 +63,25 @@ class _Limit:
             signal.setitimer(signal.ITIMER_REAL, max(SKEW, end - time.monotonic()), again)
 
     def alarm(self, signum: int, frame: FrameType | None) -> None:
-        """Raise, unless it is early (another limit's alarm, come late), or a limit is just being set or lifted."""
+        """Raise, unless it is early (another limit's alarm, come late), or a limit is just being set or lifted.
+
+        Neither inside a hook of the garbage collector, which would swallow it with a warning: the alarm comes again.
+        """
         if self.deadline is None or time.monotonic() < self.deadline - SKEW:
             return
         while frame is not None:
-            if frame.f_code in _OWN:
+            if frame.f_code in _OWN or _swallows(frame):
                 return
             frame = frame.f_back
         raise TimeLimitExceeded(f"over {self.seconds:g} s")
 
 
 _OWN = (_Limit.__enter__.__code__, _Limit.__exit__.__code__)
+
+
+def _swallows(frame: FrameType) -> bool:
+    """Whether this is a finalizer, the callback of weakref's dictionaries, or JAX's or Hypothesis's hook."""
+    code = frame.f_code
+    if code.co_name == "remove":
+        return code.co_filename.endswith("weakref.py")
+    return code.co_name in ("__del__", "_xla_gc_callback", "gc_cumulative_time")

@@ -1,0 +1,289 @@
+"""What any function of a flat vector must do to be a loss of this theory, measured, each with the worst place.
+
+Nothing here uses a formula that `theory` derived. A `Finding` is the largest residual and where it was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from numerics.chart_checks import jump_at
+from numerics.compiled import Compiled
+from numerics.objective import Objective
+from numerics.probes import euler_table, random_directions
+
+__all__ = [
+    "Finding",
+    "derivative_residual",
+    "euler",
+    "kink",
+    "lowest_point",
+    "readable",
+    "removable_gaps",
+    "residual_mismatch",
+    "scaling",
+    "single_precision_error",
+]
+
+POINTS = 24
+BLOCK = 16
+# Not powers of two, by which floating point scales exactly; a thousand shows an epsilon of 1e-5 in a normalization.
+FACTORS = (1e-3, 1 / 3, 0.7, 3.0, 1e3)
+EULER = ("<grad L, w> = 0", "Hess L(w) w = -grad L(w)", "D^3 L(w)[w] = -2 Hess L(w)", "grad L(c w) = grad L(w)/c")
+# Steps of differences in double precision: the fourth-order formula is off by step^4 and 1e-16/step of L.
+STEP = 3e-3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A number that should be 0 (or is compared with another), and where it is worst.
+
+    Attributes:
+        value: the residual.
+        witness: the place, names to numbers or arrays.
+        note: what the place shows, in words.
+    """
+
+    value: float
+    witness: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+def readable(point: np.ndarray, fails: Callable[[np.ndarray], bool], /) -> np.ndarray:
+    """A point with few digits and many zeros at which the same thing fails; the point itself where there is none."""
+    best = point / np.max(np.abs(point))
+    if not fails(best):
+        return point
+    for digits in (0, 1, 2, 3):
+        rounded = np.round(best, digits) + 0.0
+        if np.any(rounded) and fails(rounded):
+            best = rounded
+            break
+    for k in np.argsort(np.abs(best)):
+        fewer = best.copy()
+        fewer[k] = 0.0
+        if np.any(fewer) and fails(fewer):
+            best = fewer
+    return best
+
+
+def _places(objective: Objective, near: np.ndarray, seed: int) -> np.ndarray:
+    """Random directions, and points of Gamma and next to it (N', D)."""
+    random = np.random.default_rng(seed + 7)
+    beside = near + 0.1 * random.standard_normal(near.shape)
+    return np.concatenate([random_directions(objective, POINTS, seed), beside, near])
+
+
+def scaling(objective: Objective, near: np.ndarray, /, *, seed: int = 0) -> Finding:
+    """max |L(c w) - L(w)| over places and factors, relative to the largest |L|."""
+    places = _places(objective, near, seed)
+    value = np.array([[float(objective.value(c * w)) for c in (1.0, *FACTORS)] for w in places])
+    size = max(float(np.nanmax(np.abs(value[:, 0]))), 1e-300)
+    residual = np.abs(value[:, 1:] - value[:, :1]) / size
+    if not np.isfinite(residual).any():
+        return Finding(np.nan)
+    k, j = np.unravel_index(int(np.nanargmax(residual)), residual.shape)
+    worst, c = float(residual[k, j]), FACTORS[j]
+
+    def change(w: np.ndarray) -> float:
+        return abs(float(objective.value(c * w)) - float(objective.value(w))) / size
+
+    w = readable(places[k], lambda w: change(w) > 0.3 * worst) if worst > 1e-10 else places[k]
+    at = {"w": w, "c": c, "L(w)": float(objective.value(w)), "L(c w)": float(objective.value(c * w))}
+    return Finding(worst, at)
+
+
+def euler(objective: Objective, /, *, seed: int = 0) -> Finding:
+    """The largest relative residual of Euler's identities to third order."""
+    places, table = euler_table(objective, seed=seed)
+    k, j = np.unravel_index(int(np.nanargmax(np.where(np.isfinite(table), table, -1))), table.shape)
+    return Finding(float(table[k, j]), {"w": places[k]}, EULER[j])
+
+
+@lru_cache(maxsize=64)
+def _along(objective: Objective) -> Compiled:
+    def derivatives(w: Any, u: Any) -> tuple[Any, Any]:
+        slope = lambda t: objective.function(w + t * u)  # noqa: E731  differentiated twice below
+        first = jax.grad(slope)
+        return first(0.0), jax.grad(first)(0.0)
+
+    return Compiled(derivatives)
+
+
+def _by_differences(f: Callable[[float], float], step: float) -> tuple[float, float]:
+    """First and second derivative at 0 by central differences of fourth order."""
+    a, b, c, d, e = (f(k * step) for k in (-2, -1, 0, 1, 2))
+    return (a - 8 * b + 8 * d - e) / (12 * step), (-a + 16 * b - 30 * c + 16 * d - e) / (12 * step**2)
+
+
+def derivative_residual(
+    objective: Objective, near: np.ndarray, exact: Callable[[np.ndarray, np.ndarray], tuple[float, float]] | None, /,
+    *, seed: int = 0,
+) -> Finding:  # fmt: skip
+    """max |D^k L(w)[u, ...] by JAX - the same by differences|, k = 1, 2, relative to the larger over all places.
+
+    Args:
+        objective: the loss under JAX.
+        near: (N, D) points of Gamma.
+        exact: (w, u) -> both derivatives by differences in many digits; ``None``: in double precision.
+        seed: of places and directions.
+    """
+    random = np.random.default_rng(seed + 3)
+    places = np.concatenate([random_directions(objective, 6, seed), near[:3] + 0.05, near[:2]])
+    rows = []
+    for w in places:
+        u = random.standard_normal(len(w))
+        u /= np.linalg.norm(u)
+        by_jax = tuple(float(v) for v in _along(objective)(w, u))
+        if exact is not None:
+            known = exact(w, u)
+        else:
+            known = _by_differences(lambda t, w=w, u=u: float(objective.value(w + t * u)), STEP)  # type: ignore[misc]
+        rows.append((w, u, by_jax, known))
+    size = [max(1e-300, *(abs(known[k]) for *_, known in rows)) for k in (0, 1)]
+    worst = Finding(0.0)
+    for w, u, by_jax, known in rows:
+        for k in (0, 1):
+            residual = abs(by_jax[k] - known[k]) / size[k]
+            if not residual <= worst.value and np.isfinite(known[k]):
+                at = {"w": w, "u": u, "by JAX": by_jax[k], "by differences": known[k]}
+                worst = Finding(residual, at, ("D L(w)[u]", "D^2 L(w)[u, u]")[k])
+    return worst
+
+
+def kink(objective: Objective, points: np.ndarray, /, *, step: float, seed: int = 0) -> Finding:
+    """The largest jump of the first four derivatives across points of Gamma, over their size."""
+    found = jump_at(objective, points, step=step, seed=seed)
+    return Finding(found.value, {"zeta": found.point, "u": found.direction}, f"derivative {found.order} along u")
+
+
+def lowest_point(objective: Objective, level: float, /, *, seed: int = 0) -> Finding:
+    """How far L gets below ``level`` anywhere on the sphere: 4096 directions, and descent from the lowest of them."""
+    from scipy.optimize import minimize
+
+    random = np.random.default_rng(seed + 5)
+    everywhere = random.standard_normal((4096, objective.dimension))
+    everywhere /= np.linalg.norm(everywhere, axis=1, keepdims=True)
+    values = np.asarray(_values(objective)(everywhere))
+    values = np.where(np.isfinite(values), values, np.inf)
+    best, where = float(values.min()), everywhere[int(values.argmin())]
+    for k in np.argsort(values)[:6]:
+        end = minimize(
+            lambda w: float(objective.value(w)), everywhere[k], jac=lambda w: np.asarray(objective.gradient(w)),
+            method="BFGS", options={"maxiter": 60},
+        )  # fmt: skip
+        if np.isfinite(end.fun) and end.fun < best:
+            best, where = float(end.fun), end.x / np.linalg.norm(end.x)
+    worst = level - best
+
+    def lower(w: np.ndarray) -> bool:
+        return level - float(objective.value(w)) > 0.5 * worst
+
+    point = readable(where, lower) if worst > 1e-9 else where
+    return Finding(worst, {"w": point, "L(w)": float(objective.value(point)), "L on Gamma": level})
+
+
+@lru_cache(maxsize=64)
+def _values(objective: Objective) -> Compiled:
+    return Compiled(jax.vmap(objective.function))
+
+
+def removable_gaps(objective: Objective, near: np.ndarray, /, *, seed: int = 0) -> Finding:
+    """Places where L or a derivative is not finite although L tends to one number there from all sides.
+
+    Special places are tried: points of Gamma and random ones with a coordinate put to 0, two put equal, and the axes. A
+    pole of the loss, where L depends on the side it is approached from, is not counted. The value counts them.
+    """
+    random = np.random.default_rng(seed + 11)
+    base = np.concatenate([near[:3], random_directions(objective, 3, seed)])
+    d = objective.dimension
+    places = list(np.eye(d)[: min(d, 12)])
+    for w in base:
+        for i in range(min(d, 8)):
+            zero = w.copy()
+            zero[i] = 0.0
+            equal = w.copy()
+            equal[i] = equal[(i + 1) % d]
+            opposite = w.copy()
+            opposite[i] = -opposite[(i + 1) % d]
+            places += [zero, equal, opposite]
+        places.append(w)
+    values, gradients, hessians = _second_order(objective, np.array(places))
+    bad = ~(np.isfinite(values) & np.isfinite(gradients).all(axis=1) & np.isfinite(hessians).all(axis=(1, 2)))
+    gaps = []
+    for k in np.flatnonzero(bad):
+        w = places[k]
+        around = w + 1e-6 * np.linalg.norm(w) * random.standard_normal((8, d))
+        v, g, h = _second_order(objective, around)
+        calm = np.isfinite(v).all() and np.ptp(v) < 1e-3 * max(1e-3, float(np.abs(v).max()))
+        if (
+            calm
+            and np.isfinite(g).all()
+            and np.isfinite(h).all()
+            and np.ptp(h, axis=0).max() < 1e-2 * (1e-300 + np.abs(h).max())
+        ):
+            what = "L" if not np.isfinite(values[k]) else "grad L" if not np.isfinite(gradients[k]).all() else "Hess L"
+            gaps.append((w, what))
+    if not gaps:
+        return Finding(0.0, note=f"{len(places)} special places")
+    w, what = gaps[0]
+    simple = readable(w, lambda w: not np.isfinite(_second_order(objective, w[None])[2]).all())
+    return Finding(float(len(gaps)), {"w": simple, "not finite": what}, f"{len(places)} special places")
+
+
+def _second_order(objective: Objective, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """L, gradient and Hessian at points (N, D), in blocks of one size, for which one program is compiled."""
+    count = len(points)
+    padded = np.concatenate([points, np.repeat(points[-1:], -count % BLOCK, axis=0)])
+    parts = [_second_order_of(objective)(padded[k : k + BLOCK]) for k in range(0, len(padded), BLOCK)]
+    value, gradient, hessian = (np.concatenate([np.asarray(p[i]) for p in parts])[:count] for i in range(3))
+    return value, gradient, hessian
+
+
+@lru_cache(maxsize=64)
+def _second_order_of(objective: Objective) -> Compiled:
+    f = objective.function
+    return Compiled(jax.vmap(lambda w: (f(w), jax.grad(f)(w), jax.hessian(f)(w))))
+
+
+def residual_mismatch(objective: Objective, /, *, seed: int = 0) -> Finding:
+    """max | |residuals(w)|^2/2 - L(w) | over random w, relative to the largest L."""
+    assert objective.residuals is not None
+    places = random_directions(objective, POINTS, seed)
+    value = np.array([float(objective.value(w)) for w in places])
+    half = np.array([0.5 * float(np.sum(np.asarray(objective.residuals(jnp.asarray(w))) ** 2)) for w in places])
+    apart = np.abs(half - value) / max(float(np.nanmax(np.abs(value))), 1e-300)
+    k = int(np.nanargmax(apart))
+    return Finding(float(apart[k]), {"w": places[k], "L(w)": value[k], "|residuals|^2/2": half[k]})
+
+
+def single_precision_error(objective: Objective, near: np.ndarray, /, *, seed: int = 0) -> Finding:
+    """The largest error of L and of grad L in float32, in units of float32's 1.2e-7 of their sizes."""
+    places = _places(objective, near[:4], seed)
+    pair = _value_and_gradient(objective)
+    rows = []
+    for w in places:
+        exact_value, exact_gradient = (np.asarray(a) for a in pair(w))
+        value, gradient = (np.asarray(a, dtype=float) for a in pair(w.astype(np.float32)))
+        rows.append((exact_value, np.linalg.norm(exact_gradient), abs(value - exact_value),
+                     np.linalg.norm(gradient - exact_gradient)))  # fmt: skip
+    table = np.array(rows, dtype=float)
+    size = np.nanmax(np.abs(table[:, :2]), axis=0) * float(np.finfo(np.float32).eps)
+    errors = table[:, 2:] / np.maximum(size, 1e-300)
+    if not np.isfinite(errors).all():
+        k = int(np.argmin(np.isfinite(errors).all(axis=1)))
+        return Finding(float("inf"), {"w": places[k]}, "not finite in float32")
+    row, column = (int(i) for i in np.unravel_index(int(errors.argmax()), errors.shape))
+    return Finding(float(errors[row, column]), {"w": places[row]}, ("L", "grad L")[column])
+
+
+@lru_cache(maxsize=64)
+def _value_and_gradient(objective: Objective) -> Compiled:
+    return Compiled(jax.value_and_grad(objective.function))

@@ -1,0 +1,66 @@
+"""Points of Gamma of any loss: of its chart where it has one, else where gradient flow comes to rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from numerics.chart_checks import POINTS, chart_points, embed
+from numerics.objective import Objective, as_objective
+from numerics.relax import relax
+from numerics.spectrum import normal_rank
+from theory.errors import InputError
+from theory.loss import Loss
+
+__all__ = ["MinimaSample", "minima_sample", "on_minima"]
+
+# Gradient flow is started from so many directions around the start, this far from it.
+STARTS = 8
+SPREAD = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class MinimaSample:
+    """N points of Gamma.
+
+    Attributes:
+        points: (N, D) unit vectors.
+        chart: (N, m) chart coordinates; ``None`` without a chart.
+        rank: number of directions normal to Gamma, at the first.
+        failed: what gradient flow said where it came to rest elsewhere.
+    """
+
+    points: np.ndarray
+    chart: np.ndarray | None
+    rank: int
+    failed: tuple[str, ...] = ()
+
+
+def minima_sample(subject: Loss | Objective, /, *, count: int = POINTS, seed: int = 0) -> MinimaSample:
+    """Points of Gamma; none where there is no chart and gradient flow finds no minima (``failed`` says why)."""
+    if isinstance(subject, Loss) and subject.minima is not None:
+        chart = chart_points(subject, count, seed=seed)
+        return MinimaSample(embed(subject, chart), chart, subject.dimension - 1 - len(subject.minima.chart))
+    objective = as_objective(subject)
+    random = np.random.default_rng(seed)
+    begin = objective.start / np.linalg.norm(objective.start)
+    noise = random.standard_normal((STARTS - 1, objective.dimension)) * SPREAD / np.sqrt(objective.dimension)
+    found = [relax(objective, start) for start in (begin, *(begin + noise))]
+    points = [r.point for r in found if r.result.ok]
+    failed = tuple(r.message for r in found if not r.result.ok)
+    if not points:
+        return MinimaSample(np.zeros((0, objective.dimension)), None, 0, failed)
+    return MinimaSample(np.array(points), None, normal_rank(objective, points[0]), failed)
+
+
+def on_minima(objective: Objective, /) -> Objective:
+    """The same objective with its start taken to Gamma.
+
+    Raises:
+        InputError: gradient flow finds no minima from there.
+    """
+    found = relax(objective)
+    if not found.result.ok:
+        raise InputError(f"objective {objective.name!r}: {found.message}; no minima were found from its start.")
+    return replace(objective, start=found.point) if found.moved > 0 else objective

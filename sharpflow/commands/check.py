@@ -1,0 +1,125 @@
+"""Check a loss or an update rule of your own: every check, with a counterexample where one fails."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from sharpflow.output import Output, add_json
+from theory.errors import InputError
+
+if TYPE_CHECKING:
+    from sharpflow.testing.running import Report
+
+WRONG_INPUT = 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to check, and what to write."""
+    parser.add_argument("spec", metavar="SPEC", nargs="*", help="losses: built-in, file.py:attribute, or text")
+    parser.add_argument("--rule", metavar="RULE", action="append", default=[], help="an update rule (repeat for more)")
+    parser.add_argument(
+        "--check", metavar="NAME", action="append", help="this check only (repeat for more); --list names them"
+    )
+    parser.add_argument("--list", action="store_true", help="list the checks with their meaning, and end")
+    parser.add_argument("--seed", type=int, default=0, help="of random points; default: %(default)s")
+    parser.add_argument("--strict", action="store_true", help="an inconclusive check makes the exit status 1")
+    parser.add_argument("--pictures", metavar="DIR", help="draw each counterexample to a file in DIR")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """1 where a check failed; 2 where an input could not be read, after all others were checked."""
+    output = Output(arguments.json)
+    if arguments.list:
+        return _list(output)
+    if not arguments.spec and not arguments.rule:
+        raise InputError("name a loss (SPEC) or an update rule (--rule RULE) to check; --list names the checks.")
+    if arguments.pictures is not None:
+        _make_folder(arguments.pictures)
+    reports: list[Report] = []
+    errors: list[dict[str, str]] = []
+    for about, spec in [*(("loss", s) for s in arguments.spec), *(("rule", s) for s in arguments.rule)]:
+        try:
+            report = _check(about, spec, arguments)
+        except InputError as error:
+            # The rest of the run goes on: the others are no worse for it.
+            print(f"sharpflow: error: {spec}: {error}", file=sys.stderr)
+            errors.append({"spec": spec, "error": str(error)})
+            continue
+        reports.append(report)
+        output.say(report, "")
+        if arguments.pictures is not None:
+            _draw(report, spec, arguments, output)
+    output.write_json({"reports": [report.to_json() for report in reports], "errors": errors})
+    if errors:
+        return WRONG_INPUT
+    wrong = any(not report.ok for report in reports)
+    left = any(result.outcome.value == "inconclusive" for report in reports for result in report)
+    return 1 if wrong or (arguments.strict and left) else 0
+
+
+def _check(about: str, spec: str, arguments: argparse.Namespace) -> Report:
+    from sharpflow.testing.running import check_loss, check_rule
+
+    def progress(name: str) -> None:
+        if sys.stderr.isatty():
+            print(f"\r\033[K{spec[:40]}: {name} ...", end="", file=sys.stderr, flush=True)
+
+    options: dict[str, Any] = {"checks": _chosen(arguments.check, about), "seed": arguments.seed, "progress": progress}
+    try:
+        return check_loss(spec, **options) if about == "loss" else check_rule(spec, **options)
+    finally:
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def _chosen(names: list[str] | None, about: str) -> list[str] | None:
+    """The checks of this kind; the other kind's are left to the others."""
+    if names is None:
+        return None
+    from sharpflow.testing import checks
+
+    for name in names:
+        checks.get(name)
+    return [name for name in names if name in checks.names(about)]
+
+
+def _list(output: Output) -> int:
+    from sharpflow.testing import checks
+
+    rows = []
+    for about in ("loss", "rule"):
+        output.say(f"checks of a {about}:")
+        for name in checks.names(about):
+            check = checks.get(name)
+            rows.append({"name": name, "about": about, "meaning": check.meaning, "advice": check.advice})
+            output.say(f"  {name:<20} {check.meaning}")
+    output.write_json({"checks": rows})
+    return 0
+
+
+def _make_folder(path: str) -> None:
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--pictures: {path!r} cannot be made a folder: {error.strerror}. Give another.") from None
+
+
+def _draw(report: Report, spec: str, arguments: argparse.Namespace, output: Output) -> None:
+    from sharpflow.specs import resolve_loss
+    from sharpflow.testing.pictures import picture
+
+    for result in report:
+        if result.trial.counterexample and result.subject == report.subject:
+            try:
+                figure = picture(result, resolve_loss(spec))
+            except InputError:
+                continue
+            if figure is not None:
+                name = "".join(c if c.isalnum() or c in "-_." else "_" for c in report.subject)[:60]
+                path = os.path.join(arguments.pictures, f"{name}-{result.check}.png")
+                figure.savefig(path, dpi=200)
+                output.say(f"picture: {path}")

@@ -1,0 +1,40 @@
+"""The testing kit: bring a loss or an update rule, get a referee.
+
+    check_loss(loss), check_rule(rule)            every check, each with its result and a counterexample where it fails
+    @parametrize_with_checks([loss, rule])        the same as tests of your own pytest file
+    pytest --pyargs sharpflow.testing.suite --loss SPEC      without writing a file; `sharpflow check SPEC` is the table
+    strategies                                    Hypothesis strategies, among them new scale-invariant losses
+
+Importing this package loads neither SymPy nor JAX.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from theory.lazy import export
+
+_HOMES = {
+    "Check": "sharpflow.testing.check",
+    "CheckResult": "sharpflow.testing.check",
+    "Outcome": "sharpflow.testing.check",
+    "Report": "sharpflow.testing.running",
+    "Trial": "sharpflow.testing.check",
+    "check_loss": "sharpflow.testing.running",
+    "check_rule": "sharpflow.testing.running",
+    "parametrize_with_checks": "sharpflow.testing.parametrize",
+}
+
+__all__ = [*_HOMES]
+
+if TYPE_CHECKING:
+    from sharpflow.testing.check import Check as Check
+    from sharpflow.testing.check import CheckResult as CheckResult
+    from sharpflow.testing.check import Outcome as Outcome
+    from sharpflow.testing.check import Trial as Trial
+    from sharpflow.testing.parametrize import parametrize_with_checks as parametrize_with_checks
+    from sharpflow.testing.running import Report as Report
+    from sharpflow.testing.running import check_loss as check_loss
+    from sharpflow.testing.running import check_rule as check_rule
+
+export(__name__, _HOMES)

@@ -1,0 +1,187 @@
+"""What a check is: one line of meaning, a source, what to do when it fails, and a function that tries a subject."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from sharpflow.claim import Case
+
+if TYPE_CHECKING:
+    from numerics.minima_sample import MinimaSample
+    from numerics.objective import Objective
+    from theory.loss import Loss
+    from theory.rule import Rule
+
+__all__ = ["AT_THE_EDGE", "Check", "CheckResult", "Outcome", "RuleSubject", "Subject", "Trial"]
+
+# What happens at the edge supposes all of these.
+AT_THE_EDGE = ("homogeneity", "smoothness", "minimizers", "minimal_kernel", "simple_sharpness")
+
+
+class Outcome(enum.StrEnum):
+    """How a check ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+    NOT_APPLICABLE = "not_applicable"
+    EXPECTED_FAILURE = "expected_failure"
+    UNEXPECTED_PASS = "unexpected_pass"
+
+    @property
+    def wrong(self) -> bool:
+        """Whether someone has to do something: a failure, or an expected one that did not come."""
+        return self in (Outcome.FAILED, Outcome.UNEXPECTED_PASS)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a check found.
+
+    Attributes:
+        outcome: passed, failed, inconclusive or not_applicable.
+        message: what was measured and the reason for the tolerance, or why nothing was.
+        measured, expected, tolerance: numbers, ``None`` where there are none.
+        counterexample: names to numbers, arrays or text, where it failed.
+    """
+
+    outcome: Outcome
+    message: str = ""
+    measured: float | None = None
+    expected: float | None = None
+    tolerance: float | None = None
+    counterexample: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A loss under test. What several checks need is computed once.
+
+    Args:
+        given: a `Loss` or an `Objective`.
+        rule: run where a check runs gradient descent.
+        seed: of random points.
+    """
+
+    given: Loss | Objective
+    rule: Rule
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of the loss."""
+        return self.given.name
+
+    @property
+    def loss(self) -> Loss | None:
+        """The formula, where there is one."""
+        from theory.loss import Loss
+
+        return self.given if isinstance(self.given, Loss) else None
+
+    @cached_property
+    def objective(self) -> Objective:
+        """The loss under JAX."""
+        from numerics.objective import as_objective
+
+        return as_objective(self.given)
+
+    @cached_property
+    def minima(self) -> MinimaSample:
+        """Points of Gamma; may be none."""
+        from numerics.minima_sample import minima_sample
+
+        return minima_sample(self.given, seed=self.seed)
+
+    @cached_property
+    def case(self) -> Case:
+        """For claims: the loss itself where it has a chart, else the objective started on Gamma."""
+        from numerics.minima_sample import on_minima
+
+        loss = self.loss
+        if loss is not None and loss.minima is not None:
+            return Case(loss, self.rule, seed=self.seed)
+        # Measurements take either; proofs, which need a formula, are asked for where there is one only.
+        return Case(cast("Loss", on_minima(self.objective)), self.rule, seed=self.seed)
+
+
+@dataclass(frozen=True, eq=False)
+class RuleSubject:
+    """An update rule under test, on a built-in loss where it must run."""
+
+    given: Rule
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of the rule."""
+        return self.given.name
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that a loss or a rule must do.
+
+    Args:
+        meaning: one line.
+        source: where it comes from.
+        advice: what to do when it fails.
+        run: tries a `Subject` (about a loss) or a `RuleSubject`.
+        about: "loss" or "rule".
+        supposes: names of checks without which this one says nothing.
+        needs_minima: whether Gamma must be known, by a chart or by gradient flow.
+        hypothesis: the name under which a `Loss` may declare that it fails (``expects_to_fail``).
+        order: checks run in this order, cheap and fundamental ones first.
+    """
+
+    meaning: str
+    source: str
+    advice: str
+    run: Callable[[Any], Trial]
+    about: Literal["loss", "rule"] = "loss"
+    supposes: tuple[str, ...] = ()
+    needs_minima: bool = False
+    hypothesis: str = ""
+    order: int = 50
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check on one subject.
+
+    Attributes:
+        check: its name.
+        subject: name of the loss or rule.
+        meaning, source, advice: of the check.
+        trial: what was found.
+        outcome: of the trial, or what an expectation makes of it.
+        seconds: it took.
+    """
+
+    check: str
+    subject: str
+    meaning: str
+    source: str
+    advice: str
+    trial: Trial
+    outcome: Outcome
+    seconds: float = 0.0
+
+    def explain(self) -> str:
+        """The whole of it as text: meaning, numbers, counterexample, what to do."""
+        from sharpflow.testing.report import explain
+
+        return explain(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``check --json`` holds it."""
+        return {
+            "check": self.check, "subject": self.subject, "outcome": self.outcome.value, "meaning": self.meaning,
+            "message": self.trial.message, "measured": self.trial.measured, "expected": self.trial.expected,
+            "tolerance": self.trial.tolerance, "counterexample": dict(self.trial.counterexample),
+            "advice": self.advice, "source": self.source, "seconds": self.seconds,
+        }  # fmt: skip

@@ -1,0 +1,31 @@
+"""Gradient descent on w and on the sphere."""
+
+from __future__ import annotations
+
+from sharpflow.testing.check import Check, Subject, Trial
+from sharpflow.testing.trying import judge
+
+
+def run(subject: Subject) -> Trial:
+    """From one random direction, 200 steps at rate 1e-3 below the edge."""
+    from numerics.inspection import Finding
+    from numerics.probes import forms
+
+    found = forms(subject.objective, subject.rule, rate=1e-3, seed=subject.seed)
+    value = found.sphere if found.finite else float("inf")
+    return judge(
+        Finding(value),
+        1e-10,
+        "largest difference of theta between the run on w and its form on the sphere, over 200 steps; "
+        "tolerance: 200 steps of rounding",
+    )
+
+
+check = Check(
+    meaning="gradient descent with weight decay on w is projected gradient descent on the sphere",
+    source="Li, Lyu, Arora 2020; Lyu, Li, Arora 2022, arXiv:2206.07085",
+    run=run,
+    advice="See the checks homogeneity and derivatives: the two forms differ only where one of them fails.",
+    supposes=("homogeneity", "derivatives"),
+    order=30,
+)

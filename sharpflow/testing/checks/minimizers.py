@@ -1,0 +1,51 @@
+"""Gamma is made of minimizers."""
+
+from __future__ import annotations
+
+from sharpflow.testing.check import Check, Outcome, Subject, Trial
+from sharpflow.testing.trying import failed, judge, with_proof
+
+
+def run(subject: Subject) -> Trial:
+    """Gradients and values on Gamma, and a search of the whole sphere for something lower."""
+    import numpy as np
+
+    from numerics.inspection import lowest_point
+
+    objective, points = subject.objective, subject.minima.points
+    value = np.array([float(objective.value(z)) for z in points])
+    gradient = np.array([float(np.linalg.norm(objective.gradient(z))) for z in points])
+    size = max(1e-300, *(float(np.linalg.norm(objective.hessian(z), 2)) for z in points[:4]))
+    worst = int(gradient.argmax())
+    if not gradient[worst] <= 1e-8 * size:
+        return failed(
+            f"|grad L| = {gradient[worst]:.3g} at a point of Gamma, with a Hessian of size {size:.3g}",
+            zeta=points[worst], gradient=np.asarray(objective.gradient(points[worst])),
+        )  # fmt: skip
+    k = int(value.argmax())
+    if subject.minima.chart is not None and np.ptp(value) > 1e-9 * size:
+        return failed("L is not the same all over Gamma", zeta=points[k], L=value[k], L_elsewhere=float(value.min()))
+    found = lowest_point(objective, float(value.min()), seed=subject.seed)
+    trial = judge(
+        found, 1e-9 * max(size, float(abs(value).max())),
+        "how far L gets below its value on Gamma, at 4096 directions and by descent from the lowest; tolerance: "
+        "rounding, relative to the Hessian",
+    )  # fmt: skip
+    if trial.outcome is Outcome.PASSED and subject.loss is not None and subject.loss.minima is not None:
+        return with_proof(trial, "minimizers", subject)
+    return trial
+
+
+check = Check(
+    meaning="grad L = 0 and L = min L on Gamma",
+    source="Lyu, Li, Arora 2022, arXiv:2206.07085",
+    run=run,
+    advice=(
+        "Correct the chart (Minima.point), or the loss: the theory is about the set of global minimizers; "
+        "for an Objective, start in another basin."
+    ),
+    supposes=("homogeneity",),
+    needs_minima=True,
+    hypothesis="minimizers",
+    order=21,
+)

@@ -1,0 +1,31 @@
+"""(eta, lambda, w) and (c^2 eta, lambda/c^2, c w) are the same run."""
+
+from __future__ import annotations
+
+from sharpflow.testing.check import Check, Subject, Trial
+from sharpflow.testing.trying import judge
+
+
+def run(subject: Subject) -> Trial:
+    """From one random direction, 200 steps at rate 1e-3 below the edge."""
+    from numerics.inspection import Finding
+    from numerics.probes import forms
+
+    found = forms(subject.objective, subject.rule, rate=1e-3, seed=subject.seed)
+    value = found.rescaled if found.finite else float("inf")
+    return judge(
+        Finding(value),
+        1e-10,
+        "largest difference of theta between the runs on w and on 3.7 w, over 200 steps; tolerance: "
+        "200 steps of rounding",
+    )
+
+
+check = Check(
+    meaning="(eta, lambda, w) and (c^2 eta, lambda/c^2, c w) give the same theta",
+    source="Li, Lyu, Arora 2020; Lyu, Li, Arora 2022, arXiv:2206.07085",
+    run=run,
+    advice="See the checks homogeneity and euler_identities: grad L(c w) = grad L(w)/c fails somewhere.",
+    supposes=("homogeneity", "derivatives"),
+    order=31,
+)

@@ -1,0 +1,41 @@
+"""The top eigenvalue is simple."""
+
+from __future__ import annotations
+
+from sharpflow.testing.check import Check, Outcome, Subject, Trial
+from sharpflow.testing.trying import with_proof
+
+# A ratio of rounding errors is 1e-16 or so; eigenvalues this close, or this flat, are at the edge together for any rate
+# above it.
+SMALLEST = 1e-6
+
+
+def run(subject: Subject) -> Trial:
+    """The spectrum at random points of Gamma, and where a search along the chart finds the ratio smallest."""
+    from numerics.spectrum_search import smallest_gap
+
+    found = smallest_gap(subject.given, subject.minima)
+    good = found.value > SMALLEST
+    text = f"(lambda_1 - lambda_2)/lambda_1, the smallest found; at least {SMALLEST:g}"
+    trial = Trial(
+        Outcome.PASSED if good else Outcome.FAILED, text, found.value, SMALLEST, None, {} if good else found.witness
+    )
+    if good and subject.loss is not None and subject.loss.minima is not None:
+        return with_proof(trial, "simple-sharpness", subject)
+    return trial
+
+
+check = Check(
+    meaning="lambda_1 > lambda_2 on Gamma",
+    source="Lyu, Li, Arora 2022, arXiv:2206.07085",
+    run=run,
+    advice=(
+        "Choose a domain without crossings, or declare expects_to_fail={'simple_sharpness'}: with "
+        "several eigenvalues at "
+        "the edge the flow of one does not describe gradient descent."
+    ),
+    supposes=("homogeneity", "minimizers", "minimal_kernel"),
+    needs_minima=True,
+    hypothesis="simple_sharpness",
+    order=23,
+)

@@ -1,0 +1,101 @@
+"""`parametrize_with_checks`: one test of the user's own pytest file for each check and subject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sharpflow.testing.check import CheckResult, Outcome
+from theory.errors import InputError
+
+if TYPE_CHECKING:
+    from numerics.objective import Objective
+    from sharpflow.testing.running import Runner
+    from theory.loss import Loss
+    from theory.rule import Rule
+
+__all__ = ["CheckCall", "as_pytest", "cases", "parametrize_with_checks"]
+
+
+class CheckCall:
+    """One check of one subject; called without arguments, it runs and fails, is skipped or passes as pytest has it."""
+
+    def __init__(self, runner: Runner, name: str) -> None:
+        self.runner = runner
+        self.name = name
+
+    def __call__(self) -> None:
+        """Run the check, once for each subject, whatever order the tests come in."""
+        as_pytest(self.runner.result(self.name))
+
+    def __repr__(self) -> str:
+        return f"{self.name}-{self.runner.subject.name}"
+
+
+def as_pytest(result: CheckResult, /) -> None:
+    """Fail, skip, xfail or pass, with the explanation of the result."""
+    import pytest
+
+    __tracebackhide__ = True
+    if result.outcome.wrong:
+        pytest.fail(result.explain(), pytrace=False)
+    if result.outcome is Outcome.EXPECTED_FAILURE:
+        pytest.xfail(result.trial.message)
+    if result.outcome in (Outcome.NOT_APPLICABLE, Outcome.INCONCLUSIVE):
+        pytest.skip(f"{result.outcome.value}: {result.trial.message}")
+
+
+def cases(
+    subjects: Iterable[Loss | Objective | Rule | str],
+    /,
+    *,
+    checks: Iterable[str] | None = None,
+    expected_failed: Mapping[str, str] | Callable[[Any], Mapping[str, str]] | None = None,
+) -> list[CheckCall]:
+    """A call for each check and subject, losses and rules alike."""
+    from numerics.objective import Objective
+    from sharpflow.specs import resolve_loss
+    from sharpflow.testing.check import RuleSubject, Subject
+    from sharpflow.testing.running import Runner, chosen_checks
+    from theory import rules
+    from theory.loss import Loss
+    from theory.rule import Rule
+
+    if isinstance(subjects, str | Loss | Objective | Rule):
+        raise InputError("parametrize_with_checks takes a list of losses and rules: write [it] for one.")
+    found: list[CheckCall] = []
+    for given in subjects:
+        subject = resolve_loss(given) if isinstance(given, str) else given
+        if not isinstance(subject, Loss | Objective | Rule):
+            raise InputError(f"there is no check of a {type(subject).__name__}; give a Loss, an Objective or a Rule.")
+        expected = expected_failed(subject) if callable(expected_failed) else expected_failed
+        about = "rule" if isinstance(subject, Rule) else "loss"
+        tested = RuleSubject(subject) if isinstance(subject, Rule) else Subject(subject, rules.get("gd-wd"))
+        runner = Runner(tested, expected)
+        found += [CheckCall(runner, name) for name in chosen_checks(checks, about)]
+    return found
+
+
+def parametrize_with_checks(
+    subjects: Iterable[Loss | Objective | Rule | str],
+    /,
+    *,
+    checks: Iterable[str] | None = None,
+    expected_failed: Mapping[str, str] | Callable[[Any], Mapping[str, str]] | None = None,
+) -> Any:
+    """A decorator: the test is called with ``check`` for every check of every loss and rule; call it.
+
+        @parametrize_with_checks([my_loss, my_rule])
+        def test_it(check):
+            check()
+
+    Args:
+        subjects: losses, objectives, rules, or texts that name losses.
+        checks: names; default all.
+        expected_failed: names of checks that should fail, with the reason, or a function of the subject that gives
+            them; such a check is an expected failure, and fails the test where it passes.
+    """
+    import pytest
+
+    calls = cases(subjects, checks=checks, expected_failed=expected_failed)
+    return pytest.mark.parametrize("check", [pytest.param(call, id=repr(call)) for call in calls])

@@ -1,0 +1,50 @@
+"""The pytest plugin: ``pytest --pyargs sharpflow.testing.suite --loss SPEC --rule SPEC``.
+
+It is loaded by every pytest where sharpflow is installed, so it imports nothing but the standard library and pytest
+until one of its options is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+__all__ = ["pytest_addoption", "pytest_configure", "pytest_generate_tests"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of the suite."""
+    group = parser.getgroup("sharpflow", "checks of losses and update rules (sharpflow.testing.suite)")
+    group.addoption(
+        "--loss", action="append", default=[], metavar="SPEC",
+        help="a loss to check: a built-in family, file.py:attribute, module:attribute, or text (repeat for more)",
+    )  # fmt: skip
+    group.addoption("--update-rule", action="append", default=[], metavar="SPEC", help="an update rule to check")
+    group.addoption("--check", action="append", default=[], metavar="NAME", help="this check only (repeat for more)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker."""
+    config.addinivalue_line("markers", "sharpflow: a check of a loss or of an update rule")
+
+
+def pytest_generate_tests(metafunc: Any) -> None:
+    """A test for each check of each loss and rule of the command line."""
+    if "sharpflow_check" not in metafunc.fixturenames:
+        return
+    config = metafunc.config
+    losses, rules = config.getoption("--loss"), config.getoption("--update-rule")
+    chosen = config.getoption("--check") or None
+    if not losses and not rules:
+        metafunc.parametrize("sharpflow_check", [])
+        return
+    from sharpflow.specs import resolve_rule
+    from sharpflow.testing.parametrize import cases
+    from theory.errors import InputError
+
+    try:
+        calls = cases([*losses, *(resolve_rule(rule) for rule in rules)], checks=chosen)
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from None
+    metafunc.parametrize("sharpflow_check", [pytest.param(call, id=repr(call)) for call in calls])

@@ -1,0 +1,114 @@
+"""The results of checks as text and as HTML."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sharpflow.testing.check import CheckResult
+    from sharpflow.testing.running import Report
+
+__all__ = ["explain", "html", "table"]
+
+WORDS = {
+    "passed": "passed",
+    "failed": "FAILED",
+    "inconclusive": "inconclusive",
+    "not_applicable": "not applicable",
+    "expected_failure": "failed as expected",
+    "unexpected_pass": "PASSED, was expected to fail",
+}
+WIDTH = 100
+
+
+def number(value: float | None) -> str:
+    """Four digits; nothing for ``None``."""
+    return "" if value is None else f"{value:.4g}"
+
+
+def value_text(value: Any) -> str:
+    """A number or an array of a counterexample with as many digits as it needs."""
+    if isinstance(value, str):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        return str(value)
+    if array.ndim == 0:
+        return f"{float(array):.12g}"
+    shown = [f"{v:.6g}" for v in array.ravel()[:8]]
+    more = f", ... ({array.size} entries)" if array.size > 8 else ""
+    return f"({', '.join(shown)}{more})"
+
+
+def counterexample(places: Mapping[str, Any], /) -> list[str]:
+    """One line for each entry."""
+    width = max((len(name) for name in places), default=0)
+    return [f"{name:<{width}} = {value_text(value)}" for name, value in places.items()]
+
+
+def explain(result: CheckResult, /) -> str:
+    """Meaning, what was found, the counterexample, and what to do."""
+    trial = result.trial
+    lines = [f"{result.check} on {result.subject}: {WORDS[result.outcome.value]}", f"  {result.meaning}"]
+    if trial.measured is not None:
+        bound = f", tolerance {number(trial.tolerance)}" if trial.tolerance is not None else ""
+        lines.append(f"  measured {number(trial.measured)}, expected {number(trial.expected)}{bound}")
+    if trial.message:
+        lines += textwrap.wrap(trial.message, WIDTH, initial_indent="  ", subsequent_indent="  ")
+    if trial.counterexample:
+        lines += ["  counterexample:", *(f"    {line}" for line in counterexample(trial.counterexample))]
+    if result.outcome.wrong:
+        lines += textwrap.wrap(f"What to do: {result.advice}", WIDTH, initial_indent="  ", subsequent_indent="  ")
+    return "\n".join(lines)
+
+
+def table(report: Report, /) -> str:
+    """A line for each check, and every failure explained below."""
+    rows = [("check", "outcome", "measured", "expected", "tolerance", "seconds")]
+    for r in report:
+        t = r.trial
+        rows.append((r.check, WORDS[r.outcome.value], number(t.measured), number(t.expected), number(t.tolerance),
+                     f"{r.seconds:.1f}"))  # fmt: skip
+    widths = [max(len(row[k]) for row in rows) for k in range(6)]
+    lines = [" ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    for r in report:
+        if r.outcome.value not in ("passed", "not_applicable"):
+            lines += ["", r.explain()]
+    idle = [r for r in report if r.outcome.value == "not_applicable"]
+    if idle:
+        lines += ["", "not applicable:", *(f"  {r.check}: {r.trial.message}" for r in idle)]
+    counts: dict[str, int] = {}
+    for r in report:
+        counts[WORDS[r.outcome.value]] = counts.get(WORDS[r.outcome.value], 0) + 1
+    lines += ["", f"{report.subject}: {', '.join(f'{n} {word}' for word, n in counts.items())}."]
+    return "\n".join(lines)
+
+
+def html(report: Report, /) -> str:
+    """A table for a notebook; failures open, with their explanation."""
+    head = "".join(f"<th>{name}</th>" for name in ("check", "meaning", "outcome", "measured", "expected", "tolerance"))
+    rows = []
+    for r in report:
+        t = r.trial
+        cells = [
+            r.check,
+            r.meaning,
+            WORDS[r.outcome.value],
+            number(t.measured),
+            number(t.expected),
+            number(t.tolerance),
+        ]
+        style = " style='font-weight:bold'" if r.outcome.wrong else ""
+        rows.append(f"<tr{style}>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>")
+        if r.outcome.wrong:
+            rows.append(f"<tr><td colspan='6'><pre>{escape(r.explain())}</pre></td></tr>")
+    word = "nothing is wrong" if report.ok else f"{len(report.failed)} failed"
+    return (
+        f"<table><caption>{escape(report.subject)}: {len(report)} checks, {word}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )

@@ -1,0 +1,250 @@
+"""`check_loss` and `check_rule`: every check on one subject, each with its result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sharpflow.testing import checks
+from sharpflow.testing.check import Check, CheckResult, Outcome, RuleSubject, Subject, Trial
+from theory.errors import InputError, NoClosedForm
+from theory.limits import TimeLimitExceeded, time_limit
+
+if TYPE_CHECKING:
+    from numerics.objective import Objective
+    from theory.loss import Loss
+    from theory.rule import Rule
+
+__all__ = ["Report", "Runner", "check_loss", "check_rule", "chosen_checks"]
+
+# No check of a loss of thousands of weights takes longer; one that does is told and left.
+LIMIT = 120.0
+
+
+@dataclass(frozen=True)
+class Report(Sequence[CheckResult]):
+    """The results of all checks on one subject, in the order they were run; print it, or show it in a notebook.
+
+    Attributes:
+        subject: name of the loss or rule.
+        results: one for each check.
+    """
+
+    subject: str
+    results: tuple[CheckResult, ...]
+
+    @property
+    def failed(self) -> tuple[CheckResult, ...]:
+        """What somebody has to look at."""
+        return tuple(result for result in self.results if result.outcome.wrong)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed that was not expected to."""
+        return not self.failed
+
+    def raise_for_failures(self) -> None:
+        """AssertionError with every failure explained; nothing where all is well."""
+        if self.failed:
+            raise AssertionError("\n\n".join(result.explain() for result in self.failed))
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``check --json`` holds it."""
+        return {"subject": self.subject, "ok": self.ok, "checks": [result.to_json() for result in self.results]}
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str):
+            return next(result for result in self.results if result.check == key)
+        return self.results[key]
+
+    def __iter__(self) -> Iterator[CheckResult]:
+        return iter(self.results)
+
+    def __str__(self) -> str:
+        from sharpflow.testing.report import table
+
+        return table(self)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from sharpflow.testing.report import html
+
+        return html(self)
+
+
+class Runner:
+    """Runs checks on one subject, each once, what a check supposes before it.
+
+    Args:
+        subject: a `Subject` or a `RuleSubject`.
+        expected_failed: names of checks that should fail, with the reason.
+    """
+
+    def __init__(self, subject: Subject | RuleSubject, expected_failed: Mapping[str, str] | None = None) -> None:
+        self.subject = subject
+        self.expected = dict(expected_failed or {})
+        self._done: dict[str, CheckResult] = {}
+        known = [*checks.names("loss"), *checks.names("rule")]
+        for name in self.expected:
+            if name not in known:
+                raise InputError(f"expected_failed names no check: {name!r}; there are {', '.join(sorted(known))}.")
+
+    def result(self, name: str, /) -> CheckResult:
+        """The result of one check; what it supposes is checked first."""
+        if name not in self._done:
+            check = checks.get(name)
+            begin = time.perf_counter()
+            waits = next((other for other in check.supposes if not self._holds(other)), None)
+            begin = begin if waits is None else time.perf_counter()
+            trial = self._try(check) if waits is None else _waits(waits, self._done[waits])
+            self._done[name] = self._weighed(name, check, trial, time.perf_counter() - begin)
+        return self._done[name]
+
+    def _holds(self, name: str) -> bool:
+        return self.result(name).trial.outcome in (Outcome.PASSED, Outcome.INCONCLUSIVE)
+
+    def _try(self, check: Check) -> Trial:
+        try:
+            with time_limit(LIMIT):
+                if check.needs_minima and not len(_minima(self.subject)):
+                    return Trial(Outcome.NOT_APPLICABLE, _no_minima(self.subject))
+                return check.run(self.subject)
+        except TimeLimitExceeded:
+            return Trial(Outcome.INCONCLUSIVE, f"given up after {LIMIT:g} s")
+        except (InputError, NoClosedForm) as reason:
+            return Trial(Outcome.INCONCLUSIVE, str(reason))
+        except Exception as error:  # a user's function may raise anything, at any place
+            return Trial(Outcome.FAILED, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
+
+    def _weighed(self, name: str, check: Check, trial: Trial, seconds: float) -> CheckResult:
+        reason = self.expected.get(name) or _declared(self.subject, check)
+        outcome = trial.outcome
+        if reason and outcome is Outcome.FAILED:
+            outcome, trial = Outcome.EXPECTED_FAILURE, replace(trial, message=f"{reason}: {trial.message}")
+        elif name in self.expected and outcome is Outcome.PASSED:
+            outcome = Outcome.UNEXPECTED_PASS
+        return CheckResult(name, self.subject.name, check.meaning, check.source, check.advice, trial, outcome, seconds)
+
+
+def _waits(other: str, result: CheckResult) -> Trial:
+    word = "not applicable" if result.trial.outcome is Outcome.NOT_APPLICABLE else "failed"
+    return Trial(Outcome.NOT_APPLICABLE, f"supposes {other}, which is {word}" if word != "failed" else
+                 f"supposes {other}, which failed")  # fmt: skip
+
+
+def _minima(subject: Subject | RuleSubject) -> Any:
+    assert isinstance(subject, Subject)
+    return subject.minima.points
+
+
+def _no_minima(subject: Subject | RuleSubject) -> str:
+    assert isinstance(subject, Subject)
+    why = subject.minima.failed[:1]
+    return f"no minima: no chart is given, and from the start gradient flow finds none ({'; '.join(why)})"
+
+
+def _declared(subject: Subject | RuleSubject, check: Check) -> str:
+    loss = subject.loss if isinstance(subject, Subject) else None
+    if loss is None or not check.hypothesis or check.hypothesis not in loss.expects_to_fail:
+        return ""
+    return f"declared by the loss (expects_to_fail: {check.hypothesis})"
+
+
+def chosen_checks(names: Iterable[str] | None, about: str, /) -> tuple[str, ...]:
+    """The checks to run: all of them, or those named, in order; raises `InputError` for a name that is none."""
+    known = checks.names(about)
+    if names is None:
+        return known
+    wanted = [names] if isinstance(names, str) else list(names)
+    for name in wanted:
+        if name not in known:
+            raise InputError(f"there is no check {name!r} of a {about}; there are {', '.join(known)}.")
+    return tuple(name for name in known if name in wanted)
+
+
+def check_loss(
+    loss: Loss | Objective | str,
+    /,
+    *,
+    checks: Iterable[str] | None = None,
+    expected_failed: Mapping[str, str] | None = None,
+    rule: Rule | None = None,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Report:
+    """Every check of a loss: is it scale-invariant, differentiated rightly, and does the theory describe it?
+
+    Args:
+        loss: a `Loss`, an `Objective`, or the text that names one on the command line.
+        checks: names; default all. What a check supposes is tried first, and is not reported unless asked for.
+        expected_failed: names of checks that should fail, with the reason; one that passes is then reported.
+        rule: what is run; default gradient descent with weight decay.
+        seed: of random points.
+        progress: called with the name of each check as it begins.
+
+    Raises:
+        InputError: there is no such check, or no such loss.
+    """
+    from sharpflow.specs import resolve_loss
+    from theory import rules
+
+    given = resolve_loss(loss) if isinstance(loss, str) else loss
+    _require_loss(given)
+    subject = Subject(given, rules.get("gd-wd") if rule is None else rule, seed)
+    return _report(subject, chosen_checks(checks, "loss"), expected_failed, progress)
+
+
+def check_rule(
+    rule: Rule | str,
+    /,
+    *,
+    checks: Iterable[str] | None = None,
+    expected_failed: Mapping[str, str] | None = None,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Report:
+    """Every check of an update rule: is it what it says, does it reach the edge, is the law derived for it its own?
+
+    Args:
+        rule: a `Rule`, or the text that names one on the command line.
+        checks, expected_failed, seed, progress: as for `check_loss`.
+
+    Raises:
+        InputError: there is no such check, or no such rule.
+    """
+    from sharpflow.specs import resolve_rule
+    from theory.rule import Rule
+
+    given = resolve_rule(rule) if isinstance(rule, str) else rule
+    if not isinstance(given, Rule):
+        raise InputError(f"check_rule takes a Rule, not {type(given).__name__}; a loss goes to check_loss.")
+    return _report(RuleSubject(given, seed), chosen_checks(checks, "rule"), expected_failed, progress)
+
+
+def _require_loss(given: object) -> None:
+    from numerics.objective import Objective
+    from theory.loss import Loss
+
+    if not isinstance(given, Loss | Objective):
+        raise InputError(
+            f"check_loss takes a Loss or an Objective, not {type(given).__name__}; a rule goes to check_rule."
+        )
+
+
+def _report(
+    subject: Subject | RuleSubject, names: Sequence[str], expected: Mapping[str, str] | None,
+    progress: Callable[[str], None] | None,
+) -> Report:  # fmt: skip
+    runner = Runner(subject, expected)
+    results = []
+    for name in names:
+        if progress is not None:
+            progress(name)
+        results.append(runner.result(name))
+    return Report(subject.name, tuple(results))

@@ -1,0 +1,84 @@
+"""From findings, measurements of claims, and proofs to the trial of a check."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sharpflow.claim import Case, Measurement, Numeric
+from sharpflow.testing.check import Outcome, Subject, Trial
+
+if TYPE_CHECKING:
+    from numerics.inspection import Finding
+
+__all__ = ["failed", "from_measurement", "held", "judge", "measured_by", "with_proof"]
+
+# A proof that takes longer is left to `sharpflow verify`; a check takes two seconds.
+PROOF_LIMIT = 2.0
+
+
+def judge(finding: Finding, tolerance: float, message: str, /) -> Trial:
+    """Passed where the residual is at most ``tolerance``; failed, with its witness, where it is not."""
+    text = f"{message}; at {finding.note}" if finding.note else message
+    if math.isnan(finding.value):
+        return Trial(Outcome.INCONCLUSIVE, f"nothing measured; {text}", None, 0.0, tolerance)
+    good = finding.value <= tolerance
+    witness = {} if good else finding.witness
+    return Trial(Outcome.PASSED if good else Outcome.FAILED, text, finding.value, 0.0, tolerance, witness)
+
+
+def held(message: str) -> Trial:
+    """Passed, without a number."""
+    return Trial(Outcome.PASSED, message)
+
+
+def failed(message: str, /, **counterexample: Any) -> Trial:
+    """Failed, without a number."""
+    return Trial(Outcome.FAILED, message, counterexample=counterexample)
+
+
+_OUTCOMES = {
+    Numeric.CONSISTENT: Outcome.PASSED,
+    Numeric.INCONSISTENT: Outcome.FAILED,
+    Numeric.INCONCLUSIVE: Outcome.INCONCLUSIVE,
+    Numeric.NOT_RUN: Outcome.NOT_APPLICABLE,
+    Numeric.NOT_APPLICABLE: Outcome.NOT_APPLICABLE,
+}
+
+
+def from_measurement(measurement: Measurement, /, **counterexample: Any) -> Trial:
+    """The measurement of a claim as a trial; the counterexample is kept where it failed."""
+    outcome = _OUTCOMES[measurement.status]
+    return Trial(
+        outcome, measurement.message, measurement.measured, measurement.expected, measurement.tolerance,
+        counterexample if outcome is Outcome.FAILED else {},
+    )  # fmt: skip
+
+
+def measured_by(claim: str, /) -> Callable[[Subject], Trial]:
+    """A check that is the measurement of a claim."""
+
+    def run(subject: Subject) -> Trial:
+        from sharpflow import claims
+
+        case = subject.case
+        return from_measurement(
+            claims.get(claim).measure(case), start=case.objective.start, rate=case.rate, rule=case.rule.name
+        )
+
+    return run
+
+
+def with_proof(trial: Trial, claim: str, subject: Subject, /) -> Trial:
+    """``trial``, failed where the proof of the claim is refuted; the message says how the proof ended."""
+    from sharpflow import claims
+    from sharpflow.prover import prove
+
+    proved = prove(0, claims.get(claim), Case(subject.loss, subject.rule, seed=subject.seed), PROOF_LIMIT)
+    if proved.status != "refuted":
+        return replace(trial, message=f"{trial.message}; proof: {proved.status}")
+    step = next(s for s in proved.steps if s.status == "refuted")
+    message = f"refuted by proof: {step.title}: {step.statement}"
+    return replace(trial, outcome=Outcome.FAILED, message=message, counterexample=dict(step.witness))
