@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time as clock
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,16 +50,26 @@ class FlowRun:
     compile_seconds: float
 
 
-@lru_cache(maxsize=64)
-def derived_flow(loss: Loss) -> SharpnessFlow | None:
-    """What the exact wing derives for gradient descent with weight decay; ``None`` where there is none in time."""
+# Losses whose flow was asked for, with what came of it.
+_DERIVED: dict[Loss, SharpnessFlow | None] = {}
+REMEMBERED = 64
+
+
+def derived_flow(loss: Loss, /, *, seconds: float = DERIVATION_SECONDS) -> SharpnessFlow | None:
+    """What the exact wing derives for gradient descent with weight decay; ``None`` where there is none in time.
+
+    Remembered, so that the first call decides how long the exact wing may take.
+    """
     from theory.flow import sharpness_flow
 
-    try:
-        with time_limit(DERIVATION_SECONDS):
-            return sharpness_flow(loss)
-    except (NoClosedForm, TimeLimitExceeded):
-        return None
+    if loss not in _DERIVED:
+        found = None
+        with contextlib.suppress(NoClosedForm, TimeLimitExceeded), time_limit(seconds):
+            found = sharpness_flow(loss)
+        if len(_DERIVED) >= REMEMBERED:
+            _DERIVED.pop(next(iter(_DERIVED)))
+        _DERIVED[loss] = found
+    return _DERIVED[loss]
 
 
 def run_chart_flow(

@@ -15,7 +15,7 @@ from numerics.purity import Trace, read_trace
 from numerics.rule_forms import MINIMUM, form_of
 from theory.rule import Operations, Rule
 
-__all__ = ["decay_at_rest", "interpreter_difference", "rule_trace"]
+__all__ = ["decay_at_rest", "interpreter_difference", "rule_trace", "small_steps"]
 
 DIAGONAL = np.array([0.0, 0.0, 1.0, 2.0])
 _NUMPY = Operations(dot=np.dot, norm=np.linalg.norm, sqrt=np.sqrt)
@@ -38,12 +38,12 @@ def _rayleigh(w: Any) -> Any:
     return w @ (jnp.asarray(DIAGONAL) * w) / (2 * (w @ w))
 
 
-def _begin(rule: Rule, seed: int) -> tuple[np.ndarray, dict[str, Any], dict[str, np.float64]]:
+def _begin(rule: Rule, seed: int, rate: float = RATE) -> tuple[np.ndarray, dict[str, Any], dict[str, np.float64]]:
     """A unit vector next to Gamma, a state, and parameters."""
     random = np.random.default_rng(seed)
     w = np.array([0.8, 0.5, 0.2, 0.1]) + 0.05 * random.standard_normal(4)
     w /= np.linalg.norm(w)
-    numbers = parameters_of(rule, RATE, None)
+    numbers = parameters_of(rule, rate, None)
     initial = rule.initial(SimpleNamespace(**numbers))
     state: dict[str, Any] = {}
     for name in rule.state:
@@ -96,3 +96,19 @@ def decay_at_rest(rule: Rule, /, *, rate: float, steps: int = 400) -> float:
         ratio = float(np.linalg.norm(moved) / np.linalg.norm(w))
         w = np.asarray(moved)
     return (1 - ratio) / rate
+
+
+def small_steps(rule: Rule, /, *, seed: int = 0, steps: int = 20) -> tuple[float, float]:
+    """L - min L before and after so many updates with an effective learning rate far below the edge."""
+    w, state, numbers = _begin(rule, seed, rate=1e-6)
+    for name, value in state.items():
+        state[name] = np.zeros(4) if np.ndim(value) else value
+    if "effective_lr" in state:
+        state["effective_lr"] = np.float64(1e-2)
+    # |w| = 10: an effective learning rate of a hundredth of the learning rate's.
+    position, current = (w if rule.space == "sphere" else 10 * w), SimpleNamespace(**state)
+    gradient, p = _Gradient(), SimpleNamespace(**numbers)
+    for _ in range(steps):
+        moved, current = rule.step(position, gradient, current, p, _NUMPY)
+        position = moved / np.linalg.norm(moved) if rule.space == "sphere" else np.asarray(moved)
+    return gradient.excess_loss(w), gradient.excess_loss(position)

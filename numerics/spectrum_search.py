@@ -17,20 +17,24 @@ __all__ = ["smallest_gap", "smallest_rank"]
 Ratio = Callable[[np.ndarray], float]
 # A search from each of so many of the lowest random points of the chart.
 SEARCHES = 3
+# An eigenvalue below this part of the largest is 0: rounding leaves 1e-15, a point found by gradient flow 1e-7.
+FLAT = 1e-6
 
 
 def smallest_rank(subject: Loss | Objective, sample: MinimaSample, /) -> Finding:
-    """The smallest over Gamma of the smallest normal eigenvalue over lambda_1; negative where one is negative.
+    """The smallest over Gamma of the normal eigenvalues, over the largest lambda_1; negative where one is negative.
 
-    The number of normal directions is that of the chart. Without a chart it is that of most points, and a point with
-    fewer is the witness.
+    The number of normal directions is that of the chart; without one, the largest rank of all points.
     """
     values = _spectrum(subject)
     if sample.chart is None:
-        ranks = [int(np.sum(np.abs(v) > 1e-9 * np.abs(v).max())) for v in map(values, sample.points)]
-        most = max(set(ranks), key=lambda rank: (ranks.count(rank), rank))
-        return _smallest(subject, sample, lambda z: _ratio(values(z), most - 1))
-    return _smallest(subject, sample, lambda z: _ratio(values(z), sample.rank - 1))
+        ranks = [int(np.sum(np.abs(v) > FLAT * np.abs(v).max())) for v in map(values, sample.points)]
+        rank = max(ranks)  # a rank falls at special points and never rises there
+    else:
+        rank = sample.rank
+    # lambda_1 itself may vanish somewhere: the largest of all points is the size.
+    size = max(float(np.abs(values(z)).max()) for z in sample.points)
+    return _smallest(subject, sample, lambda z: _lowest(values(z), max(rank, 1) - 1, size))
 
 
 def smallest_gap(subject: Loss | Objective, sample: MinimaSample, /) -> Finding:
@@ -39,7 +43,7 @@ def smallest_gap(subject: Loss | Objective, sample: MinimaSample, /) -> Finding:
 
     def gap(z: np.ndarray) -> float:
         first, second = values(z)[:2]
-        return float((first - second) / first)
+        return float((first - second) / first) if first > 0 else 0.0
 
     return _smallest(subject, sample, gap)
 
@@ -50,11 +54,10 @@ def _spectrum(subject: Loss | Objective) -> Callable[[np.ndarray], np.ndarray]:
     return lambda z: np.linalg.eigvalsh(np.asarray(objective.hessian(z)))[::-1]
 
 
-def _ratio(values: np.ndarray, index: int) -> float:
+def _lowest(values: np.ndarray, index: int, size: float) -> float:
     # The radial direction contributes a 0 that is not normal: of the rest, the index-th from the top.
-    if values[-1] < -1e-9 * abs(values).max():
-        return float(values[-1] / abs(values).max())
-    return float(values[index] / values[0])
+    low = values[-1] if values[-1] < -FLAT * size else values[index]
+    return float(low / size) if size > 0 else 0.0
 
 
 def _smallest(subject: Loss | Objective, sample: MinimaSample, ratio: Ratio) -> Finding:

@@ -87,6 +87,11 @@ class EdgeLaw:
         numbers = self.defaults | {K: sp.Integer(1)}
         return all(bool(e.subs(numbers) > 0) for e in (self._energy.alpha, self._energy.growth, self._energy.brake))
 
+    @property
+    def rests(self) -> bool:
+        """Whether effective_lr*lambda_1 neither grows nor falls where the gradient vanishes: no weight decay at all."""
+        return self.smooth and self._energy.growth == 0
+
     @cached_property
     def largest_multiplier(self) -> float:
         """The largest modulus of the damped multipliers at the edge, at the default constants and m = 1/2."""

@@ -84,4 +84,4 @@ def _swallows(frame: FrameType) -> bool:
     code = frame.f_code
     if code.co_name == "remove":
         return code.co_filename.endswith("weakref.py")
-    return code.co_name in ("__del__", "_xla_gc_callback", "gc_cumulative_time")
+    return code.co_name in ("__del__", "_xla_gc_callback", "gc_callback")

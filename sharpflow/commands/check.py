@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from sharpflow.output import Output, add_json
+from sharpflow.output import Output, add_json, replacing
 from theory.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,6 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--check", metavar="NAME", action="append", help="this check only (repeat for more); --list names them"
     )
     parser.add_argument("--list", action="store_true", help="list the checks with their meaning, and end")
+    parser.add_argument(
+        "--self-test",
+        action="store_true",
+        help="run every check on losses and rules that are wrong on purpose, and on right ones (some minutes)",
+    )
+    parser.add_argument("--output", metavar="FILE", help="with --self-test: write its table as Markdown to FILE")
     parser.add_argument("--seed", type=int, default=0, help="of random points; default: %(default)s")
     parser.add_argument("--strict", action="store_true", help="an inconclusive check makes the exit status 1")
     parser.add_argument("--pictures", metavar="DIR", help="draw each counterexample to a file in DIR")
@@ -32,9 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """1 where a check failed; 2 where an input could not be read, after all others were checked."""
-    output = Output(arguments.json)
+    output = Output(arguments.json, output=arguments.output)
     if arguments.list:
         return _list(output)
+    if arguments.self_test:
+        return _self_test(arguments.output, output)
+    if arguments.output is not None:
+        raise InputError("--output goes with --self-test; --json FILE writes the results of a check.")
     if not arguments.spec and not arguments.rule:
         raise InputError("name a loss (SPEC) or an update rule (--rule RULE) to check; --list names the checks.")
     if arguments.pictures is not None:
@@ -99,6 +109,21 @@ def _list(output: Output) -> int:
             output.say(f"  {name:<20} {check.meaning}")
     output.write_json({"checks": rows})
     return 0
+
+
+def _self_test(file: str | None, output: Output) -> int:
+    from sharpflow.testing.self_test import markdown, self_test
+
+    rows = self_test(lambda name: print(name, file=sys.stderr, flush=True))
+    text = markdown(rows)
+    if file is None:
+        output.say(text)
+    else:
+        with replacing(file, "--output") as place:
+            place.write_text(text + "\n", encoding="utf-8")
+        output.say(*text.splitlines()[-1:])
+    output.write_json({"rows": [{"name": row.name, "good": row.good, **row.report.to_json()} for row in rows]})
+    return 0 if all(row.good for row in rows) else 1
 
 
 def _make_folder(path: str) -> None:

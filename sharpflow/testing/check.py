@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["AT_THE_EDGE", "Check", "CheckResult", "Outcome", "RuleSubject", "Subject", "Trial"]
 
 # What happens at the edge supposes all of these.
-AT_THE_EDGE = ("homogeneity", "smoothness", "minimizers", "minimal_kernel", "simple_sharpness")
+AT_THE_EDGE = (
+    "homogeneity", "euler_identities", "derivatives", "finite", "residuals", "smoothness", "minimizers",
+    "minimal_kernel", "simple_sharpness",
+)  # fmt: skip
+DERIVATION_SECONDS = 8.0
 
 
 class Outcome(enum.StrEnum):
@@ -47,6 +51,7 @@ class Trial:
         message: what was measured and the reason for the tolerance, or why nothing was.
         measured, expected, tolerance: numbers, ``None`` where there are none.
         counterexample: names to numbers, arrays or text, where it failed.
+        blocked: whether it was not tried because something it supposes fails.
     """
 
     outcome: Outcome
@@ -55,6 +60,7 @@ class Trial:
     expected: float | None = None
     tolerance: float | None = None
     counterexample: Mapping[str, Any] = field(default_factory=dict)
+    blocked: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +110,10 @@ class Subject:
 
         loss = self.loss
         if loss is not None and loss.minima is not None:
+            from numerics.flow_run import derived_flow
+
+            # Where the chart gives no flow in this time, the comparison takes the one on the implicit manifold.
+            derived_flow(loss, seconds=DERIVATION_SECONDS)
             return Case(loss, self.rule, seed=self.seed)
         # Measurements take either; proofs, which need a formula, are asked for where there is one only.
         return Case(cast("Loss", on_minima(self.objective)), self.rule, seed=self.seed)

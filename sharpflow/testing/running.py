@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -107,17 +109,23 @@ class Runner:
         return self._done[name]
 
     def _holds(self, name: str) -> bool:
-        return self.result(name).trial.outcome in (Outcome.PASSED, Outcome.INCONCLUSIVE)
+        trial = self.result(name).trial
+        return trial.outcome is not Outcome.FAILED and not trial.blocked
 
     def _try(self, check: Check) -> Trial:
         try:
-            with time_limit(LIMIT):
+            # What a user's function prints must not get between the results; the check purity tells of it.
+            with time_limit(LIMIT), contextlib.redirect_stdout(io.StringIO()):
                 if check.needs_minima and not len(_minima(self.subject)):
-                    return Trial(Outcome.NOT_APPLICABLE, _no_minima(self.subject))
+                    return Trial(Outcome.NOT_APPLICABLE, _no_minima(self.subject), blocked=True)
                 return check.run(self.subject)
         except TimeLimitExceeded:
             return Trial(Outcome.INCONCLUSIVE, f"given up after {LIMIT:g} s")
-        except (InputError, NoClosedForm) as reason:
+        except InputError as reason:
+            # A rule that cannot be run or read as it is written is at fault; of a loss, only a quantity is missing.
+            outcome = Outcome.FAILED if check.about == "rule" else Outcome.INCONCLUSIVE
+            return Trial(outcome, str(reason))
+        except NoClosedForm as reason:
             return Trial(Outcome.INCONCLUSIVE, str(reason))
         except Exception as error:  # a user's function may raise anything, at any place
             return Trial(Outcome.FAILED, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
@@ -133,9 +141,8 @@ class Runner:
 
 
 def _waits(other: str, result: CheckResult) -> Trial:
-    word = "not applicable" if result.trial.outcome is Outcome.NOT_APPLICABLE else "failed"
-    return Trial(Outcome.NOT_APPLICABLE, f"supposes {other}, which is {word}" if word != "failed" else
-                 f"supposes {other}, which failed")  # fmt: skip
+    word = "is not applicable" if result.trial.blocked else "failed"
+    return Trial(Outcome.NOT_APPLICABLE, f"supposes {other}, which {word}", blocked=True)
 
 
 def _minima(subject: Subject | RuleSubject) -> Any:

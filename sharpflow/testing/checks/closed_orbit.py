@@ -17,8 +17,8 @@ def run(subject: RuleSubject) -> Trial:
     if law.closes:
         return held(f"closed orbits at effective_lr*lambda_1 = {law.edge}")
     reason = "the leading orbits are not closed: the oscillation dies out, or the edge is never reached"
-    if rule.space == "sphere":
-        return Trial(Outcome.NOT_APPLICABLE, f"{reason}; the rule claims no weight decay")
+    if rule.space == "sphere" and law.rests:
+        return Trial(Outcome.NOT_APPLICABLE, f"{reason}; the rule claims no weight decay", blocked=True)
     return failed(reason, edge=str(law.edge), largest_multiplier=law.largest_multiplier)
 
 

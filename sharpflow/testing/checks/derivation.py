@@ -34,6 +34,6 @@ check = Check(
     ),
     run=run,
     about="rule",
-    supposes=("interpreters",),
+    supposes=("interpreters", "descent"),
     order=10,
 )

@@ -25,5 +25,6 @@ check = Check(
         "Rewrite the expression that is 0/0 there: sqrt(x**2) as abs(x) is no cure, a safe argument "
         "inside jnp.where is."
     ),
+    supposes=("homogeneity",),
     order=8,
 )

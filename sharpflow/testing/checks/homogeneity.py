@@ -25,6 +25,7 @@ check = Check(
     source="Lyu, Li, Arora 2022, arXiv:2206.07085",
     run=run,
     advice="Divide by |w| wherever w enters, and take every epsilon out of the normalization.",
+    supposes=("purity", "precision"),
     hypothesis="scale_invariance",
     order=5,
 )

@@ -17,7 +17,8 @@ def run(subject: Subject) -> Trial:
     gradient = np.array([float(np.linalg.norm(objective.gradient(z))) for z in points])
     size = max(1e-300, *(float(np.linalg.norm(objective.hessian(z), 2)) for z in points[:4]))
     worst = int(gradient.argmax())
-    if not gradient[worst] <= 1e-8 * size:
+    # Points found by gradient flow are as good as it: where L is flat, it creeps.
+    if not gradient[worst] <= (1e-8 if subject.minima.chart is not None else 1e-5) * size:
         return failed(
             f"|grad L| = {gradient[worst]:.3g} at a point of Gamma, with a Hessian of size {size:.3g}",
             zeta=points[worst], gradient=np.asarray(objective.gradient(points[worst])),

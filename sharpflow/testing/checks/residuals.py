@@ -21,5 +21,6 @@ check = Check(
     source="Gauss-Newton needs the residuals of this very function",
     run=run,
     advice="Write function as jnp.sum(residuals(w)**2)/2, so that they cannot differ.",
+    supposes=("homogeneity",),
     order=9,
 )

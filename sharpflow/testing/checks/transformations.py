@@ -25,6 +25,6 @@ check = Check(
     advice=(
         "Write the loss in jax.numpy for one vector w (D,); no Python branches on values, no shapes taken from batches."
     ),
-    supposes=("purity",),
+    supposes=("purity", "precision"),
     order=3,
 )
