@@ -86,7 +86,12 @@ class Objective:
         try:
             value = jax.jit(function)(jnp.asarray(self.start))
         except Exception as error:  # whatever a user's function raises, the message must say where
-            raise InputError(f"{what} fails at start with {type(error).__name__}: {error}") from error
+            # JAX's own messages carry pages of the trace.
+            said = " ".join(str(error).strip().split("\n")[0].split())[:200]
+            advice = ""
+            if isinstance(error, jax.errors.JAXTypeError | jax.errors.ConcretizationTypeError):
+                advice = " Write it in jax.numpy (not numpy, math or float), without Python branches on values."
+            raise InputError(f"{what} fails at start with {type(error).__name__}: {said}.{advice}") from error
         if not isinstance(value, jax.Array):
             raise InputError(f"{what} must return an array, not {type(value).__name__}.")
         array = np.asarray(value)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
+from sharpflow.clock import clock_mismatch
 from sharpflow.expressions import parse_expression, parse_loss
 from sharpflow.user_code import line_of, load_file, load_module
 from theory import families, rules
@@ -63,8 +64,12 @@ def resolve_loss(spec: str, /) -> Loss | Objective:
     raise InputError(_unknown("loss family", spec, families.names(), ", or text such as 'x^2/(x^2 + y^2)'"))
 
 
-def resolve_rule(spec: str, /) -> Rule:
+def resolve_rule(spec: str, /, *, trusted: bool = True) -> Rule:
     """The update rule that ``spec`` names.
+
+    Args:
+        spec: its name, or where it is defined.
+        trusted: whether a rule whose ``rate`` contradicts its ``at_rate`` is refused; only a check wants to see one.
 
     Raises:
         InputError: as `resolve_loss` does.
@@ -78,6 +83,8 @@ def resolve_rule(spec: str, /) -> Rule:
     if ":" in spec or spec.endswith(".py"):
         value, where = _attribute(spec, _is_rule, "a Rule")
         if isinstance(value, Rule):
+            if trusted and (wrong := clock_mismatch(value)):
+                raise InputError(f"{where}: {wrong}.")
             return value
         advice = "write it as Rule(name=..., update=...)" if callable(value) else "a rule is a sharpflow.Rule"
         raise InputError(f"{where} is {_kind(value)}, not a Rule: {advice}.")

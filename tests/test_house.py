@@ -23,7 +23,19 @@ MODULES = sorted(path for wing in WINGS for path in (ROOT / wing).rglob("*.py"))
 # What each wing may import besides the standard library and itself.
 ALLOWED = {
     "theory": {"sympy", "mpmath"},
-    "numerics": {"theory", "sympy", "numpy", "scipy", "sklearn", "jax", "diffrax", "optimistix", "lineax", "equinox"},
+    "numerics": {
+        "theory",
+        "sympy",
+        "mpmath",
+        "numpy",
+        "scipy",
+        "sklearn",
+        "jax",
+        "diffrax",
+        "optimistix",
+        "lineax",
+        "equinox",
+    },
 }
 HEAVY = {"sympy", "numpy", "scipy", "jax", "diffrax", "matplotlib", "sklearn", "theory.loss", "hypothesis", "IPython"}
 

@@ -90,11 +90,9 @@ def _chosen(names: list[str] | None, about: str) -> list[str] | None:
     """The checks of this kind; the other kind's are left to the others."""
     if names is None:
         return None
-    from sharpflow.testing import checks
+    from sharpflow.testing.running import chosen_checks
 
-    for name in names:
-        checks.get(name)
-    return [name for name in names if name in checks.names(about)]
+    return list(chosen_checks(names, about, mixed=True))
 
 
 def _list(output: Output) -> int:

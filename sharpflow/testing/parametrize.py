@@ -64,6 +64,7 @@ def cases(
     if isinstance(subjects, str | Loss | Objective | Rule):
         raise InputError("parametrize_with_checks takes a list of losses and rules: write [it] for one.")
     found: list[CheckCall] = []
+    checks = None if checks is None else [checks] if isinstance(checks, str) else list(checks)
     for given in subjects:
         subject = resolve_loss(given) if isinstance(given, str) else given
         if not isinstance(subject, Loss | Objective | Rule):
@@ -72,7 +73,7 @@ def cases(
         about = "rule" if isinstance(subject, Rule) else "loss"
         tested = RuleSubject(subject) if isinstance(subject, Rule) else Subject(subject, rules.get("gd-wd"))
         runner = Runner(tested, expected)
-        found += [CheckCall(runner, name) for name in chosen_checks(checks, about)]
+        found += [CheckCall(runner, name) for name in chosen_checks(checks, about, mixed=True)]
     return found
 
 

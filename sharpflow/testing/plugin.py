@@ -39,12 +39,30 @@ def pytest_generate_tests(metafunc: Any) -> None:
     if not losses and not rules:
         metafunc.parametrize("sharpflow_check", [])
         return
-    from sharpflow.specs import resolve_rule
+    from sharpflow.specs import resolve_loss, resolve_rule
     from sharpflow.testing.parametrize import cases
     from theory.errors import InputError
 
-    try:
-        calls = cases([*losses, *(resolve_rule(rule) for rule in rules)], checks=chosen)
-    except InputError as error:
-        raise pytest.UsageError(str(error)) from None
-    metafunc.parametrize("sharpflow_check", [pytest.param(call, id=repr(call)) for call in calls])
+    calls: list[Any] = []
+    named = [*((resolve_loss, spec) for spec in losses), *((_rule(resolve_rule), spec) for spec in rules)]
+    for resolve, spec in named:
+        try:
+            calls += [pytest.param(call, id=repr(call)) for call in cases([resolve(spec)], checks=chosen)]
+        except InputError as error:
+            # One test that fails with the reason: the others are no worse for it.
+            calls.append(pytest.param(_Unreadable(f"{spec}: {error}"), id=f"input-{spec}"))
+    metafunc.parametrize("sharpflow_check", calls)
+
+
+def _rule(resolve: Any) -> Any:
+    return lambda spec: resolve(spec, trusted=False)
+
+
+class _Unreadable:
+    """The test of an input that names no loss and no rule."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+
+    def __call__(self) -> None:
+        pytest.fail(self.message, pytrace=False)

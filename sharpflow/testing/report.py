@@ -59,7 +59,10 @@ def explain(result: CheckResult, /) -> str:
         bound = f", tolerance {number(trial.tolerance)}" if trial.tolerance is not None else ""
         lines.append(f"  measured {number(trial.measured)}, expected {number(trial.expected)}{bound}")
     if trial.message:
-        lines += textwrap.wrap(trial.message, WIDTH, initial_indent="  ", subsequent_indent="  ")
+        for part in trial.message.splitlines():
+            # A line with a caret under its place stays as it is.
+            short = len(part) < WIDTH
+            lines += [f"  {part}"] if short else textwrap.wrap(part, WIDTH, initial_indent="  ", subsequent_indent="  ")
     if trial.counterexample:
         lines += ["  counterexample:", *(f"    {line}" for line in counterexample(trial.counterexample))]
     if result.outcome.wrong:

@@ -163,14 +163,20 @@ def _declared(subject: Subject | RuleSubject, check: Check) -> str:
     return f"declared by the loss (expects_to_fail: {check.hypothesis})"
 
 
-def chosen_checks(names: Iterable[str] | None, about: str, /) -> tuple[str, ...]:
-    """The checks to run: all of them, or those named, in order; raises `InputError` for a name that is none."""
+def chosen_checks(names: Iterable[str] | None, about: str, /, *, mixed: bool = False) -> tuple[str, ...]:
+    """The checks to run: all of them, or those named, in order; with ``mixed`` those of the other kind are left out.
+
+    Raises:
+        InputError: a name is none.
+    """
     known = checks.names(about)
     if names is None:
         return known
     wanted = [names] if isinstance(names, str) else list(names)
     for name in wanted:
-        if name not in known:
+        if mixed:
+            checks.get(name)
+        elif name not in known:
             raise InputError(f"there is no check {name!r} of a {about}; there are {', '.join(known)}.")
     return tuple(name for name in known if name in wanted)
 
@@ -228,7 +234,7 @@ def check_rule(
     from sharpflow.specs import resolve_rule
     from theory.rule import Rule
 
-    given = resolve_rule(rule) if isinstance(rule, str) else rule
+    given = resolve_rule(rule, trusted=False) if isinstance(rule, str) else rule
     if not isinstance(given, Rule):
         raise InputError(f"check_rule takes a Rule, not {type(given).__name__}; a loss goes to check_loss.")
     return _report(RuleSubject(given, seed), chosen_checks(checks, "rule"), expected_failed, progress)
