@@ -21,9 +21,12 @@ from types import ModuleType
 from typing import NoReturn
 
 from theory.errors import InputError
+from theory.limits import TimeLimitExceeded, time_limit
 
 __all__ = ["line_of", "load_file", "load_module"]
 
+# A file that takes longer to be read hangs; one that loads a large data set takes a few seconds.
+SECONDS = 60.0
 # Files that were run, by place and content: file.py:a and file.py:b share their symbols and run once.
 _LOADED: dict[tuple[str, bytes], ModuleType] = {}
 
@@ -124,6 +127,11 @@ def _explain(error: BaseException, path: str, shown: str) -> NoReturn:
     where = f"{path or shown}, line {lines[-1]}" if lines else path or shown
     if isinstance(error, InputError):
         raise InputError(f"{where}: {error}") from None
+    if isinstance(error, TimeLimitExceeded):
+        raise InputError(
+            f"{where}: still running after {SECONDS:g} s; a file should define losses and rules, and compute nothing "
+            "long when it is read. Correct that line, or keep the result in a file that is loaded."
+        ) from None
     if isinstance(error, SystemExit):
         raise InputError(f"{where}: the file ends the program (sys.exit, exit or quit); take that out.") from None
     if isinstance(error, ModuleNotFoundError):
@@ -147,7 +155,7 @@ def _guarded() -> Iterator[None]:
         configure()  # first, or what a user's file makes numerics set would be put back as well
         before = dict(jax.config.values)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), time_limit(SECONDS):
             yield
     finally:
         if before is not None:

@@ -234,3 +234,9 @@ def test_names_must_be_text():
     with pytest.raises(InputError, match="named by text"):
         resolve_loss(families.get("ridge").default())
     assert isinstance(resolve_loss("x/y"), Loss)
+
+
+def test_a_file_that_hangs_is_told_with_its_line(write, monkeypatch):
+    monkeypatch.setattr("sharpflow.user_code.SECONDS", 0.5)
+    with pytest.raises(InputError, match=r"line 3: still running after 0.5 s"):
+        resolve_loss(write("import time\nwhile True:\n    time.sleep(0.01)\n") + ":mine")
