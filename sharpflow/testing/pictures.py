@@ -34,7 +34,7 @@ def picture(result: CheckResult, subject: Loss | Objective, /) -> Figure | None:
         start = objective.start / np.linalg.norm(objective.start)
         return _arc(result, objective, start, np.asarray(at["w"], dtype=float))
     if "w" in at and "u" in at:
-        return _line(result, objective, np.asarray(at["w"], dtype=float), np.asarray(at["u"], dtype=float), 0.3)
+        return _slopes(result, objective, np.asarray(at["w"], dtype=float), np.asarray(at["u"], dtype=float))
     return None
 
 
@@ -78,6 +78,22 @@ def _line(result: CheckResult, objective: Objective, point: np.ndarray, along: n
 
 
 @styled
+def _slopes(result: CheckResult, objective: Objective, point: np.ndarray, along: np.ndarray) -> Figure:
+    import jax
+
+    figure, axes = _figure(result)
+    s = np.linspace(-0.3, 0.3, COUNT)
+    values = _values(objective, point + s[:, None] * along)
+    told = jax.jit(jax.vmap(jax.grad(lambda t: objective.function(point + t * along))))(s)
+    axes.plot(s, np.asarray(told), color=FLOW, label="by JAX")
+    axes.plot(s, np.gradient(values, s, edge_order=2), color=DESCENT, linestyle="--", label="by differences of $L$")
+    axes.set_xlabel("$s$ along $u$")
+    axes.set_ylabel("$d L(w + s u)/ds$")
+    axes.legend()
+    return figure
+
+
+@styled
 def _arc(result: CheckResult, objective: Objective, start: np.ndarray, end: np.ndarray) -> Figure:
     figure, axes = _figure(result)
     end = end / np.linalg.norm(end)
@@ -87,9 +103,9 @@ def _arc(result: CheckResult, objective: Objective, start: np.ndarray, end: np.n
     values = _values(objective, points)
     axes.plot(s * angle, values, color=FLOW)
     axes.plot([0, angle], values[[0, -1]], "o", color=DESCENT)
-    axes.annotate("the start, on $\\Gamma$", (0, values[0]), xytext=(4, 6), textcoords="offset points")
-    axes.annotate("lower", (angle, values[-1]), xytext=(-4, 6), textcoords="offset points", ha="right")
-    axes.margins(y=0.2)
+    axes.annotate("the start, on $\\Gamma$", (0, values[0]), xytext=(4, -12), textcoords="offset points")
+    axes.annotate("lower", (angle, values[-1]), xytext=(-8, -3), textcoords="offset points", ha="right")
+    axes.margins(y=0.15)
     axes.set_xlabel("angle along the great circle (radians)")
     axes.set_ylabel("loss $L$")
     return figure

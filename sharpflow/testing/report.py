@@ -82,9 +82,15 @@ def table(report: Report, /) -> str:
     for r in report:
         if r.outcome.value not in ("passed", "not_applicable"):
             lines += ["", r.explain()]
-    idle = [r for r in report if r.outcome.value == "not_applicable"]
+    idle: dict[str, list[str]] = {}
+    for r in report:
+        if r.outcome.value == "not_applicable":
+            idle.setdefault(r.trial.message, []).append(r.check)
     if idle:
-        lines += ["", "not applicable:", *(f"  {r.check}: {r.trial.message}" for r in idle)]
+        lines += ["", "not applicable:"]
+        for reason, names in idle.items():
+            whole = f"{', '.join(names)}: {reason}"
+            lines += textwrap.wrap(whole, WIDTH, initial_indent="  ", subsequent_indent="    ")
     counts: dict[str, int] = {}
     for r in report:
         counts[WORDS[r.outcome.value]] = counts.get(WORDS[r.outcome.value], 0) + 1
