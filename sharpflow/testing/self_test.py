@@ -90,6 +90,11 @@ SIGNS = {"passed": ".", "failed": "X", "inconclusive": "?", "not_applicable": ""
 def markdown(rows: list[Row], /) -> str:
     """Two tables, losses and rules: a row for each subject, a column for each check."""
     lines = [
+        "# The referee refereed",
+        "",
+        "`sharpflow check --self-test --output docs/referee.md` writes this page: every check on losses and rules that are",
+        "wrong on purpose, in one way each, and on right ones.",
+        "",
         "X failed, . passed, x failed as declared, ? inconclusive; blank: not applicable, mostly because a check that",
         "it supposes failed. **X** is the check that should catch the mutant.",
     ]

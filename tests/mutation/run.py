@@ -1,0 +1,301 @@
+"""Mutation testing of the modules that carry formulas: ``python tests/mutation/run.py --output docs/mutation.md``.
+
+A mutant is the source with one formula changed: + for -, * for /, a number made one larger, a minus sign dropped, < for
+>. Constants in capitals (tolerances, sizes), texts, indices and annotations are left alone. A sample is drawn with a
+seed; for each mutant the fast tests of its module run in a copy of the tree. A test that fails kills the mutant, and so
+does a run that does not end in `LIMIT` seconds. Takes half an hour or so on two cores; not part of CI.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import concurrent.futures
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+# Three times what the fast tests of a module may take.
+LIMIT = 60.0
+THEORY, NUMERICS = "tests/theory", "tests/numerics"
+# Each module with its fast tests: 20 s at most.
+TESTS: dict[str, tuple[str, ...]] = {
+    "theory/averaging.py": (f"{THEORY}/test_expansion.py", f"{THEORY}/test_planted.py"),
+    "theory/center.py": (f"{THEORY}/test_engine.py",),
+    "theory/edge_jets.py": (f"{THEORY}/test_edge_jets.py",),
+    "theory/edge_law.py": (f"{THEORY}/test_engine.py",),
+    "theory/energy_law.py": (f"{THEORY}/test_engine.py",),
+    "theory/entering.py": (f"{THEORY}/test_planted.py", f"{THEORY}/test_vectors_and_reduction.py"),
+    "theory/expansion.py": (f"{THEORY}/test_expansion.py",),
+    "theory/flow.py": (f"{THEORY}/test_flow.py",),
+    "theory/frame.py": (f"{THEORY}/test_engine.py",),
+    "theory/geometry.py": (f"{THEORY}/test_geometry.py",),
+    "theory/homogeneous.py": (f"{THEORY}/test_invariance.py",),
+    "theory/invariance.py": (f"{THEORY}/test_invariance.py",),
+    "theory/jets.py": (f"{THEORY}/test_engine.py",),
+    "theory/nonsmooth.py": (f"{THEORY}/test_engine.py",),
+    "theory/rational_map.py": (f"{THEORY}/test_engine.py",),
+    "theory/reduction.py": (f"{THEORY}/test_vectors_and_reduction.py",),
+    "theory/regression.py": (f"{THEORY}/test_planted.py",),
+    "theory/routes.py": (f"{THEORY}/test_expansion.py", f"{THEORY}/test_planted.py"),
+    "theory/series.py": (f"{THEORY}/test_series.py",),
+    "theory/sphere.py": (f"{THEORY}/test_vectors_and_reduction.py", f"{THEORY}/test_planted.py"),
+    "numerics/descent.py": (f"{NUMERICS}/test_descent.py",),
+    "numerics/edge_jets.py": (f"{NUMERICS}/test_energy_law.py",),
+    "numerics/edge_run.py": (f"{NUMERICS}/test_compare.py",),
+    "numerics/energy_law.py": (f"{NUMERICS}/test_energy_law.py",),
+    "numerics/equilibrium.py": (f"{NUMERICS}/test_energy_law.py",),
+    "numerics/flow.py": (f"{NUMERICS}/test_flow.py",),
+    "numerics/manifold.py": (f"{NUMERICS}/test_manifold.py",),
+    "numerics/manifold_flow.py": (f"{NUMERICS}/test_flow.py",),
+    "numerics/orbit.py": (f"{NUMERICS}/test_energy_law.py",),
+    "numerics/order.py": (f"{NUMERICS}/test_order.py",),
+    "numerics/oscillation.py": (f"{NUMERICS}/test_compare.py",),
+    "numerics/relax.py": (f"{NUMERICS}/test_manifold.py",),
+    "numerics/rule_forms.py": (f"{NUMERICS}/test_descent.py",),
+    "numerics/spectrum.py": (f"{NUMERICS}/test_manifold.py",),
+}
+SWAPS: dict[type, tuple[str, type]] = {
+    ast.Add: ("+ to -", ast.Sub),
+    ast.Sub: ("- to +", ast.Add),
+    ast.Mult: ("* to /", ast.Div),
+    ast.Div: ("/ to *", ast.Mult),
+    ast.Lt: ("< to >", ast.Gt),
+    ast.Gt: ("> to <", ast.Lt),
+    ast.LtE: ("<= to >", ast.Gt),
+    ast.GtE: (">= to <", ast.Lt),
+}
+
+
+@dataclass
+class Mutant:
+    """One change: of a module, in a line, and how it ended (killed, timeout, survived)."""
+
+    module: str
+    line: int
+    change: str
+    before: str
+    after: str
+    outcome: str = ""
+    seconds: float = 0.0
+
+
+class _Sites(ast.NodeVisitor):
+    """The nodes of a module that may be changed."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[ast.AST, str]] = []
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        names = [t.id for t in node.targets if isinstance(t, ast.Name)]
+        names += [e.id for t in node.targets if isinstance(t, ast.Tuple) for e in t.elts if isinstance(e, ast.Name)]
+        if not (names and all(name.isupper() or name.startswith("__") for name in names)):
+            self.visit(node.value)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self.visit(node.value)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        for statement in node.body:
+            self.visit(statement)
+
+    def visit_Raise(self, node: ast.Raise) -> None:
+        """A message is no formula."""
+
+    def visit_Assert(self, node: ast.Assert) -> None:
+        """An assertion for the type checker is none either."""
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        """Nor is a text."""
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        self.visit(node.value)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        self.visit(node.func)
+        for argument in node.args:
+            self.visit(argument)
+        for keyword in node.keywords:
+            # Names of axes and options are no formulas.
+            if not isinstance(keyword.value, ast.Constant):
+                self.visit(keyword.value)
+
+    def visit_BinOp(self, node: ast.BinOp) -> None:
+        text = any(isinstance(side, ast.Constant) and isinstance(side.value, str) for side in (node.left, node.right))
+        types = isinstance(node.op, ast.BitOr)
+        if type(node.op) in SWAPS and not text:
+            self.found.append((node, SWAPS[type(node.op)][0]))
+        if not types:
+            self.generic_visit(node)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> None:
+        if isinstance(node.op, ast.USub) and not isinstance(node.operand, ast.Constant):
+            self.found.append((node, "-a to a"))
+        self.generic_visit(node)
+
+    def visit_Compare(self, node: ast.Compare) -> None:
+        if len(node.ops) == 1 and type(node.ops[0]) in SWAPS:
+            self.found.append((node, SWAPS[type(node.ops[0])][0]))
+        self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, int | float) and not isinstance(node.value, bool):
+            self.found.append((node, "n to n + 1"))
+
+
+def _changed(node: ast.AST) -> ast.AST:
+    """The node with its change."""
+    if isinstance(node, ast.BinOp):
+        return ast.BinOp(node.left, SWAPS[type(node.op)][1](), node.right)
+    if isinstance(node, ast.UnaryOp):
+        return node.operand
+    if isinstance(node, ast.Compare):
+        return ast.Compare(node.left, [SWAPS[type(node.ops[0])][1]()], node.comparators)
+    assert isinstance(node, ast.Constant)
+    return ast.Constant(node.value + 1)
+
+
+def mutants_of(module: str) -> list[tuple[Mutant, str]]:
+    """Every mutant of a module, with its source."""
+    source = (ROOT / module).read_text(encoding="utf-8")
+    sites = _Sites()
+    sites.visit(ast.parse(source))
+    starts = [0]
+    encoded = source.encode()
+    for line in encoded.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    found = []
+    for node, change in sites.found:
+        first = starts[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
+        last = starts[node.end_lineno - 1] + node.end_col_offset  # type: ignore[attr-defined]
+        before, after = encoded[first:last].decode(), f"({ast.unparse(_changed(node))})"
+        text = (encoded[:first] + after.encode() + encoded[last:]).decode()
+        short = " ".join(before.split())[:70], " ".join(after.split())[:70]
+        found.append((Mutant(module, node.lineno, change, *short), text))  # type: ignore[attr-defined]
+    return found
+
+
+def run_tests(tree: Path, module: str) -> tuple[str, float]:
+    """Outcome of the fast tests of a module in a tree, and seconds."""
+    begin = time.perf_counter()
+    call = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", "-m",
+            "not slow and not deep", *TESTS[module]]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": str(tree)}
+    # A process group of its own, so that a run over its time takes its children along.
+    process = subprocess.Popen(
+        call, cwd=tree, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        status = process.wait(LIMIT)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        process.wait()
+        return "timeout", time.perf_counter() - begin
+    if status not in (0, 1, 2):
+        raise RuntimeError(f"pytest ended with status {status} for {module}: {' '.join(call)}")
+    return ("survived" if status == 0 else "killed"), time.perf_counter() - begin
+
+
+def copy_tree(place: Path) -> Path:
+    """What the tests need, without history and caches."""
+    names = ("theory", "numerics", "sharpflow", "tests", "notebooks", "docs", "pyproject.toml", "README.md")
+    place.mkdir(parents=True)
+    for name in names:
+        source = ROOT / name
+        ignore = shutil.ignore_patterns("__pycache__")
+        if source.is_dir():
+            shutil.copytree(source, place / name, ignore=ignore)
+        else:
+            shutil.copy(source, place / name)
+    return place
+
+
+def work(tree: str, jobs: list[tuple[Mutant, str]], log: str) -> list[Mutant]:
+    """Run mutants one after the other in one tree; each outcome is logged as it comes."""
+    done = []
+    for mutant, text in jobs:
+        place = Path(tree) / mutant.module
+        original = place.read_text(encoding="utf-8")
+        place.write_text(text, encoding="utf-8")
+        try:
+            mutant.outcome, mutant.seconds = run_tests(Path(tree), mutant.module)
+        finally:
+            place.write_text(original, encoding="utf-8")
+        done.append(mutant)
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(mutant)) + "\n")
+    return done
+
+
+def report(mutants: list[Mutant], seed: int, reasons: dict[str, str]) -> str:
+    """The page: counts by module, and the survivors with reasons."""
+    killed = [m for m in mutants if m.outcome in ("killed", "timeout")]
+    slow = sum(m.outcome == "timeout" for m in mutants)
+    lines = [
+        "# Mutation testing",
+        "",
+        f"`python tests/mutation/run.py --count {len(mutants)} --seed {seed}`: {len(killed)} of {len(mutants)}",
+        f"mutants ({len(killed) / len(mutants):.1%}) are killed, {slow} of them by running over {LIMIT:g} s; the median run of a",
+        f"mutant's tests took {sorted(m.seconds for m in mutants)[len(mutants) // 2]:.0f} s.",
+        "",
+        "| module | mutants | killed |",
+        "| --- | --- | --- |",
+    ]
+    for module in TESTS:
+        own = [m for m in mutants if m.module == module]
+        if own:
+            lines.append(f"| {module} | {len(own)} | {sum(m in killed for m in own)} |")
+    lines += ["", "## Survivors", "", "| where | before | after | why |", "| --- | --- | --- | --- |"]
+    for m in mutants:
+        if m not in killed:
+            key = f"{m.module}: {m.before} -> {m.after}"
+            cells = (f"{m.module}:{m.line}", f"`{m.before}`", f"`{m.after}`", reasons.get(key, "no test notices it"))
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Draw a sample, run it, write the page; 1 where fewer than nine in ten are killed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--module", action="append", help="this module only (repeat for more)")
+    parser.add_argument("--baseline", action="store_true", help="time the fast tests of every module, unchanged")
+    parser.add_argument("--output", help="write the page to this file")
+    parser.add_argument("--log", default="mutants.jsonl", help="outcomes as they come; default: %(default)s")
+    arguments = parser.parse_args()
+    modules = arguments.module or list(TESTS)
+    with tempfile.TemporaryDirectory() as scratch:
+        trees = [str(copy_tree(Path(scratch) / f"tree{k}")) for k in range(arguments.processes)]
+        if arguments.baseline:
+            for module in modules:
+                print(module, *run_tests(Path(trees[0]), module), flush=True)
+            return 0
+        every = [pair for module in modules for pair in mutants_of(module)]
+        chosen = random.Random(arguments.seed).sample(every, min(arguments.count, len(every)))
+        chosen.sort(key=lambda pair: (pair[0].module, pair[0].line))
+        shares = [chosen[k :: arguments.processes] for k in range(arguments.processes)]
+        with concurrent.futures.ThreadPoolExecutor(arguments.processes) as pool:
+            parts = list(pool.map(work, trees, shares, [arguments.log] * len(trees)))
+    mutants = sorted((m for part in parts for m in part), key=lambda m: (m.module, m.line))
+    place = Path(__file__).parent / "survivors.json"
+    reasons = json.loads(place.read_text(encoding="utf-8")) if place.exists() else {}
+    text = report(mutants, arguments.seed, reasons)
+    if arguments.output:
+        Path(arguments.output).write_text(text, encoding="utf-8")
+    print(text)
+    return 0 if sum(m.outcome != "survived" for m in mutants) >= 0.9 * len(mutants) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
