@@ -92,8 +92,8 @@ def markdown(rows: list[Row], /) -> str:
     lines = [
         "# The referee refereed",
         "",
-        "`sharpflow check --self-test --output docs/referee.md` writes this page: every check on losses and rules that are",
-        "wrong on purpose, in one way each, and on right ones.",
+        "`sharpflow check --self-test --output docs/referee.md` writes this page: every check on losses and rules that",
+        "are wrong on purpose, in one way each, and on right ones.",
         "",
         "X failed, . passed, x failed as declared, ? inconclusive; blank: not applicable, mostly because a check that",
         "it supposes failed. **X** is the check that should catch the mutant.",
@@ -108,7 +108,7 @@ def markdown(rows: list[Row], /) -> str:
             for name in names:
                 sign = SIGNS[row.report[name].outcome.value]
                 cells.append(f"**{sign}**" if row.wrong is not None and row.wrong.caught_by == name else sign)
-            what = "nothing" if row.wrong is None else row.wrong.what
+            what = "nothing" if row.wrong is None else row.wrong.what.replace("|", "\\|")
             lines.append(f"| {row.name} | {what} | {' | '.join(cells)} |")
     found = [row for row in rows if row.wrong is not None]
     clean = [row for row in rows if row.wrong is None]

@@ -244,8 +244,8 @@ def report(mutants: list[Mutant], seed: int, reasons: dict[str, str]) -> str:
         "# Mutation testing",
         "",
         f"`python tests/mutation/run.py --count {len(mutants)} --seed {seed}`: {len(killed)} of {len(mutants)}",
-        f"mutants ({len(killed) / len(mutants):.1%}) are killed, {slow} of them by running over {LIMIT:g} s; the median run of a",
-        f"mutant's tests took {sorted(m.seconds for m in mutants)[len(mutants) // 2]:.0f} s.",
+        f"mutants ({len(killed) / len(mutants):.1%}) are killed, {slow} of them by running over {LIMIT:g} s; the median",
+        f"run of a mutant's tests took {sorted(m.seconds for m in mutants)[len(mutants) // 2]:.0f} s.",
         "",
         "| module | mutants | killed |",
         "| --- | --- | --- |",
@@ -258,7 +258,8 @@ def report(mutants: list[Mutant], seed: int, reasons: dict[str, str]) -> str:
     for m in mutants:
         if m not in killed:
             key = f"{m.module}: {m.before} -> {m.after}"
-            cells = (f"{m.module}:{m.line}", f"`{m.before}`", f"`{m.after}`", reasons.get(key, "no test notices it"))
+            why = reasons.get(key, "no test notices it")
+            cells = (f"{m.module}:{m.line}", f"`{m.before}`", f"`{m.after}`", why)
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 
