@@ -154,6 +154,7 @@ class Claim:
         rules: built-in rules it is tried under; the first is what ``verify`` uses by default.
         any_rule: whether it makes sense for another smooth rule too (``verify --rule``).
         losses: names of the families it is restricted to; empty means all.
+        others_on: families on which ``verify`` tries every one of ``rules``; elsewhere the first alone.
         needs_minima: whether a loss without minima is left out.
         source: of the statement.
     """
@@ -168,6 +169,7 @@ class Claim:
     rules: tuple[str, ...] = ("gd-wd",)
     any_rule: bool = False
     losses: tuple[str, ...] = ()
+    others_on: tuple[str, ...] = ()
     needs_minima: bool = True
     source: str = "Lyu, Li, Arora 2022, arXiv:2206.07085"
     why_no_proof: str = ""
@@ -180,6 +182,12 @@ class Claim:
         if self.about == "generic" or (self.needs_minima and loss.minima is None):
             return False
         return not self.losses or loss.name.split("(")[0] in self.losses
+
+    def rules_on(self, loss: Loss | None) -> tuple[str, ...]:
+        """The built-in rules it is tried under on this loss."""
+        if self.others_on and (loss is None or loss.name not in self.others_on):
+            return self.rules[:1]
+        return self.rules
 
 
 @dataclass(frozen=True)

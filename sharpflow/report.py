@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from importlib import resources
 from itertools import groupby
@@ -132,8 +132,12 @@ def _claim(verdicts: list[Verdict]) -> str:
     from theory.notation import formula
 
     first = verdicts[0]
+    if len({v.rule for v in verdicts}) > 1:
+        verdicts = [replace(v, loss=f"{v.loss}, {v.rule}") for v in verdicts]
     rows = "".join(_result(v) for v in verdicts)
-    derivations = "\n".join(_derivation(v) for v in verdicts if v.steps)
+    # A derivation on every loss is the same for each: once is enough.
+    different = {tuple((step.title, step.statement, step.status) for step in v.steps): v for v in reversed(verdicts)}
+    derivations = "\n".join(_derivation(v) for v in verdicts if v.steps and v in different.values())
     return (
         f'<article><h3 id="{_anchor(first.id)}">{escape(first.title)}</h3>\n'
         f'<div class="equation"><math display="block">{formula(first.statement)}</math></div>\n'

@@ -165,7 +165,8 @@ def _rows(losses: Sequence[Loss] | None, rule: Rule | str | None, names: Sequenc
             claim = found[name]
             if not claim.covers(subject):
                 continue
-            for own in claim.rules if other is None else [None] if claim.any_rule or other.name in claim.rules else []:
+            fits = other is not None and (claim.any_rule or other.name in claim.rules)
+            for own in claim.rules_on(subject) if other is None else [None] if fits else []:
                 used = rules.get(own) if own is not None else other
                 assert used is not None
                 key = (id(subject), used.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement
 from sharpflow.claims._shared import on_every_loss
+from theory import rules
 from theory.proof import Proof
 
 
@@ -17,8 +18,12 @@ def measure(case: Case) -> Measurement:
     import math
 
     from numerics.rule_check import check_rule_on
-    from sharpflow.claim import weigh
+    from sharpflow.claim import Numeric, weigh
+    from theory.edge_law import edge_law
 
+    law = edge_law(case.rule)
+    if law.drift is None:
+        return Measurement(Numeric.NOT_APPLICABLE, message=f"the rule has no drift at the edge: {law.tracking}")
     ratios = [ratio for ratio in check_rule_on(case.subject, case.rule).ratios if math.isfinite(ratio.value)]
     if not ratios:
         return weigh(math.nan, 1.0, 0.0, "no orbit gave a number")
@@ -35,6 +40,8 @@ claim = Claim(
     title="law of the rule at the edge",
     statement=r"X' = \alpha X U, \quad U' = a - b X^2, \quad \frac{d\zeta}{d\tau} = -D g",
     any_rule=True,
+    rules=("gd-wd", *(name for name in rules.names() if name != "gd-wd")),
+    others_on=("ridge", "conic", "surface"),
     section="flow",
     prove=prove,
     measure=measure,

@@ -120,9 +120,14 @@ def _row(cells: tuple[str, ...]) -> str:
 
 
 def _table(verdicts: tuple[Verdict, ...]) -> list[str]:
+    rules: dict[str, set[str]] = {}
+    for v in verdicts:
+        rules.setdefault(v.id, set()).add(v.rule)
+    several = {claim for claim, names in rules.items() if len(names) > 1}
     lines = [_row(("claim", "loss", "proof", "numeric", "measured", "expected"))]
     for v in verdicts:
-        lines.append(_row((v.id, v.loss[: _WIDTHS[1]], v.proof, v.numeric, _number(v.measured), _number(v.expected))))
+        name = f"{v.id} {v.rule}" if v.id in several else v.id
+        lines.append(_row((name, v.loss[: _WIDTHS[1]], v.proof, v.numeric, _number(v.measured), _number(v.expected))))
     return lines
 
 
