@@ -279,8 +279,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         trees = [str(copy_tree(Path(scratch) / f"tree{k}")) for k in range(arguments.processes)]
         if arguments.baseline:
-            for module in modules:
-                print(module, *run_tests(Path(trees[0]), module), flush=True)
+            for tests in sorted({TESTS[module] for module in modules}):
+                module = next(module for module in modules if TESTS[module] == tests)
+                print(*tests, *run_tests(Path(trees[0]), module), flush=True)
             return 0
         every = [pair for module in modules for pair in mutants_of(module)]
         chosen = random.Random(arguments.seed).sample(every, min(arguments.count, len(every)))

@@ -15,7 +15,7 @@ from theory.invariance import prove_homogeneity
 SOME = settings(
     max_examples=30, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
-FEW = settings(SOME, max_examples=2)
+FEW = settings(SOME, max_examples=1)
 
 
 @SOME
@@ -38,8 +38,8 @@ def test_a_new_loss_has_the_minima_it_says(loss):
         assert above > -1e-14
 
 
-@pytest.mark.slow
-@settings(SOME, max_examples=1)
+@pytest.mark.deep
+@settings(SOME, max_examples=5)
 @given(strategies.new_losses(dimension=3))
 def test_a_new_loss_is_nowhere_lower(loss):
     assert prove_minimizers(loss).status != "refuted"
