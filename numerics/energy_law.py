@@ -19,7 +19,7 @@ from numerics.flow_run import run_manifold_flow
 from numerics.objective import Objective, as_objective
 from numerics.orbit import at_zero_rate, edge_orbit
 from numerics.spectrum import normal_rank
-from theory.edge_law import K2, LARGEST, QUARTIC_RESPONSE, TURN, energy_ratio
+from theory.edge_law import K2, LAMBDA, LARGEST, QUARTIC_RESPONSE, TURN, energy_ratio
 from theory.errors import InputError
 from theory.loss import Loss
 from theory.rule import Rule
@@ -67,7 +67,7 @@ def predicted_coefficient(subject: Loss | Objective, rule: Rule, zeta: np.ndarra
     objective = as_objective(subject)
     jets = edge_jets_at(objective, zeta, rank=normal_rank(subject, zeta))
     response = jets.quartic - 3 * jets.cubic**2 - 3 * jets.mixed
-    values = {K2: jets.log_gradient_norm**2, TURN: jets.bend, QUARTIC_RESPONSE: response}
+    values = {K2: jets.log_gradient_norm**2, TURN: jets.bend, QUARTIC_RESPONSE: response, LAMBDA: jets.sharpness}
     return float(coefficient.subs(law.exact.defaults).subs(values))
 
 

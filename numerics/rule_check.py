@@ -24,6 +24,8 @@ RATES = (1e-5, 1e-6, 1e-7)
 # The numbers of an orbit come from some 100 records a period by trapezoids and crossings by secants: 1e-3 each, and the
 # small orbit of amplitude 1.1 has a period longer by 1e-3 than an infinitely small one.
 FLOOR = 5e-3
+# E ripples over a period by more than that, and c is what is left of it over many.
+ENERGY_FLOOR = 1e-2
 NOTHING = 1e-6
 
 
@@ -37,6 +39,7 @@ class Ratio:
         value: extrapolated to rate 0.
         correction: what that changed, from the finest rate.
         predicted: the number itself.
+        floor: of the tolerance.
     """
 
     name: str
@@ -44,11 +47,12 @@ class Ratio:
     value: float
     correction: float
     predicted: float
+    floor: float = FLOOR
 
     @property
     def tolerance(self) -> float:
         """The correction made (what is left is smaller by sqrt(rate)) and the sampling of an orbit."""
-        return self.correction + FLOOR
+        return self.correction + self.floor
 
     @property
     def agrees(self) -> bool | None:
@@ -138,4 +142,4 @@ def _energy(subject: Loss, rule: Rule) -> Ratio:
     scale = max(abs(fine.predicted), 1.0)
     at = tuple(1 + (c - fine.predicted) / scale for c in (coarse.at[0], coarse.at[1], fine.at[1]))
     value = 1 + (fine.measured - fine.predicted) / scale
-    return Ratio("energy coefficient", at, value, fine.correction / scale, fine.predicted)
+    return Ratio("energy coefficient", at, value, fine.correction / scale, fine.predicted, ENERGY_FLOOR)

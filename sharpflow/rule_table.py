@@ -28,7 +28,12 @@ HEADING = (
     "= rate t in the rule's own clock; `K2` is |g|^2, `B` = K^2 dK/ds along g/|g|, `Q` = c_4 - 3 c_3^2 - 3 sum",
     "c_21^2/m of the jets of the loss, and dE/d tau = c <U^2>. A rule tracks its drift up to the horizon, the flow",
     "time in which the integral of c reaches log(E_max/E_0): an oscillation of 1.2 times its equilibrium grows to 10",
-    "times (log(E_max/E_0)/c where c stays the same; never where c <= 0).",
+    "times (log(E_max/E_0)/c where c stays the same; never where c <= 0). x is the displacement from Gamma along the",
+    "top eigenvector v_1, X = x/sqrt(rate), U = (effective_lr*lambda_1 - edge)/sqrt(rate), E the conserved energy of",
+    "the leading oscillator of X and U, measured from its minimum, the equilibrium; c_3, c_4, c_21 are derivatives of",
+    "the loss over lambda_1 along v_1 (and another normal direction, of eigenvalue m lambda_1). Other names are the",
+    "rule's own constants: beta of momentum, C_b of RMSprop, slope and wd_slope of the schedules, learning_rate of",
+    "sharpness-aware minimisation.",
     "",
 )
 
@@ -122,7 +127,7 @@ def markdown(rows: Sequence[RuleRow], /) -> str:
         lines += [f"| {row.rule.name} | {' | '.join(_horizon(c, h) for _, c, h in row.horizons)} |" for row in far]
     measured = [row for row in rows if row.checks]
     if measured:
-        lines += ["", "Measured over derived, extrapolated to rate 0 from three rates down to 1e-7:", ""]
+        lines += ["", "Measured over derived, extrapolated to rate 0 from three rates down to 1e-7; (!) disagrees:", ""]
         names = list(dict.fromkeys(r.name for row in measured for check in row.checks for r in check.ratios))
         lines += [f"| rule | loss | {' | '.join(names)} |", "| --- " * (len(names) + 2) + "|"]
         for row in measured:

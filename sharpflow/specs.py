@@ -14,7 +14,7 @@ import difflib
 import os
 import re
 from collections.abc import Callable, Sequence
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import sympy as sp
@@ -85,10 +85,37 @@ def resolve_rule(spec: str, /, *, trusted: bool = True) -> Rule:
         if isinstance(value, Rule):
             if trusted and (wrong := clock_mismatch(value)):
                 raise InputError(f"{where}: {wrong}.")
+            if trusted:
+                _try_once(value)
             return value
         advice = "write it as Rule(name=..., update=...)" if callable(value) else "a rule is a sharpflow.Rule"
         raise InputError(f"{where} is {_kind(value)}, not a Rule: {advice}.")
     raise InputError(_unknown("rule", spec, rules.names(), ""))
+
+
+def _try_once(rule: Rule) -> None:
+    """One update on plain numbers: what fails in it fails here, and not in the middle of a run."""
+    from theory.rule import Operations
+
+    ops = Operations(dot=lambda a, b: a.dot(b), norm=lambda a: sp.sqrt(a.dot(a)), sqrt=sp.sqrt)
+    values = {**rule.at_rate(sp.Rational(1, 100)), **rule.constants}
+    p = SimpleNamespace(**{name: sp.nsimplify(value, rational=True) for name, value in values.items()})
+    initial = dict(rule.initial(p))
+    zero = sp.zeros(3, 1)
+    state = SimpleNamespace(
+        **{name: initial.get(name, sp.Rational(1, 2) if name == "effective_lr" else zero) for name in rule.state}
+    )
+    rule.step(sp.Matrix([3, 4, 12]), _Slope(), state, p, ops)
+
+
+class _Slope:
+    """A gradient at (3, 4, 12): orthogonal to it, of length 5."""
+
+    def __call__(self, w: Any) -> sp.Matrix:
+        return sp.Matrix([4, -3, 0])
+
+    def excess_loss(self, w: Any) -> sp.Expr:
+        return sp.Rational(1, 4)
 
 
 def _text(spec: str, what: str) -> str:

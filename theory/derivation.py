@@ -386,7 +386,9 @@ def _remarks(
                 "Where eigenvalues only meet at single points of Gamma, declare it: expects_to_fail="
                 "{'simple_sharpness'} in the Loss. Then the flow is derived where the gap is open."
             )
-    if not (plan.law.smooth if plan.law is not None else plan.reduction.is_smooth):
+    if plan.law is None:
+        yield "The law of the rule at the edge was not derived; `sharpflow derive generic --rule NAME` says why."
+    elif not plan.law.smooth:
         yield "Edge: none, nonsmooth. The step of the rule is not differentiable on Gamma."
     if flow is not None and flow.stands_still:
         yield "The flow stands still: lambda_1 is constant on Gamma."

@@ -150,6 +150,9 @@ class EdgeLaw:
     def _readable(self, expression: sp.Expr) -> sp.Expr:
         """Factors of the rule's constants that are negative at their defaults, turned: 1 - beta for beta - 1."""
         turned: dict[sp.Symbol, sp.Expr] = {}
+        if expression.has(NORM) and self.single is not None:
+            # |w| at the edge, which the edge itself gives.
+            expression = sp.factor(expression.subs(NORM, sp.solve(self.single.edge.sharpness - LAMBDA, NORM)[0]))
 
         def turn(factor: sp.Expr) -> sp.Expr:
             if not factor.subs(self.defaults).is_negative:

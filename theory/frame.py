@@ -81,7 +81,7 @@ class Frame:
         return self.effective_lr_of(self.parameters, {name: sp.Symbol(name, positive=True) for name in self.scalars})
 
     def effective_lr_of(self, parameters: Mapping[str, Any], scalars: Mapping[str, Any]) -> sp.Expr:
-        """What multiplies -G in one step from rest, divided by what multiplies theta."""
+        """What multiplies -G in one step from rest, over what multiplies theta; on Gamma, where it exists there."""
         from theory.vectors import SpanVector, gradient_of
         from theory.vectors import operations as span_operations
 
@@ -90,7 +90,9 @@ class Frame:
         state = SimpleNamespace(**dict.fromkeys(self.vectors, zero), **scalars)
         w = SpanVector(NORM, sp.Integer(0), squared)
         moved, _ = self.rule.step(w, gradient_of(squared), state, SimpleNamespace(**parameters), span_operations)
-        return sp.simplify(-exact(moved.against) / exact(moved.along))
+        found = sp.simplify(-exact(moved.against) / exact(moved.along))
+        at_rest = found.subs(squared, 0)
+        return found if at_rest.has(sp.zoo, sp.oo, sp.nan) else at_rest
 
 
 @dataclass(frozen=True, eq=False)

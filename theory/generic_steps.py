@@ -97,7 +97,7 @@ def _invariance(law: EdgeLaw) -> Iterator[Step]:
         yield prove_equal(
             f"what is damped is a function of X, U and s, at order delta^{order}", sp.Matrix(sides[0]),
             sp.Matrix(sides[1]), show=(sp.Symbol(f"V_{order} after the step"), sp.Symbol(f"V_{order}(X+, U+, S+)")),
-            note=f"V: {', '.join(names)}. The series is put back into the map.",
+            note=f"V: {', '.join(names)}. What was found is put back into the map.",
         )  # fmt: skip
 
 

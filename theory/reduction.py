@@ -130,10 +130,13 @@ def reduce_rule(rule: Rule, /) -> Reduction:
 
 
 def decays_by_one_minus_rate(reduction: Reduction, /) -> bool:
-    """Whether w+ = (1 - learning_rate weight_decay) w where G = 0, as gradient descent with weight decay does."""
+    """Whether w+ = (1 - learning_rate weight_decay) w where G = 0 and effective_lr goes as 1/|w|^2, as for GD+WD."""
     names = ("learning_rate", "weight_decay")
     if reduction.next_norm_squared is None or not set(names) <= set(reduction.parameters):
         return False
     eta, decay = (reduction.parameters[name] for name in names)
     at_rest = reduction.next_norm_squared.subs(reduction.gradient_squared, 0)
-    return bool(sp.expand(at_rest - (1 - eta * decay) ** 2 * reduction.norm_squared) == 0)
+    if sp.expand(at_rest - (1 - eta * decay) ** 2 * reduction.norm_squared) != 0:
+        return False
+    inverse = reduction.norm_squared_of_effective_lr
+    return inverse is not None and not sp.simplify(inverse * reduction.effective_lr).has(reduction.effective_lr)

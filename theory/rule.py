@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -66,6 +68,13 @@ class Rule:
             raise InputError(
                 f"rule {self.name!r}: update takes {arguments} arguments; it must take (w, gradient, state, p, ops)."
             )
+        for name in ("at_rate", "intrinsic_lr", "initial"):
+            if not callable(getattr(self, name)):
+                given = "p" if name == "initial" else "rate"
+                raise InputError(
+                    f"rule {self.name!r}: {name} must be a function, as in {name}=lambda {given}: ..., not a "
+                    f"{type(getattr(self, name)).__name__}."
+                )
         if self.space not in ("weights", "sphere"):
             raise InputError(f"rule {self.name!r}: space must be 'weights' or 'sphere', not {self.space!r}.")
         if isinstance(self.state, str):
@@ -92,7 +101,7 @@ class Rule:
         except (InputError, NoClosedForm, TimeLimitExceeded):
             raise
         except Exception as error:  # the update is the user's own code
-            raise InputError(f"rule {self.name!r}: its update fails with {type(error).__name__}: {error}.") from error
+            raise InputError(f"rule {self.name!r}: {_blame(error, p, state)}") from error
         if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping)):
             raise InputError(f"rule {self.name!r}: update must return the new w and a dict of the new state ({{}}).")
         w_next, state_next = result
@@ -101,3 +110,19 @@ class Rule:
                 f"rule {self.name!r}: update returned the state {sorted(state_next)}, declared is {sorted(self.state)}."
             )
         return w_next, SimpleNamespace(**state_next)
+
+
+def _blame(error: Exception, p: Any, state: Any) -> str:
+    """What the update did wrong, in the words of its author: the line, the names there are, what an update may use."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames[1:] if "/theory/" not in f.filename.replace(os.sep, "/")][:1]
+    where = f" in line {own[0].lineno} of {os.path.basename(own[0].filename)}" if own else ""
+    said = " ".join(str(error).split())[:200].rstrip(".") or "no message"
+    if isinstance(error, AttributeError) and "SimpleNamespace" in said:
+        names = f"p has {', '.join(vars(p)) or 'nothing'}; state has {', '.join(vars(state)) or 'nothing'}"
+        return f"its update fails{where}: {said}; {names}."
+    return (
+        f"its update fails{where} with {type(error).__name__}: {said}. An update uses + - * / and powers of numbers, "
+        "and ops.dot, ops.norm, ops.sqrt; SymPy and JAX run the same lines, so no branches on values and no other "
+        "functions."
+    )

@@ -143,7 +143,7 @@ def _remarks(result: Verification) -> list[str]:
             lines += ["", f"{title}:", *(f"  {v.id} on {v.loss} ({v.proof}, {v.numeric}): {v.message}" for v in found)]
     absent: dict[tuple[str, str], list[str]] = {}
     for v in result.verdicts:
-        if v.proof == "not_applicable":
+        if v.proof == "not_applicable" or (v.numeric == "not_applicable" and v.message):
             absent.setdefault((v.loss, v.message), []).append(v.id)
     if absent:
         lines += ["", "not applicable:"]

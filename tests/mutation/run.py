@@ -26,42 +26,51 @@ ROOT = Path(__file__).parents[2]
 # Three times what the fast tests of a module may take.
 LIMIT = 60.0
 THEORY, NUMERICS = "tests/theory", "tests/numerics"
-# Each module with its fast tests: 20 s at most.
+# The fast tests of a module, as pytest takes them: 20 s at most on an idle core.
+ENGINE = (f"{THEORY}/test_engine.py", "-k", "literature and not rmsprop or refuted or refuses or energy_coefficients")
+REDUCTION = (f"{THEORY}/test_vectors_and_reduction.py",)
+PLANTED = (f"{THEORY}/test_planted.py",)
+EXPANSION = (f"{THEORY}/test_expansion.py", f"{THEORY}/test_planted.py", "-k", "not two-layer and not surface")
+ENERGY = (f"{NUMERICS}/test_energy_law.py", "-k", "gd-wd or planted or horizon_of")
+COMPARE = (f"{NUMERICS}/test_compare.py", "-k", "ridge_tracks or universal_period or agrees_with or gap_closing")
+FLOW = (f"{NUMERICS}/test_flow.py", "-k", "ridge-gd-wd or normalized or closed_form or touches or leaves")
+MANIFOLD = (f"{NUMERICS}/test_manifold.py",)
+JETS = (f"{THEORY}/test_edge_jets.py", "-k", "ridge or conic or surface")
 TESTS: dict[str, tuple[str, ...]] = {
-    "theory/averaging.py": (f"{THEORY}/test_expansion.py", f"{THEORY}/test_planted.py"),
-    "theory/center.py": (f"{THEORY}/test_engine.py",),
-    "theory/edge_jets.py": (f"{THEORY}/test_edge_jets.py",),
-    "theory/edge_law.py": (f"{THEORY}/test_engine.py",),
-    "theory/energy_law.py": (f"{THEORY}/test_engine.py",),
-    "theory/entering.py": (f"{THEORY}/test_planted.py", f"{THEORY}/test_vectors_and_reduction.py"),
-    "theory/expansion.py": (f"{THEORY}/test_expansion.py",),
+    "theory/averaging.py": EXPANSION,
+    "theory/center.py": ENGINE,
+    "theory/edge_jets.py": JETS,
+    "theory/edge_law.py": ENGINE,
+    "theory/energy_law.py": ENGINE,
+    "theory/entering.py": (*PLANTED, *REDUCTION),
+    "theory/expansion.py": EXPANSION,
     "theory/flow.py": (f"{THEORY}/test_flow.py",),
-    "theory/frame.py": (f"{THEORY}/test_engine.py",),
+    "theory/frame.py": ENGINE,
     "theory/geometry.py": (f"{THEORY}/test_geometry.py",),
     "theory/homogeneous.py": (f"{THEORY}/test_invariance.py",),
     "theory/invariance.py": (f"{THEORY}/test_invariance.py",),
-    "theory/jets.py": (f"{THEORY}/test_engine.py",),
-    "theory/nonsmooth.py": (f"{THEORY}/test_engine.py",),
-    "theory/rational_map.py": (f"{THEORY}/test_engine.py",),
-    "theory/reduction.py": (f"{THEORY}/test_vectors_and_reduction.py",),
-    "theory/regression.py": (f"{THEORY}/test_planted.py",),
-    "theory/routes.py": (f"{THEORY}/test_expansion.py", f"{THEORY}/test_planted.py"),
+    "theory/jets.py": ENGINE,
+    "theory/nonsmooth.py": ENGINE,
+    "theory/rational_map.py": ENGINE,
+    "theory/reduction.py": REDUCTION,
+    "theory/regression.py": PLANTED,
+    "theory/routes.py": EXPANSION,
     "theory/series.py": (f"{THEORY}/test_series.py",),
-    "theory/sphere.py": (f"{THEORY}/test_vectors_and_reduction.py", f"{THEORY}/test_planted.py"),
+    "theory/sphere.py": (*REDUCTION, *PLANTED),
     "numerics/descent.py": (f"{NUMERICS}/test_descent.py",),
-    "numerics/edge_jets.py": (f"{NUMERICS}/test_energy_law.py",),
-    "numerics/edge_run.py": (f"{NUMERICS}/test_compare.py",),
-    "numerics/energy_law.py": (f"{NUMERICS}/test_energy_law.py",),
-    "numerics/equilibrium.py": (f"{NUMERICS}/test_energy_law.py",),
-    "numerics/flow.py": (f"{NUMERICS}/test_flow.py",),
-    "numerics/manifold.py": (f"{NUMERICS}/test_manifold.py",),
-    "numerics/manifold_flow.py": (f"{NUMERICS}/test_flow.py",),
-    "numerics/orbit.py": (f"{NUMERICS}/test_energy_law.py",),
+    "numerics/edge_jets.py": JETS,
+    "numerics/edge_run.py": COMPARE,
+    "numerics/energy_law.py": ENERGY,
+    "numerics/equilibrium.py": ENERGY,
+    "numerics/flow.py": FLOW,
+    "numerics/manifold.py": MANIFOLD,
+    "numerics/manifold_flow.py": FLOW,
+    "numerics/orbit.py": ENERGY,
     "numerics/order.py": (f"{NUMERICS}/test_order.py",),
-    "numerics/oscillation.py": (f"{NUMERICS}/test_compare.py",),
-    "numerics/relax.py": (f"{NUMERICS}/test_manifold.py",),
+    "numerics/oscillation.py": COMPARE,
+    "numerics/relax.py": MANIFOLD,
     "numerics/rule_forms.py": (f"{NUMERICS}/test_descent.py",),
-    "numerics/spectrum.py": (f"{NUMERICS}/test_manifold.py",),
+    "numerics/spectrum.py": MANIFOLD,
 }
 SWAPS: dict[type, tuple[str, type]] = {
     ast.Add: ("+ to -", ast.Sub),
