@@ -314,5 +314,5 @@ def confirm_map(single: EdgeMap, steps: TwoStep, /, *, points: int = POINTS, see
         residual=sp.Integer(0) if status is Status.PROVED else None, witness=witness,
         seconds=time.perf_counter() - begin,
         second=f"confirmed at {points} rational points, error below {bound:.0e}" if status is Status.PROVED else "",
-        note="The coefficients of X and U to delta^2, of s to delta^3; by code that shares nothing with the derivation.",
+        note="The coefficients of X, U to delta^2, of s to delta^3; by code that shares nothing with the derivation.",
     )  # fmt: skip
