@@ -27,14 +27,20 @@ ROOT = Path(__file__).parents[2]
 LIMIT = 60.0
 THEORY, NUMERICS = "tests/theory", "tests/numerics"
 # The fast tests of a module, as pytest takes them: 20 s at most on an idle core.
-ENGINE = (f"{THEORY}/test_engine.py", "-k", "literature and not rmsprop or refuted or refuses or energy_coefficients")
+FORMULAS = (f"{THEORY}/test_formulas.py",)
+NUMBERS = (f"{NUMERICS}/test_formulas.py",)
+LAWS = "formulas or literature and not rmsprop or refuted or refuses or energy_coefficients or shown_and and gd-wd"
+ENGINE = (*FORMULAS, f"{THEORY}/test_engine.py", "-k", LAWS)
 REDUCTION = (f"{THEORY}/test_vectors_and_reduction.py",)
 PLANTED = (f"{THEORY}/test_planted.py",)
 EXPANSION = (f"{THEORY}/test_expansion.py", f"{THEORY}/test_planted.py", "-k", "not two-layer and not surface")
-ENERGY = (f"{NUMERICS}/test_energy_law.py", "-k", "gd-wd or planted or horizon_of")
-COMPARE = (f"{NUMERICS}/test_compare.py", "-k", "ridge_tracks or universal_period or agrees_with or gap_closing")
-FLOW = (f"{NUMERICS}/test_flow.py", "-k", "ridge-gd-wd or normalized or closed_form or touches or leaves")
-MANIFOLD = (f"{NUMERICS}/test_manifold.py",)
+ENERGY = (*NUMBERS, f"{NUMERICS}/test_energy_law.py", "-k", "formulas or gd-wd or planted or horizon_of")
+COMPARE = (
+    *(*NUMBERS, f"{NUMERICS}/test_compare.py", "-k"),
+    "formulas or ridge_tracks or universal_period or agrees_with or gap_closing",
+)
+FLOW = (*NUMBERS, f"{NUMERICS}/test_flow.py", "-k", "formulas or ridge-gd-wd or normalized or closed_form or touches")
+MANIFOLD = (*NUMBERS, f"{NUMERICS}/test_manifold.py")
 JETS = (f"{THEORY}/test_edge_jets.py", "-k", "ridge or conic or surface")
 TESTS: dict[str, tuple[str, ...]] = {
     "theory/averaging.py": EXPANSION,
@@ -42,11 +48,11 @@ TESTS: dict[str, tuple[str, ...]] = {
     "theory/edge_jets.py": JETS,
     "theory/edge_law.py": ENGINE,
     "theory/energy_law.py": ENGINE,
-    "theory/entering.py": (*PLANTED, *REDUCTION),
+    "theory/entering.py": (*FORMULAS, *PLANTED),
     "theory/expansion.py": EXPANSION,
     "theory/flow.py": (f"{THEORY}/test_flow.py",),
     "theory/frame.py": ENGINE,
-    "theory/geometry.py": (f"{THEORY}/test_geometry.py",),
+    "theory/geometry.py": (*FORMULAS, f"{THEORY}/test_geometry.py"),
     "theory/homogeneous.py": (f"{THEORY}/test_invariance.py",),
     "theory/invariance.py": (f"{THEORY}/test_invariance.py",),
     "theory/jets.py": ENGINE,
@@ -66,7 +72,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/manifold.py": MANIFOLD,
     "numerics/manifold_flow.py": FLOW,
     "numerics/orbit.py": ENERGY,
-    "numerics/order.py": (f"{NUMERICS}/test_order.py",),
+    "numerics/order.py": (*NUMBERS, f"{NUMERICS}/test_order.py"),
     "numerics/oscillation.py": COMPARE,
     "numerics/relax.py": MANIFOLD,
     "numerics/rule_forms.py": (f"{NUMERICS}/test_descent.py",),
@@ -280,6 +286,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--module", action="append", help="this module only (repeat for more)")
+    parser.add_argument("--again", metavar="LOG", help="run only what survived in this log of an earlier run")
     parser.add_argument("--baseline", action="store_true", help="time the fast tests of every module, unchanged")
     parser.add_argument("--output", help="write the page to this file")
     parser.add_argument("--log", default="mutants.jsonl", help="outcomes as they come; default: %(default)s")
@@ -295,10 +302,20 @@ def main() -> int:
         every = [pair for module in modules for pair in mutants_of(module)]
         chosen = random.Random(arguments.seed).sample(every, min(arguments.count, len(every)))
         chosen.sort(key=lambda pair: (pair[0].module, pair[0].line))
+        known: dict[tuple[str, str, str], tuple[str, float]] = {}
+        if arguments.again:
+            for line in Path(arguments.again).read_text(encoding="utf-8").splitlines():
+                m = Mutant(**json.loads(line))
+                if m.outcome != "survived":
+                    known[m.module, m.before, m.after] = (m.outcome, m.seconds)
+        settled = [m for m, _ in chosen if (m.module, m.before, m.after) in known]
+        for m in settled:
+            m.outcome, m.seconds = known[m.module, m.before, m.after]
+        chosen = [pair for pair in chosen if not pair[0].outcome]
         shares = [chosen[k :: arguments.processes] for k in range(arguments.processes)]
         with concurrent.futures.ThreadPoolExecutor(arguments.processes) as pool:
             parts = list(pool.map(work, trees, shares, [arguments.log] * len(trees)))
-    mutants = sorted((m for part in parts for m in part), key=lambda m: (m.module, m.line))
+    mutants = sorted([*settled, *(m for part in parts for m in part)], key=lambda m: (m.module, m.line))
     place = Path(__file__).parent / "survivors.json"
     reasons = json.loads(place.read_text(encoding="utf-8")) if place.exists() else {}
     text = report(mutants, arguments.seed, reasons)

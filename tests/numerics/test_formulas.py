@@ -1,0 +1,127 @@
+"""Small formulas of the approximate wing, each against a definition written here."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+from numerics.edge_run import edge_start
+from numerics.equilibrium import law_of
+from numerics.flow import integrate
+from numerics.objective import objective_of
+from numerics.orbit import at_zero_rate, edge_orbit, orbit_period
+from numerics.order import Fit, judge
+from numerics.relax import relax
+from numerics.spectrum import eigenvalues, log_sharpness_gradient, sharpness
+from theory import families, rules
+from theory.flow import sharpness_flow
+
+RIDGE = families.get("ridge").default()
+GD = rules.get("gd-wd")
+
+
+def test_extrapolation_removes_the_first_power_of_the_root_of_the_rate():
+    def q(rate):
+        return 3.0 + 7.0 * math.sqrt(rate)
+
+    value, correction = at_zero_rate(q(1e-5), q(1e-6))
+    assert value == pytest.approx(3.0, abs=1e-14)
+    assert correction == pytest.approx(7.0 * math.sqrt(1e-6))
+
+
+@pytest.mark.parametrize("alpha", [1.0, 1.7])
+@pytest.mark.parametrize(("x", "u"), [(1.5, 0.0), (0.4, 0.9), (3.0, -1.0)])
+def test_the_period_by_quadrature_is_that_of_the_differential_equation(alpha, x, u):
+    growth, brake, rate = 2.0, 5.0, 1e-4
+
+    def field(_, y):
+        return [alpha * y[1], growth - brake * math.exp(2 * y[0])]
+
+    def back(_, y):
+        return (y[0] - math.log(x)) * alpha * u + (y[1] - u) * (growth - brake * x**2)
+
+    back.direction = 1
+    found = solve_ivp(field, (0, 50), [math.log(x), u], events=back, rtol=1e-10, atol=1e-12)
+    times = [t for t in found.t_events[0] if t > 1e-6]
+    near = [t for t, y in zip(found.t_events[0], found.y_events[0], strict=True)
+            if t > 1e-6 and abs(y[0] - math.log(x)) + abs(y[1] - u) < 1e-5]  # fmt: skip
+    assert times
+    assert orbit_period(growth, brake, x, u, rate, alpha) == pytest.approx(near[0] / math.sqrt(rate), rel=1e-4)
+
+
+def test_the_period_of_a_small_orbit():
+    rest = math.sqrt(2.0 / 5.0)
+    assert orbit_period(2.0, 5.0, rest, 0.0, 1e-4) == pytest.approx(2 * math.pi / math.sqrt(4.0 * 1e-4))
+
+
+def test_records_of_an_orbit():
+    orbit = edge_orbit(RIDGE, GD, rate=1e-5, amplitude=1.5, periods=2.5)
+    every = orbit.steps[1] - orbit.steps[0]
+    assert every % 2 == 0
+    nominal = law_of(GD).period(1e-5)
+    assert 2.5 * nominal <= orbit.steps[-1] <= 2.5 * nominal + 2 * len(orbit.steps)
+    # L - min L = lambda_1 x^2/2 to leading order, with x = X delta.
+    expected = orbit.sharpness * orbit.x**2 * orbit.rate / 2
+    np.testing.assert_allclose(orbit.excess, expected, rtol=0.05, atol=1e-12)
+
+
+def test_the_start_of_a_run_is_off_gamma_by_the_amplitude():
+    objective = objective_of(RIDGE)
+    begun = edge_start(objective, GD, law_of(GD), zeta=objective.start, rank=1, rate=1e-5, amplitude=1.3)
+    g = log_sharpness_gradient(RIDGE, objective.start)
+    x = 1.3 * math.sqrt(2e-5 / (4 + g @ g))
+    assert np.linalg.norm(begun.point - objective.start) == pytest.approx(x, rel=1e-4)
+    assert begun.effective_lr * sharpness(RIDGE, objective.start) == pytest.approx(2.0)
+    np.testing.assert_allclose(begun.along * np.linalg.norm(g), g, atol=1e-12)
+
+
+def test_the_flow_sets_off_along_its_drift():
+    """d zeta/d tau = -2 g/(4 + |g|^2), by a difference of the integrated flow."""
+    zeta = objective_of(RIDGE).start
+    g = log_sharpness_gradient(RIDGE, zeta)
+    solution = integrate(sharpness_flow(RIDGE), start=(0.35,), time=0.1)
+    h = 1e-4
+    early = solution.evaluate(np.array([0.0, h])).points
+    np.testing.assert_allclose((early[1] - early[0]) / h, -2 * g / (4 + g @ g), atol=1e-4)
+    np.testing.assert_allclose(np.linalg.norm(solution.evaluate(np.linspace(0, 0.1, 7)).points, axis=1), 1, atol=1e-12)
+    assert len(solution.evaluate(np.linspace(0, 0.1, 401)).points) == 401
+
+
+def test_relaxation_says_how_far_it_moved():
+    start = np.array([0.8, 0.5, 0.3])
+    found = relax(objective_of(RIDGE), start)
+    assert found.result.ok
+    assert found.moved == pytest.approx(np.linalg.norm(found.point - start / np.linalg.norm(start)))
+
+
+def test_eigenvalues_from_residuals_are_those_of_the_hessian():
+    import jax.numpy as jnp
+
+    from numerics.objective import Objective
+
+    def residuals(w):
+        u = w / jnp.linalg.norm(w)
+        return jnp.stack([2.0 * u[2], u[3] * (1.0 + u[0] ** 2)])
+
+    with_them = Objective(lambda w: jnp.sum(residuals(w) ** 2) / 2, (0.6, 0.8, 0.0, 0.0), residuals)
+    without = Objective(with_them.function, with_them.start)
+    np.testing.assert_allclose(eigenvalues(with_them, with_them.start)[:2], eigenvalues(without, without.start)[:2])
+    assert eigenvalues(with_them, with_them.start)[0] == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize(
+    ("slope", "low", "high", "verdict"),
+    [
+        (1.0, 0.95, 1.05, "consistent"),
+        (1.0, 0.8, 1.25, "consistent"),
+        (1.0, 0.7, 1.3, "inconclusive"),
+        (0.5, 0.4, 0.6, "inconsistent"),
+        (1.5, 1.4, 1.6, "inconsistent"),
+        (0.85, 0.8, 0.95, "inconclusive"),
+    ],
+)
+def test_a_fitted_order_is_judged_by_estimate_and_interval(slope, low, high, verdict):
+    assert judge(Fit(slope, low, high, 1.0, 0.0)) == verdict
