@@ -223,11 +223,12 @@ def test_soft_clipping_has_the_law_that_its_iterates_obey(run, tmp_path):
     assert all(m["agrees"] for m in row["measured"])
 
 
-@pytest.mark.parametrize("command", ["verify", "derive", "compare", "rules"])
+@pytest.mark.parametrize("command", ["verify", "derive", "compare", "order", "sweep", "rules"])
 def test_a_mistake_in_a_rule_is_told_before_anything_runs(run, tmp_path, command):
     (tmp_path / "more.py").write_text(MORE)
     named = ("--rule", "more.py:typo") if command != "rules" else ("more.py:typo",)
-    status, _, err = run(command, *(["ridge"] if command != "rules" else []), *named)
+    more = ("--starts", "2", "--rates", "1e-3", "--out", "sweep") if command == "sweep" else ()
+    status, _, err = run(command, *(["ridge"] if command != "rules" else []), *named, *more)
     assert status == 2
     assert "line 15 of more.py" in err
     assert "p has learning_rate, weight_decay" in err

@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rates, evenly spaced in their logarithm, or a list E1,E2,...; default: %(default)s",
     )
     parser.add_argument("--starts", default="256", metavar="N", help="starts of each loss; default: %(default)s")
-    parser.add_argument("--rules", default="gd-wd", metavar="RULE,...", help="update rules; default: %(default)s")
+    parser.add_argument(
+        "--rules", "--rule", default="gd-wd", metavar="RULE,...", help="update rules; default: %(default)s"
+    )
     parser.add_argument("--seed", default="0", metavar="S", help="of the starts; default: %(default)s")
     parser.add_argument("--time", default="1", metavar="TAU", help="flow time of every run; default: %(default)s")
     parser.add_argument(
