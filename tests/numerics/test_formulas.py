@@ -125,3 +125,26 @@ def test_eigenvalues_from_residuals_are_those_of_the_hessian():
 )
 def test_a_fitted_order_is_judged_by_estimate_and_interval(slope, low, high, verdict):
     assert judge(Fit(slope, low, high, 1.0, 0.0)) == verdict
+
+
+def test_what_is_read_off_an_orbit():
+    """On an orbit written down: its period, a mean over it, and the coefficients of the oscillator by least squares."""
+    from numerics.orbit import EdgeOrbit
+
+    rate, alpha, a, b = 1e-4, 1.3, 2.0, 5.0
+    delta = math.sqrt(rate)
+    steps = np.arange(0, 2 * 401, 2)
+
+    def field(_, y):
+        return [alpha * y[1], a - b * math.exp(2 * y[0])]
+
+    at = solve_ivp(field, (0, steps[-1] * delta), [0.0, -0.3], t_eval=steps * delta, rtol=1e-11, atol=1e-12).y
+    x, u = np.exp(at[0]), at[1]
+    nothing = np.zeros(len(steps))
+    orbit = EdgeOrbit(rate, steps, x, u, nothing, nothing, nothing, nothing, 1.0, np.zeros((len(steps), 3)),
+                      finite=True, law=law_of(GD))  # fmt: skip
+    assert orbit.period == pytest.approx(orbit_period(a, b, float(x[0]), float(u[0]), rate, alpha), rel=1e-3)
+    assert orbit.mean(x**2) == pytest.approx(a / b, rel=2e-3)
+    assert orbit.mean(u) == pytest.approx(0.0, abs=2e-3)
+    assert orbit.response() == pytest.approx((a, b), rel=2e-3)
+    assert orbit.growth() == pytest.approx(alpha, rel=2e-3)
