@@ -24,6 +24,9 @@ configure()
 
 # Long sums leave 1e-9 of rounding; the epsilon of a usual normalization layer changes L by 1e-5 and more.
 SCALING = 1e-6
+# |residuals|/|J| at a minimizer, below which the Hessian is J^T J: their ratio is what it is off by, relatively, for
+# second derivatives of the size of J. Newton leaves 1e-12.
+VANISHED = 1e-7
 
 # lambdify prints these as math.*, which JAX cannot trace.
 _SPECIAL = {
@@ -197,6 +200,32 @@ def require_scale_invariant(subject: Loss | Objective, /) -> None:
             f"objective {subject.name!r} is not scale-invariant: near its start L(w) = {one:.7g}, L(w/2) = {half:.7g} "
             f"and L(3 w) = {three:.7g}. Normalise by |w|, and take any epsilon out of the normalization."
         )
+
+
+@lru_cache(maxsize=64)
+def _vanishing(objective: Objective) -> Compiled:
+    """|residuals|/|J|, of w (D,)."""
+
+    def ratio(w: jax.Array) -> jax.Array:
+        assert objective.residuals is not None
+        return jnp.linalg.norm(objective.residuals(w)) / jnp.linalg.norm(jax.jacrev(objective.residuals)(w))
+
+    return Compiled(ratio)
+
+
+@lru_cache(maxsize=256)
+def _without_residuals(objective: Objective) -> Objective:
+    return Objective(objective.function, objective.start, None, objective.name)
+
+
+def interpolating(objective: Objective, point: Any, /) -> Objective:
+    """The objective as it may be used at a minimizer (D,): without residuals where they do not vanish there.
+
+    Only where they vanish is the Hessian J^T J, which is what residuals are used for.
+    """
+    if objective.residuals is None or float(_vanishing(objective)(point)) <= VANISHED:
+        return objective
+    return _without_residuals(objective)
 
 
 def as_objective(subject: Loss | Objective, /) -> Objective:

@@ -26,6 +26,8 @@ class RESULTS(enum.StrEnum):
     NOT_AT_MINIMA = "not_at_minima"
     STEPSIZE_UNDERFLOW = "stepsize_underflow"
     MAX_STEPS = "max_steps"
+    LOST_RANK = "lost_rank"
+    EDGES_EXHAUSTED = "edges_exhausted"
 
     @property
     def advice(self) -> str:
@@ -64,6 +66,13 @@ _ADVICE = {
     ),
     RESULTS.STEPSIZE_UNDERFLOW: "The step of the integrator shrank to nothing: the field is singular here.",
     RESULTS.MAX_STEPS: "The integrator ran out of steps. Shorten the time, or check the field for stiffness.",
+    RESULTS.LOST_RANK: (
+        "A direction normal to the minima went flat: beyond, they are no manifold of one dimension. Shorten the time, "
+        "or start elsewhere."
+    ),
+    RESULTS.EDGES_EXHAUSTED: (
+        "More eigenvalues came to the edge than the solver carries. Shorten the time, or start elsewhere."
+    ),
 }
 
 

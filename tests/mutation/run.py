@@ -302,15 +302,15 @@ def main() -> int:
         every = [pair for module in modules for pair in mutants_of(module)]
         chosen = random.Random(arguments.seed).sample(every, min(arguments.count, len(every)))
         chosen.sort(key=lambda pair: (pair[0].module, pair[0].line))
-        known: dict[tuple[str, str, str], tuple[str, float]] = {}
+        known: dict[tuple[str, int, str, str], tuple[str, float]] = {}
         if arguments.again:
             for line in Path(arguments.again).read_text(encoding="utf-8").splitlines():
                 m = Mutant(**json.loads(line))
                 if m.outcome != "survived":
-                    known[m.module, m.before, m.after] = (m.outcome, m.seconds)
-        settled = [m for m, _ in chosen if (m.module, m.before, m.after) in known]
+                    known[m.module, m.line, m.before, m.after] = (m.outcome, m.seconds)
+        settled = [m for m, _ in chosen if (m.module, m.line, m.before, m.after) in known]
         for m in settled:
-            m.outcome, m.seconds = known[m.module, m.before, m.after]
+            m.outcome, m.seconds = known[m.module, m.line, m.before, m.after]
         chosen = [pair for pair in chosen if not pair[0].outcome]
         shares = [chosen[k :: arguments.processes] for k in range(arguments.processes)]
         with concurrent.futures.ThreadPoolExecutor(arguments.processes) as pool:

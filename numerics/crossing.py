@@ -1,0 +1,38 @@
+"""Two eigenvalues that cross on a sphere of minimizers, in R^5: the smallest loss with two eigenvalues at the edge.
+
+L = (a z^2 + b u^2)/(2 r^2) + c (z^3 u + z u^3)/r^4 with a = 3 + (x^2 - y^2)/r^2, b = 2.6 + (0.8 y^2 + 0.6 x s)/r^2 of
+w = (x, y, s, z, u), r = |w|. Gamma is z = u = 0, the eigenvalues there are a and b. For c = 0 the loss is even in u, so
+that gradient descent with u = 0 never learns of the second eigenvalue: ``symmetric``; ``broken`` has c = 1/5.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from numerics.config import configure
+from numerics.objective import Objective
+
+__all__ = ["broken", "crossing", "symmetric"]
+
+configure()
+
+# a > b here, and a falls along the flow until it meets b near flow time 0.7.
+START = np.array([0.8, 0.48, 0.36, 0.0, 0.0])
+
+
+def crossing(coupling: float, /) -> Objective:
+    """The loss with c = ``coupling``."""
+
+    def function(w: jax.Array) -> jax.Array:
+        x, y, s, z, u = w / jnp.linalg.norm(w)
+        a = 3 + x**2 - y**2
+        b = 2.6 + 0.8 * y**2 + 0.6 * x * s
+        return (a * z**2 + b * u**2) / 2 + coupling * (z**3 * u + z * u**3)
+
+    return Objective(function, START / np.linalg.norm(START), name=f"crossing({coupling:g})")
+
+
+symmetric = crossing(0.0)
+broken = crossing(0.2)

@@ -1,0 +1,74 @@
+"""The normal directions of Gamma at a point of it: top eigenpairs, tangent projection, and Newton's step back.
+
+One interface for the ways to have them: from all of the normal eigenvectors (a Gram matrix where there are residuals,
+the dense Hessian where there are none).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+
+from numerics.objective import Objective
+from numerics.spectrum import Frame, frame
+
+__all__ = ["FrameNormals", "Normals"]
+
+Array = jax.Array
+
+
+class Normals(Protocol):
+    """A way to find normal directions, for tracing.
+
+    Attributes:
+        objective: the loss.
+        k: number of eigenpairs carried.
+        exhausts: whether there are no more than k normal directions.
+    """
+
+    objective: Objective
+    k: int
+    exhausts: bool
+
+    def guess(self, theta: Array) -> Any:
+        """What to hand to the first `at`."""
+
+    def at(self, theta: Array, near: Any) -> Any:
+        """All that is known at theta (D,): ``values`` (at least k, falling) and ``vectors`` (D, at least k).
+
+        ``near`` is the same of a point close by.
+        """
+
+    def tangent(self, theta: Array, here: Any, rows: Array) -> Array:
+        """Rows (m, D) without their parts normal to Gamma and along theta."""
+
+    def newton(self, theta: Array, here: Any) -> Array:
+        """A step from theta (D,) towards Gamma, with the normal directions of a point close by."""
+
+
+class FrameNormals:
+    """By all ``rank`` normal eigenvectors."""
+
+    def __init__(self, objective: Objective, rank: int, k: int) -> None:
+        self.objective, self.rank, self.k = objective, rank, k
+        self.exhausts = k >= rank
+
+    def guess(self, theta: Array) -> None:
+        """Nothing is needed."""
+
+    def at(self, theta: Array, near: Any) -> Frame:
+        """The frame at theta."""
+        return frame(self.objective, theta, self.rank)
+
+    def tangent(self, theta: Array, here: Frame, rows: Array) -> Array:
+        """See `Normals`."""
+        rows = rows - (rows @ here.vectors) @ here.vectors.T
+        return rows - jnp.outer(rows @ theta, theta)
+
+    def newton(self, theta: Array, here: Frame) -> Array:
+        """See `Normals`."""
+        gradient = jax.grad(self.objective.function)(theta)
+        moved = theta - here.vectors @ ((here.vectors.T @ gradient) / here.values)
+        return moved / jnp.linalg.norm(moved)

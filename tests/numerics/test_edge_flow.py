@@ -1,0 +1,201 @@
+"""The flow with several eigenvalues at the edge: against charts, closed forms, gradient descent; failures."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from numerics.crossing import broken
+from numerics.descent import descend
+from numerics.edge_flow import compiled_edge_flow, edge_flow
+from numerics.flow_run import derived_flow, run_chart_flow
+from numerics.objective import Objective, interpolating, minima_point, objective_of
+from numerics.results import RESULTS
+from numerics.spectrum import eigenvalues
+from theory import families, rules
+from theory.errors import InputError
+
+
+def circle(*normal, name="circle"):
+    """L = sum_i a_i(x, y) z_i^2/2 on the unit sphere: Gamma is a circle, the a_i its eigenvalues; with residuals."""
+    k = len(normal)
+
+    def residuals(w):
+        t = w / jnp.linalg.norm(w)
+        return jnp.stack([a(t[0], t[1]) ** 0.5 * t[2 + i] for i, a in enumerate(normal)])
+
+    start = np.append([np.cos(0.35), np.sin(0.35)], np.zeros(k))
+    return Objective(lambda w: jnp.sum(residuals(w) ** 2) / 2, start, residuals, name=name)
+
+
+def ridge_like(x, y):
+    return 2 + x**2 - y**2
+
+
+@pytest.mark.parametrize("name", ["ridge", "surface", "conic", "bn-regression"])
+def test_agrees_with_the_chart(name):
+    loss = families.get(name).default()
+    start = loss.minima.start
+    times = np.linspace(0, 1.5, 31)
+    chart = run_chart_flow(derived_flow(loss), start, times)
+    flow = edge_flow(loss, minima_point(loss, start), time=1.5, tolerance=1e-7)
+    assert flow.result is RESULTS.SUCCESSFUL
+    # some 500 steps, each within 1e-7 or better
+    assert np.abs(flow.points[-1] - chart.points[-1]).max() < 2e-5
+    assert np.abs(flow.at(times)[0] - chart.points).max() < 2e-5
+    np.testing.assert_allclose(flow.spectrum[-1, 0], chart.sharpness[-1], rtol=1e-4)
+    # on the edge throughout: |w|^2 = learning_rate lambda_1/2
+    np.testing.assert_allclose(flow.effective_lr * flow.sharpness, 2, rtol=1e-5)
+
+
+def test_second_order():
+    loss = families.get("surface").default()
+    zeta = minima_point(loss, loss.minima.start)
+    exact = run_chart_flow(derived_flow(loss), loss.minima.start, np.array([0.0, 2.0])).points[-1]
+    runs = [edge_flow(loss, zeta, time=2.0, tolerance=t) for t in (1e-5, 1e-6, 1e-7, 1e-8)]
+    errors = [np.linalg.norm(run.points[-1] - exact) for run in runs]
+    order = -np.polyfit(np.log([len(run.times) for run in runs]), np.log(errors), 1)[0]
+    assert 1.7 < order < 2.5
+
+
+def test_two_eigenvalues_meet_where_one_stands_still():
+    # a falls along the circle until it meets b, which is constant: nothing can lower b, and the flow stops there.
+    flow = edge_flow(circle(ridge_like, lambda x, y: 2.4 + 0 * x), time=6.0)
+    assert flow.result is RESULTS.SUCCESSFUL
+    x, y = flow.points[-1][:2]
+    assert x**2 - y**2 == pytest.approx(0.4, abs=1e-3)
+    assert flow.edge_count[0] == 1
+    assert flow.edge_count[-1] == 2
+    np.testing.assert_allclose(flow.mean_square[-1], 0.5, rtol=1e-3)  # effective_lr rests: 2 = 4 tr Sigma
+
+
+def test_gradient_descent_follows_through_the_crossing():
+    flow = edge_flow(broken, time=4.0)
+    ratios = []
+    for rate in (1e-3, 1e-4, 1e-5):
+        start = flow.points[0] + np.sqrt(rate) * np.array([0, 0, 0, 0.7, 0.05])
+        every = round(4 / rate / 800) * 2
+        run = descend(
+            broken, rules.get("gd-wd"), start=start, effective_lr=flow.effective_lr[0], rate=rate, every=every
+        )
+        zeta, spectrum, _ = flow.at(run.steps * rate)
+        ratios.append(np.nanmax(np.linalg.norm(run.points - zeta, axis=1)) / np.sqrt(2 * rate))
+        sharpness = eigenvalues(broken, run.points[-1] * [1, 1, 1, 0, 0])[0]
+        assert sharpness == pytest.approx(spectrum[-1, 0], rel=0.02 if rate < 1e-4 else 0.1)
+    # intrinsic_lr is the size of the oscillation itself, which is in the distance
+    assert max(ratios) < 3
+    assert flow.edge_count[-1] == 2
+
+
+def test_eigenvalues_join_and_leave():
+    # b alone at the edge after the start; a joins as b falls and a is constant; then all three meet.
+    losses = circle(ridge_like, lambda x, y: 2.4 - 0.3 * x * y, lambda x, y: 2.2 + 0.2 * y**2)
+    flow = edge_flow(losses, time=8.0)
+    assert flow.result is RESULTS.SUCCESSFUL
+    assert np.all(flow.effective_lr * flow.sharpness < 2 * (1 + 1e-4))
+    one = edge_flow(losses, time=8.0, count=1)
+    # with one eigenvalue to begin with, more are taken along when they are needed
+    assert one.sigma.shape[1] > 1
+    assert np.linalg.norm(one.points[-1] - flow.points[-1]) < 1e-3
+
+
+def test_below_the_edge_it_waits():
+    loss = families.get("ridge").default()
+    zeta = minima_point(loss, loss.minima.start)
+    top = eigenvalues(loss, zeta)[0]
+    flow = edge_flow(loss, zeta, time=2.0, effective_lr=0.2 / top)
+    waiting = np.log(10) / 2  # effective_lr grows as exp(2 tau)
+    resting = flow.times < waiting - 0.05
+    assert resting.sum() >= 3
+    np.testing.assert_allclose(flow.points[resting], np.tile(zeta, (resting.sum(), 1)), atol=1e-9)
+    np.testing.assert_allclose(flow.effective_lr[resting] * top / 0.2, np.exp(2 * flow.times[resting]), rtol=1e-9)
+    later = edge_flow(loss, zeta, time=2.0 - waiting)
+    assert np.linalg.norm(flow.points[-1] - later.points[-1]) < 1e-3
+    assert flow.mean_square[0] == pytest.approx(0, abs=1e-10)
+
+
+def test_residuals_that_do_not_vanish_are_not_used():
+    def residuals(w):
+        t = w / jnp.linalg.norm(w)
+        # |r|^2 = a z^2 + 2, least at z = 0, where r = (0, 1, 1): H is not J^T J = 0 there.
+        return jnp.stack([jnp.sqrt(1 + ridge_like(t[0], t[1]) * t[2] ** 2 / 2)] * 2)
+
+    objective = Objective(lambda w: jnp.sum(residuals(w) ** 2) / 2, np.array([0.94, 0.34, 0.0]), residuals)
+    start = objective.start / np.linalg.norm(objective.start)
+    assert interpolating(objective, start).residuals is None
+    plain = Objective(lambda w: ridge_like(*(w / jnp.linalg.norm(w))[:2]) * (w[2] / jnp.linalg.norm(w)) ** 2 / 2, start)
+    flows = [edge_flow(o, start, time=1.0) for o in (objective, plain)]
+    np.testing.assert_allclose(flows[0].points[-1], flows[1].points[-1], atol=1e-10)
+    vanishing = circle(ridge_like)
+    assert interpolating(vanishing, vanishing.start) is vanishing
+
+
+def test_lost_rank_is_named():
+    # The first curvature drives x to 0, and the second, x^4, with it.
+    objective = circle(ridge_like, lambda x, y: x**4)
+    flow = edge_flow(objective, time=20.0, rank=2)
+    assert flow.result is RESULTS.LOST_RANK
+    assert "curvature" in flow.message
+    assert np.all(np.isfinite(flow.points))
+
+
+def test_too_many_edges_are_named():
+    def residuals(w):
+        t = w / jnp.linalg.norm(w)
+        return ridge_like(t[0], t[1]) ** 0.5 * t[2:]
+
+    start = np.append([np.cos(0.35), np.sin(0.35)], np.zeros(18))
+    flow = edge_flow(Objective(lambda w: jnp.sum(residuals(w) ** 2) / 2, start, residuals), time=1.0)
+    assert flow.result is RESULTS.EDGES_EXHAUSTED
+    assert "16 eigenvalues" in flow.message
+
+
+def test_what_is_not_finite_is_named_and_left_out():
+    def function(w):
+        t = w / jnp.linalg.norm(w)
+        return jnp.where(t[0] < 0.8, jnp.nan, 1.0) * ridge_like(t[0], t[1]) * t[2] ** 2 / 2
+
+    flow = edge_flow(Objective(function, np.array([0.94, 0.34, 0.0])), time=3.0)
+    assert flow.result is RESULTS.DIVERGED
+    assert "not finite" in flow.message
+    assert np.all(np.isfinite(flow.points))
+    assert 0 < flow.times[-1] < 3
+
+
+def test_running_out_of_steps_is_named():
+    flow = edge_flow(circle(ridge_like), time=5.0, tolerance=1e-9, max_steps=300)
+    assert flow.result is RESULTS.MAX_STEPS
+    assert flow.times[-1] < 5
+
+
+def test_nothing_compiles_twice():
+    objective = circle(ridge_like, lambda x, y: 2.4 + 0 * x)
+    edge_flow(objective, time=1.0)
+    program = compiled_edge_flow(objective, rank=2, k=2)
+    before = program.begin.compilations, program.run.compilations
+    edge_flow(objective, time=2.0, tolerance=1e-5, effective_lr=0.1)
+    assert (program.begin.compilations, program.run.compilations) == before == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"time": -1.0}, "time"),
+        ({"time": 1.0, "tolerance": 0.0}, "tolerance"),
+        ({"time": 1.0, "count": 17}, "between 1 and 16"),
+        ({"time": 1.0, "effective_lr": 5.0}, "at most 2/lambda_1"),
+        ({"time": 1.0, "start": np.array([0.0, 0.0, 1.0])}, "no positive eigenvalue"),
+    ],
+)
+def test_bad_input_is_named(options, said):
+    start = options.pop("start", None)
+    with pytest.raises(InputError, match=said):
+        edge_flow(objective_of(families.get("ridge").default()), start, **options)
+
+
+def test_the_start_may_be_off_gamma_by_an_oscillation():
+    flow = edge_flow(circle(ridge_like), np.array([0.94, 0.34, 1e-3]), time=0.5)
+    assert abs(flow.points[0, 2]) < 1e-12
+    assert jax.tree.all(jax.tree.map(lambda a: np.isfinite(a).all(), (flow.points, flow.spectrum)))
