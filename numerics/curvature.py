@@ -7,6 +7,7 @@ through J v_i for each pair suffices; without, one through the second derivative
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 
 from numerics.edge import pairs
 from numerics.objective import Objective
