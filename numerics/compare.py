@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from numerics.comparison import Comparison, DescentSummary, FlowSummary
+from numerics.comparison import Comparison, DescentSummary, EdgeSeries, FlowSummary
+from numerics.edge_flow import TOLERANCE
 from numerics.edge_run import EdgeRun, edge_start, run_from_edge
 from numerics.equilibrium import Law, law_of
 from numerics.flow import DESCENT
-from numerics.flow_run import FlowRun, derived_flow, run_chart_flow, run_manifold_flow
-from numerics.objective import Objective, as_objective, minima_point, require_scale_invariant
+from numerics.flow_run import FlowRun, derived_flow, run_chart_flow, run_edge_flow, run_manifold_flow
+from numerics.objective import Objective, as_objective, interpolating, minima_point, require_scale_invariant
 from numerics.oscillation import oscillation, window_mean
 from numerics.relax import relax
 from numerics.results import RESULTS, worst
-from numerics.spectrum import normal_rank
+from numerics.spectrum import normal_rank, top_eigenvalues
 from theory.errors import InputError
 from theory.loss import Loss
 from theory.rule import Rule
@@ -35,12 +37,17 @@ __all__ = ["compare"]
 TAIL_PERIODS = 2.5
 # A run of 1e10 steps takes minutes on three variables; beyond, a rate was probably mistyped.
 MAX_ITERATIONS = 10_000_000_000
+# What every direction of an Objective has to begin with, in units of intrinsic_lr: eigenvalues that come to the edge
+# later find something to amplify, and the distance between two runs changes by a hundredth of itself.
+SEED = 0.01
+# Eigenvalues that are reported.
+SPECTRUM = 8
 
 
 def compare(
     subject: Loss | Objective, /, *, rule: Rule | None = None, rate: float, time: float,
     start: Sequence[float] | np.ndarray | None = None, amplitude: float = 1.2, flow: SharpnessFlow | None = None,
-    law: Law | None = None, perturbation: float = 0.0, seed: int = 0,
+    law: Law | None = None, perturbation: float | None = None, seed: int = 0,
 ) -> Comparison:  # fmt: skip
     """max |theta_t - zeta(rate t)| over the recorded even steps, and what gradient descent did at the edge.
 
@@ -53,7 +60,8 @@ def compare(
         amplitude: A, in units of the equilibrium oscillation; not 0, as then nothing would ever oscillate.
         flow: the flow of this rule in the chart; default what the exact wing derives.
         law: of the rule at the edge; default what the exact wing derives.
-        perturbation, seed: length and seed of a random step added to the start.
+        perturbation, seed: length and seed of a random step added to the start, so that every direction has something
+            to oscillate with; default 0 for a `Loss`, intrinsic_lr/100 for an `Objective`.
 
     Returns:
         a `Comparison`; where a run failed its ``result`` says how, and its series end there.
@@ -62,6 +70,8 @@ def compare(
         InputError: a number is out of range, the loss is not scale-invariant, or the start does not fit.
     """
     rule = _default_rule() if rule is None else rule
+    if perturbation is None:
+        perturbation = 0.0 if isinstance(subject, Loss) else SEED * float(rule.intrinsic_lr(rate))
     _check_numbers(rate, time, amplitude, perturbation)
     law = law_of(rule) if law is None else law
     objective = as_objective(subject)
@@ -78,6 +88,7 @@ def compare(
         shown = tuple(float(v) for v in zeta)
         if not relaxed.result.ok:
             return _nothing(objective, rule, rate, time, shown, amplitude, relaxed.result, relaxed.message)
+        objective = interpolating(objective, zeta)
     total = max(2, 2 * round(time / rate / 2))
     small = float(rule.intrinsic_lr(rate))
     nominal = law.period(rate)
@@ -86,14 +97,20 @@ def compare(
     )
     # Large orbits (log X^2 far from its rest) take longer: twice the small period at A = 5 or so.
     tail = math.ceil(nominal * TAIL_PERIODS * (1 + abs(math.log(abs(amplitude))) / 1.5))
-    run = run_from_edge(objective, rule, law, begun, rank=rank, rate=rate, total=total, tail=tail)
+    several = isinstance(subject, Objective) and law.coefficient == DESCENT
+    run = run_from_edge(objective, rule, law, begun, rank=rank, rate=rate, total=total, tail=tail, means=several)
     times = run.steps * rate
     if isinstance(subject, Loss) and (own := flow if flow is not None else derived_flow(subject)) is not None:
         rescale = DESCENT if flow is not None else law.coefficient
         path = run_chart_flow(own, chart, _rising(times), coefficient=rescale, drift=law.drift)
+    elif several:
+        # The errors of some hundred steps stay within a hundredth of intrinsic_lr.
+        tolerance = min(TOLERANCE / 10, small / 1000)
+        path = run_edge_flow(objective, begun.zeta, _rising(times), rank=rank, tolerance=tolerance)
     else:
         path = run_manifold_flow(objective, begun.zeta, _rising(times), rank=rank, drift=law.drift)
-    return _join(objective, rule, law, rate, time, shown, amplitude, run, path, nominal, small)
+    joined = _join(objective, rule, law, rate, time, shown, amplitude, run, path, nominal, small)
+    return replace(joined, perturbation=float(perturbation), edges=_edges(objective, run, path, rank, rate))
 
 
 def _default_rule() -> Rule:
@@ -163,12 +180,28 @@ def _join(
             mean_square_oscillation=mean(run.tail_normal.retraction.distance**2), mean_edge=mean_edge,
             period=last.period, sharpness=mean(run.tail_normal.sharpness),
         ),
-        flow=FlowSummary(end=path.end, sharpness=path.end_sharpness, edge_count=1),
+        flow=FlowSummary(end=path.end, sharpness=path.end_sharpness, edge_count=path.edge_count),
         times=run.steps * rate, distance=distance, distance_on_minima=on_minima, sharpness=run.normal.sharpness,
         edge=edge, flow_sharpness=flow_sharpness, points=run.points, minima_points=run.normal.retraction.point,
         flow_points=flow_points, effective_lr=run.effective_lr, gd_loss=run.loss,
         seconds={"gd": run.seconds, "flow": path.seconds, "compile": run.compile_seconds + path.compile_seconds},
         result=result, message=message, edge_value=law.edge,
+    )  # fmt: skip
+
+
+def _edges(objective: Objective, run: EdgeRun, path: FlowRun, rank: int, rate: float) -> EdgeSeries | None:
+    """The series of several eigenvalues, where the flow has them."""
+    if path.spectrum is None or path.effective_lr is None or path.mean_square is None:
+        return None
+    count = len(run.steps)
+    spectrum, mean_square = path.spectrum[:count, :SPECTRUM], path.mean_square[:count]
+    minimum = float(objective.value(path.points[0]))
+    return EdgeSeries(
+        spectrum=top_eigenvalues(objective, run.normal.retraction.point, rank=rank)[:, :SPECTRUM],
+        flow_spectrum=spectrum, flow_effective_lr=path.effective_lr[:count],
+        mean_square=run.mean_gradient_squared / np.asarray(run.normal.sharpness) ** 2,
+        flow_mean_square=rate * mean_square, excess_loss=run.mean_loss - minimum,
+        flow_excess_loss=rate * spectrum[:, 0] * mean_square / 2,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from numerics.results import RESULTS
 from numerics.trajectory import Trajectory
 from theory.errors import InputError
 
-__all__ = ["Comparison", "DescentSummary", "FlowSummary"]
+__all__ = ["Comparison", "DescentSummary", "EdgeSeries", "FlowSummary"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,27 @@ class FlowSummary:
 
 
 @dataclass(frozen=True, eq=False)
+class EdgeSeries:
+    """What is told of several eigenvalues at the edge, at the N times of a `Comparison`; nan where it is not known.
+
+    Attributes:
+        spectrum, flow_spectrum: (N, r) top eigenvalues at the retraction of theta, and along the flow.
+        flow_effective_lr: (N,) of the flow.
+        mean_square, flow_mean_square: (N,) mean |theta - zeta|^2 over the steps since the record before, from the mean
+            of |grad L|^2 (which is lambda_1^2 times as large); and rate tr Sigma of the flow.
+        excess_loss, flow_excess_loss: (N,) mean loss above min L over the same steps; and rate lambda_1 tr Sigma/2.
+    """
+
+    spectrum: np.ndarray
+    flow_spectrum: np.ndarray
+    flow_effective_lr: np.ndarray
+    mean_square: np.ndarray
+    flow_mean_square: np.ndarray
+    excess_loss: np.ndarray
+    flow_excess_loss: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """Gradient descent and the flow at N common flow times (those of recorded even steps).
 
@@ -66,6 +87,8 @@ class Comparison:
         seconds: running time of gd and of flow, compiled, and of compile.
         result, message: how it ended, and details.
         edge_value: effective_lr*lambda_1 at the edge of this rule.
+        edges: of several eigenvalues, where the flow is that of `numerics.edge_flow`; else ``None``.
+        perturbation: length of the random step that was added to the start.
     """
 
     loss: str
@@ -92,6 +115,8 @@ class Comparison:
     result: RESULTS
     message: str = ""
     edge_value: float = 2.0
+    edges: EdgeSeries | None = None
+    perturbation: float = 0.0
 
     @property
     def max_distance(self) -> float:
@@ -150,6 +175,8 @@ class Comparison:
                 "distance": self.distance,
                 "sharpness": self.sharpness,
                 "edge": self.edge,
+                "edges": None if self.edges is None else vars(self.edges),
+                "perturbation": self.perturbation,
                 "seconds": dict(self.seconds),
                 "result": self.result.value,
                 "message": self.message or ("" if self.result.ok else self.result.advice),

@@ -59,6 +59,7 @@ class EdgeRun:
         points: (N, D) unit vectors theta, raw.
         normal: retraction and spectrum at the N points.
         effective_lr, loss: (N,), nan where the rule has no effective_lr.
+        mean_loss, mean_gradient_squared: (N,) means over the steps since the record before; nan where not taken.
         tail_normal, tail_effective_lr: the same of the tail.
         result: successful, diverged, or left_minima; series end where a run failed.
         failed_at: first iteration that is not finite, or -1.
@@ -71,6 +72,8 @@ class EdgeRun:
     normal: Normal
     effective_lr: np.ndarray
     loss: np.ndarray
+    mean_loss: np.ndarray
+    mean_gradient_squared: np.ndarray
     tail_steps: np.ndarray
     tail_normal: Normal
     tail_effective_lr: np.ndarray
@@ -149,10 +152,14 @@ def begin_at_edge(
 
 
 def run_from_edge(
-    objective: Objective, rule: Rule, law: Law, start: EdgeStart, /, *, rank: int, rate: float, total: int, tail: int
-) -> EdgeRun:
-    """``total`` (even) steps from ``start``, the last ``tail`` or more of them recorded densely."""
-    descent = prepare(objective, rule, records=RECORDS)
+    objective: Objective, rule: Rule, law: Law, start: EdgeStart, /, *, rank: int, rate: float, total: int, tail: int,
+    means: bool = False,
+) -> EdgeRun:  # fmt: skip
+    """``total`` (even) steps from ``start``, the last ``tail`` or more of them recorded densely.
+
+    ``means`` asks for averages between the records, which cost a little time.
+    """
+    descent = prepare(objective, rule, records=RECORDS, means=means)
     parameters = parameters_at(objective, rule, rate, start.zeta)
     position, state = begin_at_edge(descent, law, start, parameters, rate=rate)
     descent.compile(position, state, parameters)
@@ -182,6 +189,15 @@ def _join(chunks: list[Iterates], total: int) -> tuple[np.ndarray, ...]:
     return tuple(c[keep] for c in columns)
 
 
+def _averages(sparse: Iterates | None, name: str, count: int) -> np.ndarray:
+    """Means over the steps since the record before, where records are sparse; nan elsewhere."""
+    out = np.full(count, np.nan)
+    if sparse is not None and name in sparse.means:
+        known = sparse.means[name][: count - 1]
+        out[1 : 1 + len(known)] = known
+    return out
+
+
 def _collect(
     objective: Objective, chunks: list[Iterates], has_sparse: bool, rank: int, total: int, stride: int, seconds:
         float,
@@ -190,6 +206,7 @@ def _collect(
     failures = [c.failed_at for c in chunks if 0 <= c.failed_at <= total]
     failed_at = failures[0] if failures else -1
     steps, points, effective_lr, loss = _join(chunks, total)
+    averages = [_averages(chunks[0] if has_sparse else None, name, len(steps)) for name in ("loss", "gradient_squared")]
     finite = np.all(np.isfinite(points), axis=1)
     alive = int(np.argmin(finite)) if not finite.all() else len(steps)
     steps, points, effective_lr, loss = (a[: max(alive, 1)] for a in (steps, points, effective_lr, loss))
@@ -212,7 +229,9 @@ def _collect(
         result = RESULTS.LEFT_MINIMA
     return EdgeRun(
         steps=steps[series], points=points[series], normal=first, effective_lr=effective_lr[series],
-        loss=loss[series], tail_steps=steps[tail], tail_normal=second, tail_effective_lr=effective_lr[tail],
+        loss=loss[series], mean_loss=averages[0][: len(steps)][series],
+        mean_gradient_squared=averages[1][: len(steps)][series], tail_steps=steps[tail], tail_normal=second,
+        tail_effective_lr=effective_lr[tail],
         result=result, failed_at=failed_at, seconds=seconds,
         compile_seconds=descent_seconds + analysis(objective, rank).seconds,
     )  # fmt: skip

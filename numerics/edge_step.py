@@ -1,9 +1,9 @@
 """One step of the flow with several eigenvalues at the edge: pure functions for `numerics.edge_flow` to compile.
 
-With E = effective_lr H/2 in the top eigenvectors v_1 ... v_k of H, dE/d tau = 2 I - M(Sigma) at the edge. A step
-h takes Sigma constant, A at its middle, and asks for E <= I at its end: the complementarity problem of `numerics.edge` with
-Q = 2 I + (E - I)/h, E at the beginning. So eigenvalues join and leave without events, an edge that was missed by O(h^3)
-is met in the next step, and the step is of second order.
+With E = effective_lr H/2 in the top eigenvectors v_1 ... v_k of H, dE/d tau = 2 I - M(Sigma) at the edge. A step h
+takes Sigma constant, A at its middle, and asks for E <= I at its end: the complementarity problem of `numerics.edge`
+with Q = 2 I + (E - I)/h, E at the beginning. So eigenvalues join and leave without events, an edge that was missed by
+O(h^3) is met in the next step, and the step is of second order.
 """
 
 from __future__ import annotations

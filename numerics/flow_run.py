@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from numerics.edge_flow import edge_flow
 from numerics.flow import DESCENT, Coefficient, compiled_flow
 from numerics.manifold_flow import compiled_manifold_flow, manifold_flow
 from numerics.objective import Objective
@@ -21,7 +22,7 @@ from theory.loss import Loss
 if TYPE_CHECKING:
     from theory.flow import SharpnessFlow
 
-__all__ = ["FlowRun", "derived_flow", "run_chart_flow", "run_manifold_flow"]
+__all__ = ["FlowRun", "derived_flow", "run_chart_flow", "run_edge_flow", "run_manifold_flow"]
 
 # Ten times what a built-in family takes; beyond, the flow on the implicit manifold needs no formula.
 DERIVATION_SECONDS = 30.0
@@ -38,6 +39,9 @@ class FlowRun:
         time: flow time reached.
         result: how it ended.
         seconds, compile_seconds: of a run of the compiled program, and of compiling it.
+        edge_count: eigenvalues at the edge at the end.
+        spectrum, effective_lr, mean_square: (N, r), (N,), (N,) of a flow with several eigenvalues at the edge: the top
+            ones, effective_lr, and tr Sigma; else ``None``.
     """
 
     points: np.ndarray
@@ -48,6 +52,10 @@ class FlowRun:
     result: RESULTS
     seconds: float
     compile_seconds: float
+    edge_count: int = 1
+    spectrum: np.ndarray | None = None
+    effective_lr: np.ndarray | None = None
+    mean_square: np.ndarray | None = None
 
 
 # Losses whose flow was asked for, with what came of it.
@@ -116,6 +124,21 @@ def run_manifold_flow(
     return FlowRun(
         points, sharpness, path.end, float(path.sharpness[-1]), float(path.times[-1]), path.result, seconds,
         program.seconds,
+    )  # fmt: skip
+
+
+def run_edge_flow(
+    objective: Objective, start: np.ndarray, times: np.ndarray, /, *, rank: int, tolerance: float
+) -> FlowRun:
+    """The flow with any number of eigenvalues at the edge at rising flow times (N,), from a point of Gamma (D,)."""
+    options: dict[str, Any] = {"time": float(times[-1]), "rank": rank, "tolerance": tolerance}
+    first = edge_flow(objective, start, **options)  # compiles
+    path = edge_flow(objective, start, **options)
+    points, spectrum, effective_lr = path.at(times)
+    return FlowRun(
+        points, spectrum[:, 0], path.points[-1], float(path.sharpness[-1]), float(path.times[-1]), path.result,
+        path.seconds, first.compile_seconds, int(path.edge_count[-1]), spectrum, effective_lr,
+        np.interp(times, path.times, path.mean_square, right=np.nan),
     )  # fmt: skip
 
 

@@ -106,6 +106,19 @@ def all_eigenvalues(objective: Objective, theta: Array, /) -> Array:
 
 
 @lru_cache(maxsize=64)
+def _batch(objective: Objective, rank: int) -> Compiled:
+    return Compiled(jax.vmap(lambda theta: frame(objective, theta, rank).values))
+
+
+def top_eigenvalues(objective: Objective, points: Any, /, *, rank: int, block: int = 400) -> np.ndarray:
+    """The top ``rank`` eigenvalues (N, rank), falling, at N unit vectors (N, D) of Gamma, in blocks of one size."""
+    array = np.asarray(points, dtype=float)
+    padded = np.concatenate([array, np.repeat(array[-1:], -len(array) % block, axis=0)])
+    parts = [np.asarray(_batch(objective, rank)(padded[i : i + block])) for i in range(0, len(padded), block)]
+    return np.concatenate(parts)[: len(array)]
+
+
+@lru_cache(maxsize=64)
 def _eigenvalues(objective: Objective) -> Compiled:
     return Compiled(lambda theta: all_eigenvalues(objective, theta))
 

@@ -21,6 +21,8 @@ from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, LogLocator
 from theory.errors import InputError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from numerics.comparison import Comparison
     from numerics.orbit import EdgeOrbit
     from numerics.order import Order
@@ -53,7 +55,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return wrapped
 
 
-def _ended(run: Comparison) -> str:
+def ended(run: Comparison) -> str:
     """What a title must say of a run that failed."""
     return "" if run.result.ok else f" ({run.result.value.replace('_', ' ')})"
 
@@ -72,32 +74,38 @@ def comparison(run: Comparison, /) -> Figure:
     times = run.times
     left.plot(times, run.sharpness, color=DESCENT, label="gradient descent")
     left.plot(times, run.flow_sharpness, color=FLOW, linestyle="--", label="flow")
-    left.set(ylabel=r"sharpness $\lambda_1$", title=f"{run.loss}, {run.rule}{_ended(run)}")
+    left.set(ylabel=r"sharpness $\lambda_1$", title=f"{run.loss}, {run.rule}{ended(run)}")
     left.legend(loc="best")
     if np.isfinite(run.edge).any():
         middle.plot(times, run.edge, color=DESCENT, linewidth=0.7)
         middle.axhline(run.edge_value, color=EDGE, linestyle=":", linewidth=1)
         middle.annotate("edge", (1, run.edge_value), xycoords=("axes fraction", "data"), xytext=(2, 0),
                         textcoords="offset points", va="center", fontsize=7, annotation_clip=False)  # fmt: skip
-        middle.set(ylabel=r"$\eta_{\mathrm{eff}}\,\lambda_1$", title=rf"rate $\varepsilon$ = {_power(run.rate)}")
+        middle.set(ylabel=r"$\eta_{\mathrm{eff}}\,\lambda_1$", title=rf"rate $\varepsilon$ = {power(run.rate)}")
         middle.ticklabel_format(axis="y", useOffset=False)
     else:
         middle.text(0.5, 0.5, "no effective learning rate", ha="center", va="center", transform=middle.transAxes)
-        middle.set(title=rf"rate $\varepsilon$ = {_power(run.rate)}")
-    unit = run.intrinsic_lr
-    right.plot(times, run.distance / unit, color=DESCENT, linewidth=0.8, label="raw")
-    right.plot(times, run.distance_on_minima / unit, color="#009E73", label=r"retracted to $\Gamma$")
-    right.set(ylabel=r"distance to the flow / $\eta_{\mathrm{in}}$", title=rf"$\eta_{{\mathrm{{in}}}}$ = {unit:.2g}")
-    top = float(np.nanmax(np.concatenate([run.distance, run.distance_on_minima]))) / unit
-    right.set_ylim(0, 1.35 * top if top > 0 else 1)
-    right.legend(loc="upper right", ncols=2, columnspacing=1)
+        middle.set(title=rf"rate $\varepsilon$ = {power(run.rate)}")
+    distances(right, run)
     for axes in (left, middle, right):
         axes.set_xlabel(r"flow time $\tau = \varepsilon t$")
         axes.set_xlim(0, max(float(times[-1]), 1e-12))
     return figure
 
 
-def _power(value: float) -> str:
+def distances(axes: Axes, run: Comparison) -> None:
+    """The distance to the flow in units of intrinsic_lr, raw and on Gamma."""
+    unit = run.intrinsic_lr
+    axes.plot(run.times, run.distance / unit, color=DESCENT, linewidth=0.8, label="raw")
+    axes.plot(run.times, run.distance_on_minima / unit, color="#009E73", label=r"retracted to $\Gamma$")
+    axes.set(ylabel=r"distance to the flow / $\eta_{\mathrm{in}}$", title=rf"$\eta_{{\mathrm{{in}}}}$ = {unit:.2g}")
+    top = float(np.nanmax(np.concatenate([run.distance, run.distance_on_minima]))) / unit
+    axes.set_ylim(0, 1.35 * top if top > 0 else 1)
+    axes.legend(loc="upper right", ncols=2, columnspacing=1)
+
+
+def power(value: float) -> str:
+    """A rate as a power of ten, where it is one."""
     exponent = round(math.log10(value))
     return f"$10^{{{exponent}}}$" if math.isclose(value, 10.0**exponent, rel_tol=1e-6) else f"{value:.3g}"
 
@@ -147,14 +155,14 @@ def sphere(run: Comparison, loss: Loss | None = None, /) -> Figure:
     axes.set_box_aspect((1, 1, 1), zoom=1.35)
     axes.set_axis_off()
     names = "" if run.points.shape[1] == 3 else f", projected from {run.points.shape[1]} dimensions"
-    axes.set_title(f"{run.loss}, {run.rule}{_ended(run)}{names}")
+    axes.set_title(f"{run.loss}, {run.rule}{ended(run)}{names}")
     inset = figure.add_subplot(1, 2, 2)
     delta = math.sqrt(run.rate)
     displacement = np.linalg.norm(run.points - run.minima_points, axis=1) / delta
     inset.plot(run.times, displacement, color=DESCENT, linewidth=0.8)
     inset.set(
         xlabel=r"flow time $\tau = \varepsilon t$", ylabel=r"displacement from $\Gamma$ / $\sqrt{\varepsilon}$",
-        title=rf"the oscillation, magnified: $\varepsilon$ = {_power(run.rate)}", ylim=(0, None),
+        title=rf"the oscillation, magnified: $\varepsilon$ = {power(run.rate)}", ylim=(0, None),
         xlim=(0, float(run.times[-1])),
     )  # fmt: skip
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=5, columnspacing=1.2)
@@ -211,7 +219,7 @@ def portrait(orbits: Sequence[EdgeOrbit], /, *, title: str = "") -> Figure:
     axes.set(
         xlabel=r"$|X| = |x| / \sqrt{\varepsilon}$",
         ylabel=r"$U = (\eta_{\mathrm{eff}}\lambda_1 - 2)/\sqrt{\varepsilon}$",
-        title=title or rf"rate $\varepsilon$ = {_power(orbits[0].rate)}", xlim=(0, widest), ylim=(-reach, reach),
+        title=title or rf"rate $\varepsilon$ = {power(orbits[0].rate)}", xlim=(0, widest), ylim=(-reach, reach),
     )  # fmt: skip
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3, columnspacing=1)
     return figure
@@ -267,7 +275,7 @@ def regression_angle(series: Sequence[AngleSeries], /) -> Figure:
                       color=("#D55E00", "#009E73", "#CC79A7", "#E69F00")[i % 4])  # fmt: skip
     axes.set(
         xlabel=r"flow time $\tau = \varepsilon t$", ylabel=r"$\tan\alpha(\tau)\,/\,\tan\alpha_0$",
-        title=rf"regression with batch normalization, $\varepsilon$ = {_power(series[0].rate)}", xlim=(0, last),
+        title=rf"regression with batch normalization, $\varepsilon$ = {power(series[0].rate)}", xlim=(0, last),
     )  # fmt: skip
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

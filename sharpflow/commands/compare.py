@@ -72,6 +72,10 @@ def _figure(name: str, result: Comparison, subject: Loss | Objective, rule: Rule
     from sharpflow import plots
     from theory.loss import Loss
 
+    if name == "plot" and result.edges is not None:
+        from sharpflow.edge_plots import edges
+
+        return edges(result)
     if name == "plot":
         return plots.comparison(result)
     if name == "sphere":
@@ -97,6 +101,7 @@ def _lines(result: Comparison) -> list[str]:
         ("effective_lr * sharpness", gd.mean_edge, f"mean over a period; the edge is {result.edge_value:.4g}"),
         ("mean square oscillation", gd.mean_square_oscillation, ""),
         ("period", gd.period, "iterations"),
+        ("eigenvalues at the edge", float(flow.edge_count), "at the end of the flow"),
         ("seconds, gradient descent", result.seconds["gd"], f"{gd.steps} iterations"),
         ("seconds, flow", result.seconds["flow"], ""),
     ]
