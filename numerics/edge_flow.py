@@ -23,11 +23,12 @@ from numerics.compiled import Compiled
 from numerics.config import configure
 from numerics.edge import MAX_EDGES
 from numerics.edge_step import Stepper, StepState
-from numerics.manifold import retract
-from numerics.normals import FrameNormals
+from numerics.krylov_normals import KrylovNormals, frames_fit
+from numerics.manifold import NEWTON_STEPS
+from numerics.normals import FrameNormals, Normals
 from numerics.objective import Objective, as_objective, interpolating
 from numerics.results import RESULTS
-from numerics.spectrum import frame, normal_rank, unit_vector
+from numerics.spectrum import normal_rank, unit_vector
 from numerics.trajectory import Trajectory
 from theory.errors import InputError
 from theory.loss import Loss
@@ -179,16 +180,35 @@ class _Program:
         return self.begin.seconds + self.run.seconds
 
 
+def _normals(objective: Objective, rank: int | None, k: int) -> Normals:
+    """By all normal eigenvectors where their number is given, else by Hessian products."""
+    return KrylovNormals(objective, k) if rank is None else FrameNormals(objective, rank, k)
+
+
 @lru_cache(maxsize=64)
-def compiled_edge_flow(objective: Objective, /, *, rank: int, k: int) -> _Program:
-    """The programs behind `edge_flow`, for those who time them."""
-    stepper = Stepper(FrameNormals(objective, rank, k))
+def compiled_edge_flow(objective: Objective, /, *, rank: int | None, k: int) -> _Program:
+    """The programs behind `edge_flow`, for those who time them; without a rank by Hessian products alone."""
+    stepper = Stepper(_normals(objective, rank, k))
     return _Program(Compiled(stepper.begin), Compiled(_trace(stepper, _buffer(objective.dimension))))
 
 
 @lru_cache(maxsize=64)
-def _top(objective: Objective, rank: int) -> Compiled:
-    return Compiled(lambda z: frame(objective, z, rank).values[0])
+def _landing(objective: Objective, rank: int | None) -> Compiled:
+    """The point of Gamma next to a point, |grad L|/lambda_1 there, and lambda_1."""
+    normals = _normals(objective, rank, 1)
+
+    def land(theta: Array) -> tuple[Array, Array, Array]:
+        def advance(_: Any, carry: tuple[Array, Any]) -> tuple[Array, Any]:
+            z, here = carry
+            z = normals.newton(z, here)
+            return z, normals.at(z, here)
+
+        begin = (theta, normals.at(theta, normals.guess(theta)))
+        point, here = jax.lax.fori_loop(0, NEWTON_STEPS, advance, begin)
+        slope = jnp.linalg.norm(jax.grad(objective.function)(point))
+        return point, slope / here.values[0], here.values[0]
+
+    return Compiled(land)
 
 
 def edge_flow(
@@ -202,7 +222,9 @@ def edge_flow(
         start: (D,), on Gamma or near it (brought there by Newton); default the objective's.
         time: flow time to go.
         effective_lr: at the start; default 2/lambda_1, the edge. Below it the flow waits, above it is an error.
-        rank: number of normal directions; see `numerics.spectrum.normal_rank`.
+        rank: number of normal directions, all of which are then computed at every step; default
+            `numerics.spectrum.normal_rank` up to 400 weights or 1000 residuals, and none beyond: then everything is
+            done by Hessian products, and a curvature below 1e-5 lambda_1 counts as none.
         count: eigenvalues carried to begin with; enlarged when the last comes near the edge.
         tolerance: local error of a step, a length on the sphere.
         max_steps: steps to try, in all (looked at every 256).
@@ -221,54 +243,58 @@ def edge_flow(
         raise InputError(f"count = {count} must be between 1 and {MAX_EDGES}.")
     zeta = unit_vector(objective, objective.start if start is None else start, "start")
     objective = interpolating(objective, zeta)
-    rank = normal_rank(subject if objective is subject else objective, zeta) if rank is None else rank
-    back = retract(objective, zeta, rank=rank)
+    if rank is None and frames_fit(objective):
+        rank = normal_rank(subject if objective is subject else objective, zeta)
+    point, residual, top = (np.asarray(a) for a in _landing(objective, rank)(zeta))
     # Newton that worked leaves rounding; 1e-6 is far above it and far below any oscillation.
-    if not float(back.residual) < 1e-6:
+    if not (float(residual) < 1e-6 and float(top) > 0):
         raise InputError(
             f"{objective.name!r}: the start is not near a manifold of minimizers (|grad L|/lambda_1 = "
-            f"{float(back.residual):.1e} after Newton's iteration); take it there with relax() first."
+            f"{float(residual):.1e} after Newton's iteration); take it there with relax() first."
         )
-    runner = _Runner(objective, rank, np.asarray(back.point), float(time), float(tolerance), effective_lr, max_steps)
-    return runner.run(count)
+    runner = _Runner(objective, rank, point, float(time), float(tolerance), max_steps)
+    return runner.run(count, _first_lr(objective, effective_lr, float(top)))
+
+
+def _first_lr(objective: Objective, effective_lr: float | None, top: float) -> float:
+    """effective_lr at the start: 2/lambda_1, or what was asked for, checked."""
+    if effective_lr is None:
+        return 2 / top
+    if not (math.isfinite(effective_lr) and 0 < effective_lr <= 2 / top * (1 + 1e-6)):
+        raise InputError(
+            f"effective_lr = {effective_lr:g} must be positive and at most 2/lambda_1 = {2 / top:g} for "
+            f"{objective.name!r}: beyond the edge gradient descent is thrown out, and no flow describes it."
+        )
+    return effective_lr
 
 
 class _Runner:
     """Stretch after stretch, with more eigenvalues where they are needed."""
 
     def __init__(
-        self, objective: Objective, rank: int, point: np.ndarray, time: float, tolerance: float,
-        effective_lr: float | None, max_steps: int,
-    ) -> None:  # fmt: skip
+        self, objective: Objective, rank: int | None, point: np.ndarray, time: float, tolerance: float, max_steps: int
+    ) -> None:
         self.objective, self.rank, self.point = objective, rank, point
-        self.time, self.tolerance, self.effective_lr = np.float64(time), np.float64(tolerance), effective_lr
+        self.time, self.tolerance = np.float64(time), np.float64(tolerance)
         self.rows: list[tuple[np.ndarray, ...]] = []
         self.seconds = self.compile_seconds = 0.0
         self.rejected = self.tries = 0
         self.max_steps = max_steps
 
-    def _first_lr(self) -> float:
-        top = float(_top(self.objective, self.rank)(self.point))
-        if not (math.isfinite(top) and top > 0):
-            raise InputError(f"{self.objective.name!r}: the sharpness is {top:g} at the start.")
-        if self.effective_lr is None:
-            return 2 / top
-        if not (math.isfinite(self.effective_lr) and 0 < self.effective_lr <= 2 / top * (1 + 1e-6)):
-            raise InputError(
-                f"effective_lr = {self.effective_lr:g} must be positive and at most 2/lambda_1 = {2 / top:g}: beyond "
-                "the edge gradient descent is thrown out, and no flow describes it."
-            )
-        return self.effective_lr
+    @property
+    def _most(self) -> int:
+        """Eigenvalues that may be carried at most."""
+        return min(MAX_EDGES, self.objective.dimension // 3 if self.rank is None else self.rank)
 
-    def run(self, count: int) -> EdgeFlow:
-        log_lr, point, begun = math.log(self._first_lr()), self.point, np.float64(0.0)
-        k = min(count, self.rank)
+    def run(self, count: int, effective_lr: float) -> EdgeFlow:
+        log_lr, point, begun = math.log(effective_lr), self.point, np.float64(0.0)
+        k = min(count, self._most)
         while True:
             s, flags = self._stretches(point, log_lr, begun, k)
             finite, crowded, lost = (bool(f) for f in flags)
             reached = float(s.time) >= self.time
-            if crowded and finite and not lost and not reached and k < min(self.rank, MAX_EDGES):
-                k = min(2 * k, self.rank, MAX_EDGES)
+            if crowded and finite and not lost and not reached and k < self._most:
+                k = min(2 * k, self._most)
                 point, log_lr, begun = np.asarray(s.point), float(s.log_lr), np.float64(s.time)
                 continue
             return self._result(s, finite, lost, crowded and not reached, k)
@@ -307,7 +333,10 @@ class _Runner:
             # At the start itself Sigma is that of the first (short) step.
             self.rows[0] = (*self.rows[0][:4], self.rows[1][4][:1])
         times, points, log_lr = (np.concatenate([row[i] for row in self.rows]) for i in range(3))
-        spectrum = np.concatenate([row[3] for row in self.rows])
+        widest = max(row[3].shape[1] for row in self.rows)
+        spectrum = np.concatenate([
+            np.pad(row[3], ((0, 0), (0, widest - row[3].shape[1])), constant_values=np.nan) for row in self.rows
+        ])  # fmt: skip
         sigma = np.zeros((len(times), k, k))
         first = 0
         for row in self.rows:

@@ -100,7 +100,7 @@ class Stepper:
             drift, sigma, seed, near = carry
             log_lr = s.log_lr + jnp.where(second, h * (2 - 4 * jnp.trace(sigma)), 0.0)
             moved = _unit(s.point + jnp.where(second, h, h / 2) * drift)
-            z = jax.lax.fori_loop(0, jnp.where(second, CHORDS, 0), lambda _, y: normals.newton(y, near), moved)
+            z = jax.lax.fori_loop(0, CHORDS, lambda _, y: normals.newton(y, near), moved)
             here = normals.at(z, near)
             turn = here.vectors[:, :k].T @ near.vectors[:, :k]
             turn = turn @ (3 * jnp.eye(k) - turn.T @ turn) / 2  # a rotation again, up to h^4
@@ -136,7 +136,7 @@ class Stepper:
 
     def lost_rank(self, s: StepState) -> Array:
         """Whether a normal direction has gone flat."""
-        return s.here.values[-1] < LOST_RANK * s.here.values[0]
+        return self.normals.complete & (s.here.values[-1] < LOST_RANK * s.here.values[0])
 
     def finite(self, s: StepState) -> Array:
         """Whether the state is made of numbers."""

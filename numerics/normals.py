@@ -26,11 +26,13 @@ class Normals(Protocol):
         objective: the loss.
         k: number of eigenpairs carried.
         exhausts: whether there are no more than k normal directions.
+        complete: whether `at` gives the eigenvalues of all of them.
     """
 
     objective: Objective
     k: int
     exhausts: bool
+    complete: bool
 
     def guess(self, theta: Array) -> Any:
         """What to hand to the first `at`."""
@@ -53,7 +55,7 @@ class FrameNormals:
 
     def __init__(self, objective: Objective, rank: int, k: int) -> None:
         self.objective, self.rank, self.k = objective, rank, k
-        self.exhausts = k >= rank
+        self.exhausts, self.complete = k >= rank, True
 
     def guess(self, theta: Array) -> None:
         """Nothing is needed."""
