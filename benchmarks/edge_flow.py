@@ -1,0 +1,235 @@
+"""The flow with several eigenvalues at the edge against gradient descent, each number a ratio measured in one run.
+
+    python -m benchmarks.edge_flow                      # all of it, some ten minutes on two cores
+    python -m benchmarks.edge_flow --part accuracy      # or speed, scale, spectrum
+    python -m benchmarks.edge_flow --write docs/edges.md  # put the tables between the marks of the page
+
+Accuracy: the largest distance over flow time 3, in units of intrinsic_lr, with its fitted order. Speed: seconds of
+gradient descent over seconds of the flow, both compiled. Scale: a step of the flow in gradients. Spectrum: the top four
+eigenpairs to a residual of 1e-6, against ARPACK and LOBPCG on the same Hessian products.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+TIME = 3.0
+RATES = (1e-4, 1e-5, 1e-6)
+
+
+def seconds(call, repeat=3):
+    """The least of some runs; the first, which may compile, is not counted."""
+    call()
+    taken = []
+    for _ in range(repeat):
+        begun = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - begun)
+    return min(taken)
+
+
+def subjects():
+    from numerics.crossing import broken
+    from numerics.networks import two_layer
+
+    return {"crossing, broken": broken, "two-layer, batch norm": two_layer.batch,
+            "two-layer, layer norm": two_layer.layer, "two-layer, weight norm": two_layer.weight}  # fmt: skip
+
+
+def accuracy():
+    """Distance to gradient descent at three rates, its order, sharpness and number of eigenvalues at the edge."""
+    from numerics.compare import compare
+    from numerics.order import fit_power
+
+    yield "| loss | D | " + " | ".join(f"distance at {rate:g}" for rate in RATES) + " | order | sharpness | edges |"
+    yield "| --- " * (len(RATES) + 5) + "|"
+    for name, objective in subjects().items():
+        runs = [compare(objective, rate=rate, time=TIME) for rate in RATES]
+        fit = fit_power([run.intrinsic_lr for run in runs], [run.max_distance for run in runs])
+        middle = runs[1]
+        off = abs(middle.gd.sharpness / middle.flow.sharpness - 1)
+        late = middle.times > 0.9 * TIME
+        near = np.mean((middle.effective_lr[:, None] * middle.edges.spectrum)[late], axis=0) > 1.9
+        cells = [f"{run.max_distance / run.intrinsic_lr:.2f}" for run in runs]
+        low, high = fit.low, fit.high
+        yield (
+            f"| {name} | {objective.dimension} | {' | '.join(cells)} | {fit.exponent:.2f} [{low:.2f}, {high:.2f}] | "
+            f"{off:.2%} | {int(near.sum())}, flow {middle.flow.edge_count} |"
+        )
+
+
+def speed():
+    """Seconds of gradient descent over the same flow time, for two rates, over those of the flow."""
+    from numerics.compare import TOLERANCE
+    from numerics.descent import parameters_of, prepare
+    from numerics.edge_flow import edge_flow
+    from numerics.networks import two_layer
+    from numerics.relax import relax
+    from theory import rules
+
+    objective = two_layer.batch
+    zeta, rank = relax(objective).point, relax(objective).rank
+    begun = time.perf_counter()
+    first = edge_flow(objective, zeta, time=TIME, rank=rank)
+    whole = time.perf_counter() - begun
+    descent = prepare(objective, rules.get("gd-wd"), records=100)
+    start = zeta + 1e-3 * np.cos(np.arange(len(zeta))) / len(zeta) ** 0.5
+
+    def gradient_descent(rate):
+        position, state = descent.begin(start, float(first.effective_lr[0]), parameters_of(descent.rule, rate, None))
+        every = math.ceil(TIME / rate / 100)
+        return jax.block_until_ready(
+            descent.run(position, state, parameters_of(descent.rule, rate, None), every).position
+        )
+
+    flow = seconds(lambda: edge_flow(objective, zeta, time=TIME, rank=rank), 5)
+    steps = len(first.times) - 1
+    yield f"Flow: {steps} steps ({first.rejected} rejected) at tolerance {TOLERANCE:g}; compiling took "
+    yield f"{first.compile_seconds:.1f} s, the first call {whole:.1f} s.\n"
+    yield "| rate | gradient descent, us a step | flow, gradient steps a step | ratio | wanted | with compilation |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for rate, wanted in ((1e-5, "20, better 50"), (1e-6, "200, better 500")):
+        taken = seconds(lambda rate=rate: gradient_descent(rate), 2 if rate > 5e-6 else 1)
+        one = taken * rate / TIME
+        # the flow again, next to the run it is compared with
+        flow = min(flow, seconds(lambda: edge_flow(objective, zeta, time=TIME, rank=rank), 5))
+        yield (
+            f"| {rate:g} | {one * 1e6:.2f} | {flow / (steps + first.rejected) / one:.0f} | {taken / flow:.0f} | "
+            f"{wanted} | {taken / whole:.2f} |"
+        )
+
+
+def large(dimension, residuals=True):
+    """A two-layer network of about this many weights on 64 examples; its start is taken some way down."""
+    from numerics.networks.two_layer import two_layer
+    from numerics.objective import Objective
+
+    width = max(2, round(dimension**0.5) - 1)
+    objective = two_layer("batch", examples=64, inputs=max(1, round(dimension / width) - 1), hidden=width)
+    return objective if residuals else Objective(objective.function, objective.start, None, objective.name)
+
+
+def scale():
+    """A step of the flow, k = 4, in gradients, and its memory in vectors of length D."""
+    from numerics.edge_flow import _trace
+    from numerics.edge_step import Stepper
+    from numerics.krylov_normals import KrylovNormals
+    from numerics.normals import FrameNormals
+
+    yield "| D | normals | a step, gradients | memory, vectors of length D |"
+    yield "| --- | --- | --- | --- |"
+    for dimension in (100, 1000, 10_000, 100_000):
+        for kind in ("Gram matrix of 64 residuals", "Hessian products"):
+            objective = large(dimension, kind.startswith("Gram"))
+            d = objective.dimension
+            rank = min(62, d - 2)
+            normals = FrameNormals(objective, rank, 4) if kind.startswith("Gram") else KrylovNormals(objective, 4)
+            stepper = Stepper(normals)
+            theta = downhill(objective)
+            s = jax.jit(stepper.begin)(theta, jnp.log(1e-3), jnp.zeros(()), jnp.asarray(1e-3))
+            run = jax.jit(_trace(stepper, 2)).lower(s, jnp.asarray(1e9), jnp.asarray(1e9)).compile()
+            taken = seconds(lambda run=run, s=s: jax.block_until_ready(run(s, jnp.asarray(1e9), jnp.asarray(1e9))))
+            gradient = jax.jit(jax.grad(objective.function))
+            one = seconds(lambda g=gradient, t=theta: [g(t).block_until_ready() for _ in range(20)]) / 20
+            memory = run.memory_analysis().temp_size_in_bytes / 8 / d
+            yield f"| {d} | {kind} | {taken / 2 / one:.0f} | {memory:.0f} |"
+
+
+def downhill(objective, steps=3000):
+    """A point near a minimum, by gradient descent with steps that only ever go down."""
+    value_and_gradient = jax.value_and_grad(objective.function)
+
+    def advance(_, carry):
+        theta, lr = carry
+        value, gradient = value_and_gradient(theta)
+        new = theta - lr * gradient
+        new = new / jnp.linalg.norm(new)
+        better = objective.function(new) < value
+        return jnp.where(better, new, theta), jnp.where(better, 1.1 * lr, lr / 2)
+
+    start = jnp.asarray(objective.start / np.linalg.norm(objective.start))
+    return jax.jit(lambda s: jax.lax.fori_loop(0, steps, advance, (s, jnp.asarray(0.1)))[0])(start)
+
+
+def spectrum():
+    """The top four eigenpairs at D = 1e5 to a residual of 1e-6 of lambda_1, against ARPACK and LOBPCG."""
+    from jax.experimental.sparse.linalg import lobpcg_standard
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    from numerics.eigenpairs import hessian_product, top_eigenpairs
+    from numerics.spectrum import frame
+
+    yield "| Hessian products | ours, s | eigsh / ours | lobpcg / ours | products: ours, eigsh | largest residual |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for kind in ("of the function", "of the residuals"):
+        objective = large(100_000, kind.endswith("residuals"))
+        theta = np.asarray(downhill(objective, 300))
+        d = len(theta)
+        product = jax.jit(lambda z, v, o=objective: hessian_product(o, z)(v))
+        many = jax.jit(lambda z, x, o=objective: jax.vmap(hessian_product(o, z), 1, 1)(x))
+        count = [0]
+
+        def multiply(v, product=product, theta=theta, count=count):
+            count[0] += 1
+            return np.asarray(product(theta, v.ravel()))
+
+        random = np.random.default_rng(1).standard_normal((d, 4))
+        operator = LinearOperator((d, d), matvec=multiply, dtype=float)
+        arpack = seconds(lambda o=operator, r=random: eigsh(o, k=4, which="LA", tol=1e-6, v0=r[:, 0]))
+        ours = seconds(lambda o=objective, t=theta: top_eigenpairs(o, t, tolerance=1e-6))
+        found = top_eigenpairs(objective, theta, tolerance=1e-6)
+        assert found.converged
+        lobpcg, rounds = math.nan, 0
+        for rounds in (5, 10, 20, 40, 80):
+            run = jax.jit(
+                lambda z, x, o=objective, m=rounds: lobpcg_standard(
+                    lambda y: jax.vmap(hessian_product(o, z), 1, 1)(y), x, m=m, tol=1e-30
+                )
+            )
+            values, vectors, _ = run(theta, random)
+            off = np.linalg.norm(np.asarray(many(theta, vectors)) - np.asarray(vectors * values), axis=0)
+            if off.max() <= 1e-6 * float(values[0]):
+                lobpcg = seconds(lambda r=run, t=theta, x=random: jax.block_until_ready(r(t, x)))
+                break
+        shown = f"{lobpcg / ours:.1f}" if lobpcg == lobpcg else f"not in {rounds} rounds"
+        yield (
+            f"| {kind} | {ours:.3f} | {arpack / ours:.1f} | {shown} | {int(found.products)}, {count[0] // 4} | "
+            f"{found.residuals.max() / found.values[0]:.1e} |"
+        )
+        if kind.endswith("residuals"):
+            gram = jax.jit(lambda z, o=objective: frame(o, z, 4))
+            taken = seconds(lambda g=gram, t=theta: jax.block_until_ready(g(t)))
+            yield f"| Gram matrix of 64 residuals | {taken:.3f} | {arpack / taken:.1f} | {lobpcg / taken:.1f} | | |"
+
+
+PARTS = {"accuracy": accuracy, "speed": speed, "scale": scale, "spectrum": spectrum}
+
+
+def main():
+    """Print the tables, or write them into a page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--part", choices=list(PARTS), action="append")
+    parser.add_argument("--write", metavar="FILE", help="replace the tables of this page")
+    arguments = parser.parse_args()
+    jax.config.update("jax_enable_x64", True)
+    for name in arguments.part or PARTS:
+        lines = []
+        for line in PARTS[name]():
+            print(line, flush=True)
+            lines.append(line)
+        if arguments.write:
+            page = Path(arguments.write)
+            text, begin, end = page.read_text(encoding="utf-8"), f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+            before, rest = text.split(begin)
+            page.write_text(before + begin + "\n".join(lines) + "\n" + end + rest.split(end)[1], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
