@@ -60,7 +60,7 @@ def accuracy():
         cells = [f"{run.max_distance / run.intrinsic_lr:.2f}" for run in runs]
         low, high = fit.low, fit.high
         yield (
-            f"| {name} | {objective.dimension} | {' | '.join(cells)} | {fit.exponent:.2f} [{low:.2f}, {high:.2f}] | "
+            f"| {name} | {objective.dimension} | {' | '.join(cells)} | {fit.slope:.2f} [{low:.2f}, {high:.2f}] | "
             f"{off:.2%} | {int(near.sum())}, flow {middle.flow.edge_count} |"
         )
 

@@ -1,0 +1,140 @@
+"""A whole run of gradient descent with weight decay, predicted: down to Gamma, the waiting, and the flow at the edge.
+
+Down to Gamma gradient descent follows gradient flow in the time s, ds = effective_lr dt, while weight decay does
+nothing yet: 1/effective_lr = |w|^2/learning_rate grows by the loss that is lost, d(1/effective_lr) = |grad L|^2 ds =
+-dL. At rest on Gamma effective_lr grows as (1 - rate)^(-2t) until effective_lr*lambda_1 = 2; from there on the flow of
+`numerics.edge_flow` holds, if there is something to oscillate with: meanwhile x along v_1 has shrunk by the factor
+1 - effective_lr*lambda_1 at each step, and where nothing seeds it anew the oscillation sets in late (`WholeRun.onset`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numerics.edge_flow import TOLERANCE, EdgeFlow, edge_flow
+from numerics.objective import Objective, as_objective
+from numerics.relax import Relaxed, relax
+from numerics.results import RESULTS
+from numerics.spectrum import unit_vector
+from theory.errors import InputError
+from theory.loss import Loss
+
+__all__ = ["Onset", "WholeRun", "along", "whole_run"]
+
+
+# Flow time after the edge in which an onset is looked for: effective_lr lambda_1 is then a hundred times the edge.
+ONSET = 2.3
+
+
+@dataclass(frozen=True)
+class Onset:
+    """When |x| reaches the size of the oscillation.
+
+    Attributes:
+        time: flow time after the arrival, nan where it does not come.
+        edge: effective_lr*lambda_1 then, the overshoot; above 4 or so gradient descent is thrown far off.
+        lowest: the least log|x| on the way.
+    """
+
+    time: float
+    edge: float
+    lowest: float
+
+
+@dataclass(frozen=True, eq=False)
+class WholeRun:
+    """What is to be expected from a start anywhere.
+
+    Attributes:
+        relaxed: where gradient flow comes to rest.
+        arrival_lr: effective_lr there, lowered by the descent.
+        waiting: flow time from the arrival to the edge; in iterations it is ``waiting / rate`` up to O(rate).
+        flow: from the arrival on, the waiting included; ``None`` where Gamma was not reached.
+        result, message: how it ended.
+    """
+
+    relaxed: Relaxed
+    arrival_lr: float
+    waiting: float
+    flow: EdgeFlow | None
+    result: RESULTS
+    message: str = ""
+
+    def onset(self, rate: float, /, *, displacement: float, floor: float = 0.0) -> Onset:
+        """When the oscillation sets in at this rate, from |x| = ``displacement`` along v_1 on arrival.
+
+        ``floor`` is the least |x| that noise, or the coupling to other directions, keeps up.
+        """
+        if not (0 < rate < 1 and displacement > 0 and floor >= 0):
+            raise InputError("rate and displacement must be positive, rate below 1, and floor not negative.")
+        if self.flow is None:
+            raise InputError(f"there is no flow in this prediction: {self.message or self.result.advice}")
+        edge = self.arrival_lr * float(self.flow.sharpness[0])
+        steps = math.ceil((self.waiting + ONSET) / rate)
+        times = rate * np.arange(steps)
+        growth = np.log(np.maximum(np.abs(1 - edge * np.exp(2 * times)), 1e-300))
+        size, lowest, least = math.log(displacement), math.log(displacement), math.log(max(floor, 1e-323))
+        goal = math.log(math.sqrt(rate * float(self.flow.mean_square.max())))
+        for time, step in zip(times, growth, strict=True):
+            size = max(size + step, least)
+            lowest = min(lowest, size)
+            if time > self.waiting and size >= goal:
+                return Onset(float(time), edge * math.exp(2 * time), lowest)
+        return Onset(math.nan, math.nan, lowest)
+
+    def waiting_steps(self, rate: float, /) -> float:
+        """t* = log(2/(lambda_1 effective_lr))/(-2 log(1 - rate)), in iterations."""
+        return 2 * self.waiting / (-2 * math.log1p(-rate))
+
+
+def whole_run(
+    subject: Loss | Objective, start: Any = None, /, *, effective_lr: float, time: float, tolerance: float = TOLERANCE
+) -> WholeRun:
+    """The run from ``start`` (D,) with ``effective_lr`` there, for flow time ``time`` after Gamma is reached.
+
+    The descent counts as no flow time: it takes some 1/(effective_lr lambda) iterations, lambda the least curvature
+    normal to Gamma, against 1/rate for the rest.
+
+    Args:
+        subject: the loss.
+        start: (D,), anywhere; default the objective's.
+        effective_lr: at the start. Gradient descent is taken for gradient flow: so effective_lr*lambda_1 should be
+            small.
+        time: flow time.
+        tolerance: see `numerics.edge_flow.edge_flow`.
+
+    Returns:
+        the prediction; off_edge where effective_lr is beyond the edge on arrival already, so that gradient descent
+        does not come to rest there.
+    """
+    objective = as_objective(subject)
+    if not (math.isfinite(effective_lr) and effective_lr > 0):
+        raise InputError(f"effective_lr = {effective_lr} must be positive and finite.")
+    theta = unit_vector(objective, objective.start if start is None else start, "start")
+    relaxed = relax(subject, theta)
+    lost = float(objective.value(theta)) - float(objective.value(relaxed.point))
+    arrival = 1 / (1 / effective_lr + max(lost, 0.0))
+    if not relaxed.result.ok:
+        return WholeRun(relaxed, arrival, math.nan, None, relaxed.result, relaxed.message)
+    at_edge = edge_flow(subject, relaxed.point, time=1e-6).effective_lr[0]
+    if arrival > at_edge:
+        message = (
+            f"effective_lr = {arrival:.4g} on arrival is beyond the edge, {at_edge:.4g}: gradient descent goes on to "
+            "minima of less sharpness; give a smaller effective_lr"
+        )
+        return WholeRun(relaxed, arrival, 0.0, None, RESULTS.OFF_EDGE, message)
+    waiting = math.log(at_edge / arrival) / 2
+    flow = edge_flow(subject, relaxed.point, time=time, effective_lr=arrival, tolerance=tolerance)
+    return WholeRun(relaxed, arrival, waiting, flow, flow.result, flow.message)
+
+
+def along(run: WholeRun, times: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:
+    """zeta (M, D) and effective_lr (M,) of a prediction at flow times (M,) after the arrival."""
+    if run.flow is None:
+        raise InputError(f"there is no flow in this prediction: {run.message or run.result.advice}")
+    points, _, effective_lr = run.flow.at(times)
+    return points, effective_lr
