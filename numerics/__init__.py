@@ -9,6 +9,7 @@ from theory.lazy import export
 
 _HOMES = {
     "Comparison": "numerics.comparison",
+    "EdgeFlow": "numerics.edge_flow",
     "FlowSolution": "numerics.flow",
     "Iterates": "numerics.descent",
     "Law": "numerics.equilibrium",
@@ -18,11 +19,14 @@ _HOMES = {
     "RunFailed": "numerics.results",
     "Sweep": "numerics.sweep",
     "Trajectory": "numerics.trajectory",
+    "bifurcation_delay": "numerics.delay",
     "bn_regression_objective": "numerics.bn_regression",
     "compare": "numerics.compare",
     "configure": "numerics.config",
     "descend": "numerics.descent",
     "descend_batch": "numerics.descent",
+    "edge_covariance": "numerics.edge",
+    "edge_flow": "numerics.edge_flow",
     "eigenvalues": "numerics.spectrum",
     "integrate": "numerics.flow",
     "law_of": "numerics.equilibrium",
@@ -35,6 +39,8 @@ _HOMES = {
     "retract": "numerics.manifold",
     "sharpness": "numerics.spectrum",
     "sweep": "numerics.sweep",
+    "top_eigenpairs": "numerics.eigenpairs",
+    "whole_run": "numerics.whole_run",
 }
 
 __all__ = sorted(_HOMES)

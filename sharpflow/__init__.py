@@ -40,6 +40,8 @@ _HOMES = {
     "derive_generic": "theory.generic",
     "edge_law": "theory.edge_law",
     "descend": "numerics.descent",
+    "edge_covariance": "numerics.edge",
+    "edge_flow": "numerics.edge_flow",
     "eigenvalues": "numerics.spectrum",
     "geometry_of": "theory.geometry",
     "integrate": "numerics.flow",
@@ -55,7 +57,9 @@ _HOMES = {
     "sharpness": "numerics.spectrum",
     "sharpness_flow": "theory.flow",
     "sweep": "numerics.sweep",
+    "top_eigenpairs": "numerics.eigenpairs",
     "verify": "sharpflow.verification",
+    "whole_run": "numerics.whole_run",
 }
 
 __all__ = ["__version__", *_HOMES]
@@ -64,6 +68,9 @@ if TYPE_CHECKING:  # for type checkers, which do not follow __getattr__; the hou
     from numerics.compare import compare as compare
     from numerics.comparison import Comparison as Comparison
     from numerics.descent import descend as descend
+    from numerics.edge import edge_covariance as edge_covariance
+    from numerics.edge_flow import edge_flow as edge_flow
+    from numerics.eigenpairs import top_eigenpairs as top_eigenpairs
     from numerics.flow import integrate as integrate
     from numerics.manifold import retract as retract
     from numerics.manifold_flow import manifold_flow as manifold_flow
@@ -77,6 +84,7 @@ if TYPE_CHECKING:  # for type checkers, which do not follow __getattr__; the hou
     from numerics.sweep import read_sweep as read_sweep
     from numerics.sweep import sweep as sweep
     from numerics.trajectory import Trajectory as Trajectory
+    from numerics.whole_run import whole_run as whole_run
     from sharpflow.claim import Case as Case
     from sharpflow.claim import Claim as Claim
     from sharpflow.claim import Measurement as Measurement
