@@ -31,6 +31,9 @@ FORMULAS = (f"{THEORY}/test_formulas.py",)
 NUMBERS = (f"{NUMERICS}/test_formulas.py",)
 LAWS = "formulas or literature and not rmsprop or refuted or refuses or energy_coefficients or shown_and and gd-wd"
 ENGINE = (*FORMULAS, f"{THEORY}/test_engine.py", "-k", LAWS)
+# What is proved, at numbers; the routes on the conic.
+STATEMENTS = (f"{THEORY}/test_statement_formulas.py",)
+ROUTES = (f"{THEORY}/test_route_formulas.py",)
 REDUCTION = (f"{THEORY}/test_vectors_and_reduction.py",)
 PLANTED = (f"{THEORY}/test_planted.py",)
 EXPANSION = (f"{THEORY}/test_expansion.py", f"{THEORY}/test_planted.py", "-k", "not two-layer and not surface")
@@ -41,7 +44,7 @@ COMPARE = (
 )
 FLOW = (*NUMBERS, f"{NUMERICS}/test_flow.py", "-k", "formulas or ridge-gd-wd or normalized or closed_form or touches")
 MANIFOLD = (*NUMBERS, f"{NUMERICS}/test_manifold.py")
-JETS = (f"{THEORY}/test_edge_jets.py", "-k", "ridge or conic or surface")
+JETS = (f"{THEORY}/test_jet_formulas.py", f"{THEORY}/test_edge_jets.py", "-k", "formulas or conic")
 TESTS: dict[str, tuple[str, ...]] = {
     "theory/averaging.py": EXPANSION,
     "theory/center.py": ENGINE,
@@ -49,20 +52,26 @@ TESTS: dict[str, tuple[str, ...]] = {
     "theory/edge_law.py": ENGINE,
     "theory/energy_law.py": ENGINE,
     "theory/entering.py": (*FORMULAS, *PLANTED),
-    "theory/expansion.py": EXPANSION,
-    "theory/flow.py": (f"{THEORY}/test_flow.py",),
+    "theory/expansion.py": (*ROUTES, f"{THEORY}/test_expansion.py"),
+    "theory/flow.py": (*STATEMENTS, f"{THEORY}/test_flow.py"),
     "theory/frame.py": ENGINE,
-    "theory/geometry.py": (*FORMULAS, f"{THEORY}/test_geometry.py"),
-    "theory/homogeneous.py": (f"{THEORY}/test_invariance.py",),
-    "theory/invariance.py": (f"{THEORY}/test_invariance.py",),
+    "theory/geometry.py": (*FORMULAS, *STATEMENTS, f"{THEORY}/test_geometry.py"),
+    "theory/homogeneous.py": (
+        *STATEMENTS,
+        f"{THEORY}/test_invariance.py",
+    ),
+    "theory/invariance.py": (
+        *STATEMENTS,
+        f"{THEORY}/test_invariance.py",
+    ),
     "theory/jets.py": ENGINE,
     "theory/nonsmooth.py": ENGINE,
     "theory/rational_map.py": ENGINE,
     "theory/reduction.py": REDUCTION,
-    "theory/regression.py": PLANTED,
-    "theory/routes.py": EXPANSION,
+    "theory/regression.py": (*STATEMENTS, *PLANTED),
+    "theory/routes.py": ROUTES,
     "theory/series.py": (f"{THEORY}/test_series.py",),
-    "theory/sphere.py": (*REDUCTION, *PLANTED),
+    "theory/sphere.py": (*STATEMENTS, *REDUCTION),
     "numerics/descent.py": (f"{NUMERICS}/test_descent.py",),
     "numerics/edge_jets.py": JETS,
     "numerics/edge_run.py": COMPARE,
