@@ -29,6 +29,9 @@ THEORY, NUMERICS = "tests/theory", "tests/numerics"
 # The fast tests of a module, as pytest takes them: 20 s at most on an idle core.
 FORMULAS = (f"{THEORY}/test_formulas.py",)
 NUMBERS = (f"{NUMERICS}/test_formulas.py",)
+RUNS = (f"{NUMERICS}/test_run_formulas.py",)
+RECORDS = (f"{NUMERICS}/test_record_formulas.py",)
+CHARTS = (f"{NUMERICS}/test_flow_formulas.py", f"{NUMERICS}/test_flow.py", "-k", "formulas or ridge-gd-wd or touches")
 LAWS = "formulas or literature and not rmsprop or refuted or refuses or energy_coefficients or shown_and and gd-wd"
 ENGINE = (*FORMULAS, f"{THEORY}/test_engine.py", "-k", LAWS)
 # What is proved, at numbers; the routes on the conic.
@@ -72,20 +75,26 @@ TESTS: dict[str, tuple[str, ...]] = {
     "theory/routes.py": ROUTES,
     "theory/series.py": (f"{THEORY}/test_series.py",),
     "theory/sphere.py": (*STATEMENTS, *REDUCTION),
-    "numerics/descent.py": (f"{NUMERICS}/test_descent.py",),
+    "numerics/descent.py": (
+        *RUNS,
+        f"{NUMERICS}/test_descent.py",
+    ),
     "numerics/edge_jets.py": JETS,
-    "numerics/edge_run.py": COMPARE,
-    "numerics/energy_law.py": ENERGY,
+    "numerics/edge_run.py": (*RUNS, f"{NUMERICS}/test_compare.py", "-k", "formulas or ridge_tracks"),
+    "numerics/energy_law.py": (*RECORDS, *ENERGY),
     "numerics/equilibrium.py": ENERGY,
-    "numerics/flow.py": FLOW,
+    "numerics/flow.py": CHARTS,
     "numerics/manifold.py": MANIFOLD,
     "numerics/manifold_flow.py": FLOW,
     "numerics/orbit.py": ENERGY,
     "numerics/order.py": (*NUMBERS, f"{NUMERICS}/test_order.py"),
-    "numerics/oscillation.py": COMPARE,
+    "numerics/oscillation.py": RECORDS,
     "numerics/relax.py": MANIFOLD,
-    "numerics/rule_forms.py": (f"{NUMERICS}/test_descent.py",),
-    "numerics/spectrum.py": MANIFOLD,
+    "numerics/rule_forms.py": (
+        *RUNS,
+        f"{NUMERICS}/test_descent.py",
+    ),
+    "numerics/spectrum.py": (*RECORDS, *MANIFOLD),
 }
 SWAPS: dict[type, tuple[str, type]] = {
     ast.Add: ("+ to -", ast.Sub),
