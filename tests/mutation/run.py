@@ -41,10 +41,6 @@ REDUCTION = (f"{THEORY}/test_vectors_and_reduction.py",)
 PLANTED = (f"{THEORY}/test_planted.py",)
 EXPANSION = (f"{THEORY}/test_expansion.py", f"{THEORY}/test_planted.py", "-k", "not two-layer and not surface")
 ENERGY = (*NUMBERS, f"{NUMERICS}/test_energy_law.py", "-k", "formulas or gd-wd or planted or horizon_of")
-COMPARE = (
-    *(*NUMBERS, f"{NUMERICS}/test_compare.py", "-k"),
-    "formulas or ridge_tracks or universal_period or agrees_with or gap_closing",
-)
 FLOW = (*NUMBERS, f"{NUMERICS}/test_flow.py", "-k", "formulas or ridge-gd-wd or normalized or closed_form or touches")
 MANIFOLD = (*NUMBERS, f"{NUMERICS}/test_manifold.py")
 JETS = (f"{THEORY}/test_jet_formulas.py", f"{THEORY}/test_edge_jets.py", "-k", "formulas or conic")
@@ -69,7 +65,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "theory/jets.py": ENGINE,
     "theory/nonsmooth.py": ENGINE,
-    "theory/rational_map.py": ENGINE,
+    "theory/rational_map.py": (f"{THEORY}/test_rational_formulas.py", *ENGINE),
     "theory/reduction.py": REDUCTION,
     "theory/regression.py": (*STATEMENTS, *PLANTED),
     "theory/routes.py": ROUTES,

@@ -13,7 +13,7 @@ from theory import families, rules
 from theory.flow import TAU, prove_closed_form, sharpness_flow
 from theory.geometry import _double_angles, _largest, geometry_of, tidy
 from theory.homogeneous import euler_by_polynomials
-from theory.invariance import contracted_derivative, prove_euler, prove_euler_generic, prove_homogeneity
+from theory.invariance import _worst, contracted_derivative, prove_euler, prove_euler_generic, prove_homogeneity
 from theory.loss import Loss, Minima
 from theory.proof import Status
 from theory.reduction import reduce_rule
@@ -38,11 +38,42 @@ def test_euler_identities_are_shown_with_their_degrees():
     expected = ["grad L(w)[w] = 0", "Hess L(w)[w] = -grad L(w)", "D^3 L(w)[w] = -2*Hess L(w)"]
     assert statements(prove_euler(ridge)) == expected
     generic = prove_euler_generic()
+    assert generic.status is Status.PROVED
     assert statements(generic)[:3] == expected
     assert [str(step.rhs) for step in generic.steps[3:]] == ["grad L(w)/c", "Hess L(w)/c**2"]
     assert [step.lhs.variable_count[0][1] for step in generic.steps[3:]] == [1, 2]
     (step,) = prove_homogeneity(ridge).steps
-    assert str(step.lhs) == "L(c*x, c*y, c*z)"
+    assert (str(step.lhs), str(step.rhs)) == ("L(c*x, c*y, c*z)", "L(x, y, z)")
+    assert (step.status, step.method, step.residual) == (Status.PROVED, "degree calculus", 0)
+    for line in (step, *prove_euler(ridge).steps, *generic.steps):
+        assert 0 <= line.seconds < 60
+        assert line.residual == 0
+
+
+def test_the_method_of_euler_is_told_with_its_entries():
+    """sin(x/y) is not rational: every entry of D^k L is looked at, 1, 3 and 6 of them."""
+    rational, other = (prove_euler(Loss("loss", V, e)) for e in (x * y / R2, sp.sin(x / y) + z / y))
+    assert [step.method for step in rational.steps] == [f"polynomial arithmetic, {n} entries" for n in (1, 3, 6)]
+    assert [step.method for step in other.steps] == [f"degree of each of {n} entries" for n in (1, 3, 6)]
+    assert {step.residual for step in other.steps} == {0}
+    # In two variables D^3 L(w)[w] has three independent entries.
+    pair = prove_euler(Loss("two", (x, y), sp.sin(x / y)))
+    assert [step.method for step in pair.steps] == [f"degree of each of {n} entries" for n in (1, 2, 3)]
+
+
+def test_residuals_are_looked_at_one_by_one():
+    assert (_worst([]).status, _worst([]).residual) == (Status.PROVED, 0)
+    assert _worst([(x + 1) ** 2 - x**2 - 2 * x - 1, sp.Integer(0)]).status is Status.PROVED
+    found = _worst([sp.Integer(0), x - 1])
+    assert (found.status, found.residual) == (Status.REFUTED, x - 1)
+
+
+def test_a_loss_that_no_calculus_covers_is_decided_by_its_expression():
+    """The difference of two logarithms has degree 0 as a whole only; with a third one it has not."""
+    whole = sp.log(R2) - sp.log(x**2 + 2 * y**2 + z**2)
+    assert prove_homogeneity(Loss("logs", V, whole)).status is not Status.REFUTED
+    assert prove_homogeneity(Loss("log", V, whole + sp.log(R2))).status is Status.REFUTED
+    assert prove_euler(Loss("logs", V, whole)).status is not Status.REFUTED
 
 
 @pytest.mark.parametrize("k", range(4))
@@ -176,7 +207,8 @@ def test_the_angle_of_a_regression_by_numbers(loss):
         return float(sp.sympify(e).subs(dict(zip(names, at, strict=True))))
 
     here, there = np.array([0.3] * len(names)), np.array([-0.7] * len(names))
-    k2, _, rate, solution = proof.steps
+    k2, level, rate, solution = proof.steps
+    assert level.statement == "d(lambda_1 cos^2 alpha)/dp = 0"
     shown = sp.Symbol("tan_alpha^2")
     assert float(k2.rhs.subs(shown, tan2(here))) == pytest.approx(value(flow.log_gradient_squared, here))
     assert value(flow.sharpness, here) / (1 + tan2(here)) == pytest.approx(
@@ -195,7 +227,7 @@ def test_the_kernel_component_is_shrunk_by_weight_decay():
     proof = prove_kernel_decay(slab(2), GD)
     assert proof.status is Status.PROVED
     assert numbers()(proof.steps[2].rhs) == Fraction(11, 12)
-    assert len(proof.steps[0].method) > 0
+    assert statements(proof)[:2] == ["L(w + s k) - L(w) = 0", "<grad L(w), k> = 0"]
     # A loss that does see the chart's direction is refuted.
     (w0, w1, w2) = w = sp.symbols("w0:3", real=True)
     seen = Loss(

@@ -1,0 +1,120 @@
+"""Power series in delta on fractions, the gradient written out by hand, and the learning rate of a norm."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+import sympy as sp
+
+from theory import rules
+from theory.frame import Frame
+from theory.rational_map import LENGTH, Number, _dot, _gradient, _lr_of_norm, _norm_squared, _polynomial, _Vector
+from theory.series import DELTA
+
+D = sp.Symbol("d")
+FIRST, SECOND = 4 + 3 * D - 5 * D**2 + D**4 / 7, sp.Rational(9, 4) - 2 * D + D**3 / 3
+LATE = 9 * D**2 + 2 * D**3 - D**4
+
+
+def number(expression):
+    return Number(tuple(Fraction(str(sp.expand(expression).coeff(D, k))) for k in range(LENGTH)))
+
+
+def coefficients(expression, count):
+    series = sp.series(expression, D, 0, count).removeO()
+    return tuple(Fraction(str(sp.expand(series).coeff(D, k))) for k in range(count))
+
+
+A, B, C = number(FIRST), number(SECOND), number(LATE)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (A + B, FIRST + SECOND), (A - B, FIRST - SECOND), (-A, -FIRST), (2 + A, 2 + FIRST),
+        (Fraction(1, 3) - A, sp.Rational(1, 3) - FIRST), (A - 3, FIRST - 3), (A * B, FIRST * SECOND),
+        (sp.Rational(3, 5) * A, 3 * FIRST / 5), (A / B, FIRST / SECOND), (3 / A, 3 / FIRST), (A / 4, FIRST / 4),
+        (A**3, FIRST**3), (A**0, sp.Integer(1)), (A**-2, FIRST**-2), (A.sqrt(), sp.sqrt(FIRST)),
+        (B ** Fraction(3, 2), SECOND ** sp.Rational(3, 2)), (B ** sp.Rational(-1, 2), SECOND ** sp.Rational(-1, 2)),
+        (0.5 * A, FIRST / 2),
+    ],
+)  # fmt: skip
+def test_series_on_fractions_are_those_of_sympy(found, expected):
+    assert found.c == coefficients(expected, LENGTH)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "count"),
+    [
+        # Divided by what begins with delta^2, two coefficients are lost; multiplied, none.
+        (C / number(D**2 * SECOND), LATE / (D**2 * SECOND), LENGTH - 2),
+        (C * A, LATE * FIRST, LENGTH),
+        (C.down(1), LATE / D, LENGTH - 1),
+        (C.sqrt(), 3 * D * sp.sqrt(1 + 2 * D / 9 - D**2 / 9), LENGTH - 1),
+        (C * (1 / A), LATE / FIRST, LENGTH),
+        (Number.of(5, 3), 5 * D**3, LENGTH),
+        (Number((Fraction(0), Fraction(0), Fraction(1))) * Number((Fraction(1), Fraction(2))), D**2, 3),
+        (Number((Fraction(1), Fraction(2))) * Number((Fraction(0), Fraction(3))), 3 * D, 2),
+        (Number((Fraction(1), Fraction(2))) * Number((Fraction(0), Fraction(3), Fraction(1))), 3 * D + 7 * D**2, 3),
+        (Number((Fraction(1), Fraction(2))) + Number((Fraction(1),) * 4), 2 + 3 * D, 2),
+    ],
+)
+def test_what_is_known_of_a_series_is_told_by_its_length(found, expected, count):
+    assert found.c == coefficients(expected, count)
+
+
+def test_what_has_no_series():
+    assert (A.low(), C.low(), number(0).low()) == (0, 2, LENGTH)
+    with pytest.raises(ZeroDivisionError):
+        C.down(3)
+    with pytest.raises(ZeroDivisionError):
+        A / C
+    for wrong in (number(2 + D), number(D), number(sp.Rational(4, 3))):
+        with pytest.raises(ArithmeticError):
+            wrong.sqrt()
+    with pytest.raises(ArithmeticError, match="power"):
+        A ** Fraction(1, 3)
+
+
+def test_a_polynomial_in_delta_at_numbers():
+    b = sp.Symbol("b")
+    assert _polynomial(3 - b * DELTA**2 + DELTA**8, {b: sp.Rational(1, 2)}).c == coefficients(3 - D**2 / 2 + D**8, 9)
+
+
+def test_the_gradient_written_out_is_that_of_its_loss():
+    """L = lambda (x^2/2 + K x^2 s/2 - h x s^2/2 + m y^2/2 + ...) of x, y, s = w_1, w_2, w_3 over w_0."""
+    w = sp.symbols("w0:4")
+    x, y, s = (e / w[0] for e in w[1:])
+    names = ("K", "m", "h", "c_3", "c_4", "c_21", "c_31", "c_111")
+    jets = dict(zip(names, map(Fraction, (2, 3, 5, 7, 11, 13, 17, 19)), strict=True))
+    k, m, h, c3, c4, c21, c31, c111 = (int(v) for v in jets.values())
+    loss = x**2 / 2 + k * x**2 * s / 2 - h * x * s**2 / 2 + c3 * x**3 / 6 + c4 * x**4 / 24
+    loss += m * y**2 / 2 + c21 * x**2 * y / 2 + c31 * x**3 * s / 6 + c111 * x * y * s
+    at = [sp.Rational(3, 2), sp.Rational(1, 5), sp.Rational(-2, 7), sp.Rational(4, 3)]
+    point = _Vector(tuple(Number.of(v) for v in at))
+    found = _gradient(jets, Fraction(6))(point)
+    known = [6 * sp.diff(loss, v).subs(dict(zip(w, at, strict=True))) for v in w]
+    assert [part.c[0] for part in found.parts] == [Fraction(str(v)) for v in known]
+    assert not any(_dot(point, found).c)  # Euler's identity
+
+
+def test_vectors_of_series():
+    a, b = _Vector((A, B, C, A)), _Vector((B, B, A, C))
+    plus, minus, negative, scaled, divided = a + b, a - b, -a, 3 * a, a / B
+    assert [part.c for part in plus.parts] == [(A + B).c, (B + B).c, (C + A).c, (A + C).c]
+    assert [part.c for part in minus.parts] == [(A - B).c, (B - B).c, (C - A).c, (A - C).c]
+    assert [part.c for part in negative.parts] == [(-A).c, (-B).c, (-C).c, (-A).c]
+    assert [part.c for part in scaled.parts] == [(A + A + A).c, (B + B + B).c, (C + C + C).c, (A + A + A).c]
+    assert [part.c for part in divided.parts] == [(A / B).c, (B / B).c, (C / B).c, (A / B).c]
+    assert _dot(a, b).c == (A * B + B * B + C * A + A * C).c
+
+
+def test_the_effective_learning_rate_of_a_norm_and_back():
+    """eta/((1 - eps) |w|^2), at eta = 1/4, lambda = 1/3 and |w|^2 = 4."""
+    frame = Frame(rules.get("gd-wd"))
+    parameters = {"learning_rate": Fraction(1, 4), "weight_decay": Fraction(1, 3)}
+    lr = _lr_of_norm(frame, Number.of(4), parameters, {})
+    assert lr.c[0] == Fraction(1, 4) / (Fraction(11, 12) * 4)
+    assert not any(lr.c[1:])
+    assert _norm_squared(frame, lr, parameters, {}).c[0] == 4
