@@ -53,6 +53,13 @@ def test_jitter_of_the_fast_oscillation_is_no_period():
     assert found.period == pytest.approx(400, abs=3)
 
 
+def test_two_crossings_close_to_each_other_are_one():
+    """Up at 100, down at 102, up at 104: less than half a nominal period apart."""
+    steps = np.arange(200)
+    values = np.where((steps < 100) | ((steps >= 102) & (steps < 104)), -1.0, 1.0)
+    assert oscillation(steps, values, nominal=100.0, intrinsic_lr=1e-3).period is None
+
+
 def test_what_is_at_rest_or_too_short_has_no_period():
     steps = np.arange(0, 1000)
     wave = np.sin(2 * np.pi * (steps - 3.3) / 310)

@@ -163,13 +163,21 @@ def test_a_long_formula_is_cut_to_what_was_asked_for():
     assert routes._short(p + 1, 5) == "p + 1"
 
 
-@pytest.mark.parametrize("name", ["conic", "surface", "two-layer"])
-@pytest.mark.parametrize("start", [0.3, 0.8])
-def test_two_hops_of_normalized_descent_in_numbers(name, start):
-    """theta+ = theta - eta v with v = G/|G|, 60 digits: X after one and two steps, and the shift along Gamma."""
+@pytest.mark.parametrize(
+    ("name", "length", "start"),
+    [("conic", 1, 0.3), ("conic", 1, 0.8), ("conic", 3, 0.7), ("surface", 1, 0.4), ("two-layer", 2, 0.6)],
+)
+def test_two_hops_of_normalized_descent_in_numbers(name, length, start):
+    """theta+ = theta - length eta G/|G|, 60 digits: X after one and two steps, and the shift along Gamma."""
+
+    def update(w, gradient, state, p, ops):
+        g = gradient(w)
+        return w - length * p.speed * g / ops.norm(g), {}
+
     loss = families.get(name).default()
     geometry = geometry_of(loss)
-    orbit = expand_nonsmooth(geometry, reduce_rule(rules.get("normalized-gd")))
+    rule = Rule(name="user", update=update, space="sphere", at_rate=lambda rate: {"speed": rate**0.5})
+    orbit = expand_nonsmooth(geometry, reduce_rule(rule))
     at = geometry.start
     with mpmath.workdps(60):
         number = lambda e: mpmath.mpf(sp.sstr(sp.sympify(e).subs(at).evalf(60)))  # noqa: E731
@@ -184,7 +192,7 @@ def test_two_hops_of_normalized_descent_in_numbers(name, start):
         theta /= mpmath.norm(theta)
         for _ in range(2):
             g = mpmath.matrix(gradient(*theta))
-            theta -= delta * g / mpmath.norm(g)
+            theta -= length * delta * g / mpmath.norm(g)
             theta /= mpmath.norm(theta)
             positions.append((v.T * (theta - zeta))[0] / delta)
         shift = mpmath.lu_solve(gram, mpmath.matrix([(t.T * (theta - zeta))[0] for t in tangents]))
