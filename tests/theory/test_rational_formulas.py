@@ -35,7 +35,7 @@ A, B, C = number(FIRST), number(SECOND), number(LATE)
         (A + B, FIRST + SECOND), (A - B, FIRST - SECOND), (-A, -FIRST), (2 + A, 2 + FIRST),
         (Fraction(1, 3) - A, sp.Rational(1, 3) - FIRST), (A - 3, FIRST - 3), (A * B, FIRST * SECOND),
         (sp.Rational(3, 5) * A, 3 * FIRST / 5), (A / B, FIRST / SECOND), (3 / A, 3 / FIRST), (A / 4, FIRST / 4),
-        (A**3, FIRST**3), (A**0, sp.Integer(1)), (A**-2, FIRST**-2), (A.sqrt(), sp.sqrt(FIRST)),
+        (A**3, FIRST**3), (A**0, sp.Integer(1)), (C**0, sp.Integer(1)), (A**-2, FIRST**-2), (A.sqrt(), sp.sqrt(FIRST)),
         (B ** Fraction(3, 2), SECOND ** sp.Rational(3, 2)), (B ** sp.Rational(-1, 2), SECOND ** sp.Rational(-1, 2)),
         (0.5 * A, FIRST / 2),
     ],

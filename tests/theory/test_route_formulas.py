@@ -8,7 +8,7 @@ import sympy as sp
 
 from theory import families, routes, rules
 from theory.errors import NoClosedForm
-from theory.expansion import X, expand, expand_nonsmooth
+from theory.expansion import X, _taylor, expand, expand_nonsmooth
 from theory.geometry import geometry_of
 from theory.proof import Status
 from theory.reduction import reduce_rule
@@ -133,6 +133,17 @@ def test_a_brake_that_only_holds_where_the_sharpness_changes_is_no_brake():
 def test_the_other_normal_directions_drop_out():
     step = routes.prove_oscillator(families.get("rayleigh").default(), GD).steps[-1]
     assert (step.status, step.statement) == (Status.PROVED, "d(X', U', p')/dY_j = 0")
+
+
+def test_the_other_normal_directions_are_carried_along():
+    """|u|^2 grad L(u) at order delta^2 has the Hessian times sum_j Y_j n_j in it, before that is seen to drop out."""
+    for name in ("rayleigh", "two-layer"):
+        geometry = geometry_of(families.get(name).default())
+        taylor = _taylor(geometry)
+        assert len(taylor.normal_symbols) == geometry.codimension - 1
+        for j, symbol in enumerate(taylor.normal_symbols):
+            found = taylor.second.diff(symbol) - geometry.hessian * taylor.normal[:, j]
+            assert max(abs(e.subs(geometry.start).evalf(20)) for e in found) < 1e-15
 
 
 @pytest.mark.parametrize(("feed", "power"), [(3, 1), (sp.Rational(1, 2), 2)])
