@@ -135,6 +135,24 @@ def test_the_other_normal_directions_drop_out():
     assert (step.status, step.statement) == (Status.PROVED, "d(X', U', p')/dY_j = 0")
 
 
+def test_the_square_in_the_one_step_map_in_numbers():
+    """xi+ = -xi + delta c xi^2 at effective_lr lambda_1 = 2, by one step from P + delta xi w in 60 digits."""
+    geometry = geometry_of(CONIC)
+    scaled = expand(geometry, reduce_rule(GD))
+    with mpmath.workdps(60):
+        number = lambda e: mpmath.mpf(sp.sstr(sp.sympify(e).subs(geometry.start).evalf(60)))  # noqa: E731
+        gradient = sp.lambdify(CONIC.variables, list(CONIC.gradient), "mpmath")
+        ray, w = (mpmath.matrix([number(e) for e in v]) for v in (geometry.ray, geometry.edge_direction))
+        delta, xi = mpmath.mpf(10) ** -10, mpmath.mpf(3) / 2
+        u = ray + delta * xi * w
+        u -= 2 / number(geometry.sharpness) * (u.T * u)[0] * mpmath.matrix(gradient(*u))
+        moved = (w.T * (u - ray))[0] / (w.T * w)[0] / delta
+        found = float((moved + xi) / (delta * xi**2))
+    # the next order is delta = 1e-10, times curvatures of order 10
+    assert float(number(scaled.one_step_square)) == pytest.approx(found, abs=1e-8)
+    assert abs(found) > 0.1
+
+
 def test_the_other_normal_directions_are_carried_along():
     """|u|^2 grad L(u) at order delta^2 has the Hessian times sum_j Y_j n_j in it, before that is seen to drop out."""
     for name in ("rayleigh", "two-layer"):
