@@ -85,7 +85,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/orbit.py": ENERGY,
     "numerics/order.py": (*NUMBERS, f"{NUMERICS}/test_order.py"),
     "numerics/oscillation.py": RECORDS,
-    "numerics/relax.py": MANIFOLD,
+    "numerics/relax.py": (*RECORDS, *MANIFOLD),
     "numerics/rule_forms.py": (
         *RUNS,
         f"{NUMERICS}/test_descent.py",

@@ -11,6 +11,8 @@ import pytest
 from numerics.energy_law import _reached
 from numerics.objective import Objective
 from numerics.oscillation import oscillation, window_mean
+from numerics.relax import relax
+from numerics.results import RESULTS
 from numerics.spectrum import fix_sign, normal_rank
 
 
@@ -91,3 +93,9 @@ def test_the_rank_does_not_depend_on_the_unit_of_the_loss(unit):
         return unit * (2 * u[2] ** 2 + u[3] ** 2 * (1 + u[0] * u[2]))
 
     assert normal_rank(Objective(function, (0.6, 0.8, 0.0, 0.0)), (0.6, 0.8, 0.0, 0.0)) == 2
+
+
+def test_a_start_on_minima_that_are_no_manifold_has_not_moved():
+    """Two weights: at rest, but with no direction for a flow."""
+    found = relax(Objective(lambda w: w[1] ** 2 / (w @ w), (1.0, 0.0)))
+    assert (found.result, found.rank, found.moved) == (RESULTS.NOT_AT_MINIMA, 0, 0.0)
