@@ -32,8 +32,7 @@ Array = jax.Array
 # Residuals of the k Ritz vectors, relative to lambda_1; float32 reaches some 1e-6.
 TOLERANCE = 1e-8
 # Vectors that the basis holds, in units of k.
-SIZE = 6
-COLD_BLOCK = 2
+SIZE = 5
 MAX_PRODUCTS = 3000
 
 
@@ -130,19 +129,13 @@ def block_eigenpairs(
         last = jax.lax.dynamic_slice(turn, (count - b, 0), (b, size))
         norms = jnp.linalg.norm(outside.T @ last[:, :k], axis=0)
 
-        def cut(parts: tuple[Array, ...]) -> tuple[Array, ...]:
-            basis, _, _, _ = parts
-            best = turn.at[:, kept:].set(0.0)
-            return (
-                best.T @ basis,
-                jnp.diag(values.at[kept:].set(0.0)),
-                jnp.asarray(kept),
-                jnp.eye(size, dtype=turn.dtype),
-            )
-
-        parts = jax.lax.cond(count + b > size, cut, lambda p: p, (basis, small, count, turn))
-        basis, small, count, turn = parts
         return basis, small, count, block, (values, norms, turn), products + b
+
+    def cut(state: Any) -> Any:
+        basis, _, _, block, (values, norms, turn), products = state
+        best = turn.at[:, kept:].set(0.0)
+        small = jnp.diag(values.at[kept:].set(0.0))
+        return best.T @ basis, small, jnp.asarray(kept), block, (values, norms, turn), products
 
     def going(state: Any) -> Array:
         _, _, filled, _, (values, norms, _), products = state
@@ -150,12 +143,20 @@ def block_eigenpairs(
         good = jnp.max(norms) <= tolerance / 2 * jnp.abs(values[0])
         return (~good | (filled < k)) & (products < max_products) & jnp.isfinite(values[0])
 
+    def filling(state: Any) -> Array:
+        return going(state) & (state[2] + b <= size)
+
+    def restart(state: Any) -> Any:
+        return jax.lax.while_loop(filling, grow, cut(state))
+
     kind = guess.dtype
     first, _ = _orthonormal(guess.T, theta[None])
     zero = jnp.zeros((), int)
     nothing = (jnp.zeros(size, kind), jnp.zeros(k, kind), jnp.eye(size, dtype=kind))
     state = grow((jnp.zeros((size, d), kind), jnp.zeros((size, size), kind), zero, first, nothing, zero))
-    basis, _, _, _, (values, _, turn), products = jax.lax.while_loop(going, grow, state)
+    # Two loops in place of a choice inside of one: XLA would copy the basis to choose.
+    state = jax.lax.while_loop(going, restart, jax.lax.while_loop(filling, grow, state))
+    basis, _, _, _, (values, _, turn), products = state
     vectors = turn[:, :k].T @ basis
     residuals = jnp.linalg.norm(many(vectors) - values[:k, None] * vectors, axis=1)
     good = jnp.max(residuals) <= tolerance * jnp.abs(values[0])
@@ -174,7 +175,7 @@ def _compiled(objective: Objective, count: int, max_products: int) -> Compiled:
 
 def top_eigenpairs(
     subject: Loss | Objective, point: Any, /, *, count: int = 4, guess: Any = None, tolerance: float = TOLERANCE,
-    seed: int = 0, max_products: int = MAX_PRODUCTS,
+    seed: int = 0, block: int | None = None, max_products: int = MAX_PRODUCTS,
 ) -> Eigenpairs:  # fmt: skip
     """The top ``count`` eigenpairs of P Hess L(theta) P at theta = point/|point|.
 
@@ -185,6 +186,8 @@ def top_eigenpairs(
         guess: (D, k), vectors near the wanted ones; default random, by ``seed``.
         tolerance: of the residuals, relative to lambda_1.
         seed: of the random start.
+        block: vectors of the random start, default 2: eigenvalues of this multiplicity are told apart for certain. 1
+            is Lanczos's method, the quickest, which sees each multiple eigenvalue once.
         max_products: Hessian products at most; what has not converged by then says so.
 
     Raises:
@@ -195,10 +198,13 @@ def top_eigenpairs(
     d = len(theta)
     if not 1 <= count <= (d - 1) // 2:
         raise InputError(f"count = {count} must be between 1 and (D - 1)/2 = {(d - 1) // 2}; else use eigenvalues().")
+    block = min(2, count) if block is None else block
+    if not 1 <= block <= count:
+        raise InputError(f"block = {block} must be between 1 and count = {count}.")
     if not tolerance > 0:
         raise InputError(f"tolerance = {tolerance} must be positive.")
-    # Blocks of two see eigenvalues of multiplicity two; from a neighbour's vectors each is refined at once.
-    shape = (d, min(count, COLD_BLOCK) if guess is None else count)
+    # From a neighbour's vectors each is refined at once.
+    shape = (d, block if guess is None else count)
     vectors = np.random.default_rng(seed).standard_normal(shape) if guess is None else np.asarray(guess, dtype=float)
     if vectors.shape != shape or not np.all(np.isfinite(vectors)):
         raise InputError(f"guess must be finite and of the shape {shape}, not {vectors.shape}.")

@@ -132,7 +132,13 @@ def _log_gradient(objective: Objective, rank: int) -> Compiled:
 def _gram_eigenvalues(objective: Objective) -> Compiled:
     assert objective.residuals is not None
     jacobian = jax.jacrev(objective.residuals)
-    return Compiled(lambda theta: jnp.linalg.svd(jacobian(theta), compute_uv=False) ** 2)
+
+    def values(theta: Array) -> Array:
+        j = jacobian(theta)
+        # The smaller of the two Gram matrices; a singular value decomposition would take D x D numbers.
+        return jnp.linalg.eigvalsh(j @ j.T if j.shape[0] <= j.shape[1] else j.T @ j)[::-1]
+
+    return Compiled(values)
 
 
 def unit_vector(objective: Objective, point: Any, what: str = "point") -> np.ndarray:
