@@ -94,8 +94,11 @@ def speed():
         return run.points[-1]
 
     yield f"Compiling the flow took {first.compile_seconds:.1f} s with an empty cache, the first call {whole:.1f} s.\n"
-    yield "| rate | tolerance | steps, rejected | gradient descent, us a step | flow, gradient descent steps a step | " \
-        "distance at the end | ratio | wanted | with compilation |"  # fmt: skip
+    columns = (
+        "rate", "tolerance", "steps, rejected", "gradient descent, us a step", "flow, gradient descent steps a step",
+        "distance at the end", "ratio", "wanted", "with compilation",
+    )  # fmt: skip
+    yield f"| {' | '.join(columns)} |"
     yield "| --- " * 9 + "|"
     for rate, wanted in ((1e-5, "20, better 50"), (1e-6, "200, better 500")):
         end = gradient_descent(rate)

@@ -88,6 +88,12 @@ def compare(
         shown = tuple(float(v) for v in zeta)
         if not relaxed.result.ok:
             return _nothing(objective, rule, rate, time, shown, amplitude, relaxed.result, relaxed.message)
+        if rank == 0:
+            raise InputError(
+                f"{objective.name!r} has {objective.dimension} weights and no residuals: the points of gradient "
+                "descent cannot be taken back to the minima one by one. Give residuals; edge_flow() and "
+                "descend() do without."
+            )
         objective = interpolating(objective, zeta)
     total = max(2, 2 * round(time / rate / 2))
     small = float(rule.intrinsic_lr(rate))

@@ -7,7 +7,7 @@ its square). The top k eigenvectors are taken out first. Memory is some 30 vecto
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,11 +22,13 @@ __all__ = ["KrylovNormals", "frames_fit"]
 Array = jax.Array
 
 # Of eigenpairs, relative to lambda_1, and of solutions: a step of the flow is off by 1e-5 and more.
-EIGENPAIRS, SOLUTION = 1e-8, 1e-7
+EIGENPAIRS, SOLUTION, ROUNDING = 1e-8, 1e-7, 1e-10
 MAX_PRODUCTS, MAX_STEPS = 2000, 1000
 # A dense eigenproblem of this size takes 30 ms, and a Gram matrix of so many residuals 150 ms; a Jacobian of so many
 # numbers takes a gigabyte.
 DENSE, RESIDUALS, NUMBERS = 400, 1000, 10**8
+# Each takes the error of the normal part down by mu/lambda.
+PROJECTIONS = 2
 # mu/lambda_1. At a point off Gamma by 1e-9 the Hessian has eigenvalues of that size along it.
 FLAT = 1e-5
 
@@ -62,36 +64,46 @@ class KrylovNormals:
         values = jnp.where(found.converged, found.values, jnp.nan)
         return _Here(theta, values, found.vectors)
 
-    def _solve(self, here: _Here, right: Array) -> Array:
-        """(H + mu)^{-1} right, of (D,): the eigenpairs, and conjugate gradients for the rest."""
+    def _passes(self, here: _Here, u: Array, *, divide: bool) -> Array:
+        """The part of u (D,) normal to Gamma, off by (mu/lambda)^2 in each direction; divided by H if asked for.
+
+        Each pass is one solution of (H + mu) x = b, by the eigenpairs and by conjugate gradients for the rest, in a
+        loop that is compiled once.
+        """
         product, mu = hessian_product(self.objective, here.theta), FLAT * here.values[0]
-        inside = here.vectors.T @ right
-        rest = right - here.vectors @ inside
+        size = here.values[0] * jnp.linalg.norm(u)
 
         def deflated(v: Array) -> Array:
             out = product(v)
             return out - here.vectors @ (here.vectors.T @ out) + mu * v
 
-        operator = lx.FunctionLinearOperator(deflated, jax.eval_shape(lambda: rest), lx.positive_semidefinite_tag)
-        solver = lx.CG(rtol=SOLUTION, atol=0.0, max_steps=MAX_STEPS)
-        found = lx.linear_solve(operator, rest, solver, throw=False)
-        return found.value + here.vectors @ (inside / (here.values + mu))
+        operator = lx.FunctionLinearOperator(deflated, jax.eval_shape(lambda: u), lx.positive_semidefinite_tag)
 
-    def _normal(self, here: _Here, u: Array) -> Array:
-        """The part of u (D,) normal to Gamma; off by (mu/lambda)^2 in each direction."""
-        product = hessian_product(self.objective, here.theta)
-        first = self._solve(here, product(u))
-        return first + self._solve(here, product(u - first))
+        def advance(i: Any, normal: Array) -> Array:
+            last = i == PROJECTIONS
+            right = jnp.where(last, normal, product(u - normal))
+            inside = here.vectors.T @ right
+            # What of the right side is below 1e-10 of the whole is rounding, and not solved for.
+            floor = ROUNDING * jnp.where(last, jnp.linalg.norm(normal), size)
+            solver = lx.CG(rtol=SOLUTION, atol=floor, max_steps=MAX_STEPS)
+            found = lx.linear_solve(operator, right - here.vectors @ inside, solver, throw=False).value
+            found = found + here.vectors @ (inside / (here.values + mu))
+            return jnp.where(last, found, normal + found)
+
+        count = PROJECTIONS + 1 if divide else PROJECTIONS
+        out: Array = jax.lax.fori_loop(0, count, advance, jnp.zeros_like(u))
+        return out
 
     def tangent(self, theta: Array, here: _Here, rows: Array) -> Array:
         """See `numerics.normals.Normals`."""
         rows = rows - jnp.outer(rows @ theta, theta)
-        return rows - jax.lax.map(lambda u: self._normal(here, u), rows)
+        return rows - jax.lax.map(lambda u: self._passes(here, u, divide=False), rows)
 
     def newton(self, theta: Array, here: _Here) -> Array:
         """See `numerics.normals.Normals`."""
-        # The part of the gradient along Gamma is of second order, and would be divided by mu.
-        moved = theta - self._solve(here, self._normal(here, jax.grad(self.objective.function)(theta)))
+        # The part of the gradient along Gamma is of second order, and would be divided by mu: so the normal part only.
+        gradient = jax.grad(self.objective.function)(theta)
+        moved = theta - self._passes(here, gradient, divide=True)
         return moved / jnp.linalg.norm(moved)
 
 

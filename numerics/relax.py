@@ -16,6 +16,7 @@ import numpy as np
 
 from numerics.compiled import Compiled
 from numerics.config import configure
+from numerics.krylov_normals import frames_fit
 from numerics.manifold import retract
 from numerics.objective import Objective, as_objective
 from numerics.results import RESULTS
@@ -44,7 +45,8 @@ class Relaxed:
 
     Attributes:
         point: (D,) unit vector on Gamma.
-        rank: number of directions normal to Gamma there; 0 where that is not clear.
+        rank: number of directions normal to Gamma there; 0 where that is not clear, or (for more than 400 weights
+            without residuals) was not looked for.
         moved: |point - start|.
         result: successful, or not_at_minima.
         message: what is wrong, if anything is.
@@ -116,6 +118,13 @@ def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 1
     # Looked at first: the program of the gradient flow need not be compiled for a start on Gamma.
     near = float(_distance(objective)(theta)) <= ON_MINIMA
     end = theta if near else np.asarray(_compiled(objective, max_steps)(theta))
+    if not frames_fit(objective):
+        # A rank would take all eigenvalues; what goes on from here by Hessian products needs none.
+        rest = float(_distance(objective)(end))
+        arrived = rest <= 10 * GRADIENT
+        message = "" if arrived else f"|grad L|/lambda_1 = {rest:.1e} where gradient flow ended"
+        result = RESULTS.SUCCESSFUL if arrived else RESULTS.NOT_AT_MINIMA
+        return Relaxed(end, 0, float(np.linalg.norm(end - theta)), result, message)
     try:
         rank = normal_rank(subject, end)
     except InputError as error:

@@ -9,11 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from numerics.compare import compare
 from numerics.edge_flow import edge_flow
 from numerics.eigenpairs import block_eigenpairs, top_eigenpairs
 from numerics.krylov_normals import KrylovNormals, frames_fit
 from numerics.normals import FrameNormals
 from numerics.objective import Objective
+from numerics.relax import relax
 from numerics.spectrum import spherical_hessian
 from theory.errors import InputError
 
@@ -123,3 +125,24 @@ def test_large_problems_have_no_frame():
     big = Objective(lambda w: jnp.sum((w / jnp.linalg.norm(w))[:3] ** 2), np.ones(1000))
     assert not frames_fit(big)
     assert frames_fit(Objective(big.function, big.start, lambda w: jnp.sqrt(2.0) * (w / jnp.linalg.norm(w))[:3]))
+
+
+def test_a_thousand_weights_without_residuals():
+    def function(w):
+        t = w / jnp.linalg.norm(w)
+        return (2 + t[0] ** 2 - t[1] ** 2) * (t[2] ** 2 + 0.9 * t[3] ** 2 + 0.3 * t[4] ** 2) / 2
+
+    start = np.zeros(1000)
+    start[:5] = 0.9, 0.3, 0.1, 0.05, 0.02
+    objective = Objective(function, start, name="thousand")
+    relaxed = relax(objective)
+    assert relaxed.result.ok
+    assert relaxed.rank == 0
+    flow = edge_flow(objective, relaxed.point, time=0.5)
+    assert flow.result.ok
+    # the same loss in five weights
+    small = Objective(lambda w: function(w), relaxed.point[:5], name="five")
+    np.testing.assert_allclose(edge_flow(small, time=0.5).points[-1], flow.points[-1][:5], atol=1e-3)
+    assert np.abs(flow.points[-1][5:]).max() < 1e-9
+    with pytest.raises(InputError, match="residuals"):
+        compare(objective, rate=1e-3, time=0.1)
