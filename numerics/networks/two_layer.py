@@ -3,26 +3,47 @@
 h = BN(x W) (``batch``), LN(x W) (``layer``), or x times the normalised columns of W (``weight``); BN is over examples.
 L = sum_i (y_i - t_i)^2/n with targets t of mean 0 and variance 1: n residuals, which vanish at a minimum that
 interpolates. With 16 examples, 8 inputs and 12 hidden units D = 108.
+
+``batch``, ``layer`` and ``weight`` are these `Objective`s at that size, made when first asked for.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from numerics.config import configure
-from numerics.networks.normalization import batch_norm, layer_norm, weight_norm
+from numerics.examples import Examples
+from numerics.layers import Layers
+from numerics.network import Network
+from numerics.network_task import Task
 from numerics.objective import Objective
 from theory.errors import InputError
 
-__all__ = ["batch", "layer", "two_layer", "weight"]
+if TYPE_CHECKING:
+    batch: Objective
+    layer: Objective
+    weight: Objective
 
-configure()
+__all__ = ["NETWORK", "batch", "layer", "two_layer", "weight"]
 
 Norm = Literal["batch", "layer", "weight"]
+
+
+def forward(layers: Layers, x: jax.Array, *, hidden: int) -> jax.Array:
+    """Outputs (n, outputs) of x (n, ...)."""
+    return layers.output(layers.activate(layers.dense(x.reshape(len(x), -1), hidden)))
+
+
+NETWORK = Network(
+    name="two-layer",
+    title="one hidden layer, outputs normalised over the examples",
+    forward=forward,
+    sizes={"hidden": 12},
+    activation="tanh",
+    head="batch",
+)
 
 
 def two_layer(
@@ -33,20 +54,13 @@ def two_layer(
         raise InputError(f"norm = {norm!r} must be batch, layer or weight.")
     random = np.random.default_rng(seed)
     x, targets = random.standard_normal((examples, inputs)), random.standard_normal(examples)
-    targets = (targets - targets.mean()) / targets.std()
-    start = random.standard_normal(inputs * hidden + hidden)
-
-    def residuals(w: jax.Array) -> jax.Array:
-        # The data are part of the loss: n (d + 1) numbers, the one thing that is closed over.
-        data, wanted = jnp.asarray(x, w.dtype), jnp.asarray(targets, w.dtype)
-        first, second = w[: inputs * hidden].reshape(inputs, hidden), w[inputs * hidden :]
-        if norm == "weight":
-            features = data @ weight_norm(first)
-        else:
-            features = {"batch": batch_norm, "layer": layer_norm}[norm](data @ first)
-        return (batch_norm(jnp.tanh(features) @ second) - wanted) * (2 / examples) ** 0.5
-
-    return Objective(lambda w: jnp.sum(residuals(w) ** 2) / 2, start, residuals, f"two-layer-{norm}-norm")
+    model = NETWORK.build((inputs,), 1, norm=norm, hidden=hidden)
+    start = random.standard_normal(model.dimension)
+    return Task(model, Examples(x, targets[:, None]), start, name=f"two-layer-{norm}-norm").objective
 
 
-batch, layer, weight = two_layer("batch"), two_layer("layer"), two_layer("weight")
+def __getattr__(name: str) -> Any:
+    if name not in ("batch", "layer", "weight"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value = two_layer(name)  # type: ignore[arg-type]
+    return value

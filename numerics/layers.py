@@ -1,0 +1,98 @@
+"""Layers whose every weight is normalised: N(x W), with N(c a) = N(a), or x W/|W|, so that f(c w, x) = f(w, x).
+
+Each layer is invariant under a scaling of its own weights, by itself; a network in which every weight passes through
+one of these layers, and every residual branch before it is added, is invariant under a scaling of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from numerics.normalization import batch_norm, group_norm, layer_norm, weight_norm
+from theory.errors import InputError
+
+__all__ = ["ACTIVATIONS", "HEADS", "NORMS", "Layers"]
+
+Array = jax.Array
+
+NORMS = ("batch", "layer", "group", "weight")
+HEADS = ("batch", "layer", "weight")
+
+
+def _gelu(a: Array) -> Array:
+    return a * jax.scipy.special.ndtr(a)
+
+
+# relu has a kink: no derivative of the loss beyond the first means what the theory takes it to mean.
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"gelu": _gelu, "tanh": jnp.tanh, "relu": jax.nn.relu}
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What a network is built of.
+
+    Attributes:
+        take: the next weights in the flat vector, of a given shape; those into one output lie along all axes but the
+            last.
+        norm: of the hidden layers, one of `NORMS`: over the examples, over the features of each example, over groups
+            of them, or of the weights into each unit.
+        head: of the outputs, one of `HEADS`: over the examples, over the outputs of each example, or of the weights.
+        groups: of features, for group norm.
+        activation: a key of `ACTIVATIONS`.
+        outputs: how many.
+        examples: how many of the inputs, from the first, are those that train; `None` for all of them.
+    """
+
+    take: Callable[..., Array]
+    norm: str
+    head: str
+    groups: int
+    activation: str
+    outputs: int
+    examples: int | None = None
+
+    def activate(self, x: Array) -> Array:
+        """The activation function, by entry."""
+        return ACTIVATIONS[self.activation](x)
+
+    def dense(self, x: Array, width: int) -> Array:
+        """N(x W), (n, width), of x (n, features)."""
+        weights = self.take(x.shape[-1], width)
+        return x @ weight_norm(weights) if self.norm == "weight" else self._normalize(x @ weights)
+
+    def conv(self, x: Array, channels: int, *, size: int = 3, stride: int = 1) -> Array:
+        """N(x * W), (n, height/stride, width/stride, channels), of images x (n, height, width, channels in)."""
+        weights = self.take(size, size, x.shape[-1], channels)
+        kernel = weight_norm(weights) if self.norm == "weight" else weights
+        out = jax.lax.conv_general_dilated(
+            x, kernel, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        return out if self.norm == "weight" else self._normalize(out)
+
+    def output(self, x: Array) -> Array:
+        """The outputs (n, outputs) of features x (n, features), normalised as ``head`` says."""
+        weights = self.take(x.shape[-1], self.outputs)
+        if self.head == "weight":
+            return x @ weight_norm(weights)
+        return self.standardize(x @ weights)
+
+    def standardize(self, outputs: Array) -> Array:
+        """Outputs, or targets for them, (n, outputs), with mean 0 and variance 1 along the axis of the head."""
+        return layer_norm(outputs) if self.head == "layer" else batch_norm(outputs, self.examples)
+
+    def _normalize(self, a: Array) -> Array:
+        if self.norm == "batch":
+            return batch_norm(a, self.examples)
+        entries = a[0].size if self.norm == "layer" else a[0].size // self.groups
+        if self.norm == "group" and a.shape[-1] % self.groups:
+            raise InputError(f"{a.shape[-1]} features cannot be split into groups = {self.groups}; give a divisor.")
+        if entries < 3:
+            raise InputError(
+                f"{self.norm} norm over {entries} of the features: two normalised numbers are 1 and -1 whatever the "
+                "weights, one is 0/0. Make the layer wider, the groups fewer, or use batch norm."
+            )
+        return layer_norm(a) if self.norm == "layer" else group_norm(a, self.groups)

@@ -1,0 +1,211 @@
+"""A scale-invariant network: f(c w, x) = f(w, x) for every c > 0, of one flat vector w (D,) that holds every weight.
+
+No affine parameters, no biases and no epsilon; the last layer is normalised too (`Layers`), over the examples, over
+the outputs of each example, or by the length of its weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from numerics.compiled import Compiled
+from numerics.config import configure
+from numerics.layers import ACTIVATIONS, HEADS, NORMS, Layers
+from theory.errors import InputError
+
+__all__ = ["Model", "Network"]
+
+configure()
+
+Array = jax.Array
+
+
+@dataclass(frozen=True)
+class Network:
+    """A family of networks, of any size; `build` gives one of them.
+
+    Attributes:
+        name: as the command line spells it.
+        title: one line for tables.
+        forward: takes `Layers`, inputs (n, ...) and the sizes by keyword; returns the outputs (n, outputs). It takes
+            every weight through `Layers`, in the same order at each call.
+        sizes: their names and defaults.
+        norms: those the family is defined with.
+        activation: the default one.
+        head: the default one; `None` for the one that goes with the norm: batch for batch norm and for one or two
+            outputs, weight for weight norm, layer for the others.
+        source: where it comes from.
+    """
+
+    name: str
+    title: str
+    forward: Callable[..., Array]
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+    norms: tuple[str, ...] = NORMS
+    activation: str = "gelu"
+    head: str | None = None
+    source: str = ""
+
+    def build(
+        self,
+        input_shape: tuple[int, ...],
+        outputs: int,
+        /,
+        *,
+        norm: str | None = None,
+        head: str | None = None,
+        groups: int = 4,
+        activation: str | None = None,
+        **sizes: Any,
+    ) -> Model:
+        """The network for inputs of that shape; no weight is allocated.
+
+        Raises:
+            InputError: an option is not one of those there are, a size is unknown, or the sizes do not fit the inputs.
+        """
+        norm, activation = norm or self.norms[0], activation or self.activation
+        usual = "batch" if outputs < 3 else {"batch": "batch", "weight": "weight"}.get(norm, "layer")
+        head = head or self.head or usual
+        for what, value, known in (
+            ("norm", norm, self.norms),
+            ("head", head, HEADS),
+            ("activation", activation, ACTIVATIONS),
+            *(("size", size, self.sizes) for size in sizes),
+        ):
+            if value not in known:
+                raise InputError(
+                    f"network {self.name!r} has no {what} {value!r}; there are {', '.join(known) or 'none'}."
+                )
+        if head == "layer" and outputs < 3:
+            raise InputError(
+                f"layer norm over {outputs} of the outputs: two normalised numbers are 1 and -1 whatever the weights, "
+                "one is 0/0; take head = batch."
+            )
+        for what, count in (("outputs", outputs), ("groups", groups)):
+            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+                raise InputError(f"{what} = {count!r} must be a whole number, at least 1.")
+        model = Model(self, tuple(input_shape), outputs, norm, head, groups, activation, {**dict(self.sizes), **sizes})
+        _ = model.layout  # what does not fit is told here
+        return model
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """One network: an architecture without its weights.
+
+    Attributes:
+        network: its family.
+        input_shape: of one example.
+        outputs: how many.
+        norm, head, groups, activation: as in `Layers`.
+        sizes: all of the family's.
+    """
+
+    network: Network
+    input_shape: tuple[int, ...]
+    outputs: int
+    norm: str
+    head: str
+    groups: int
+    activation: str
+    sizes: Mapping[str, Any]
+
+    @cached_property
+    def layout(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the weights, in the order in which they lie in w."""
+        shapes: list[tuple[int, ...]] = []
+
+        def take(*shape: int) -> Array:
+            shapes.append(shape)
+            return jnp.zeros(shape)
+
+        # Abstract: nothing is computed.
+        inputs = jax.ShapeDtypeStruct((3, *self.input_shape), float)
+        try:
+            result = jax.eval_shape(lambda x: self._forward(take, x, None), inputs)
+        except InputError as error:
+            raise InputError(f"network {self.network.name!r}: {error}") from error
+        except (TypeError, ValueError) as error:
+            said = str(error).split("\n")[0][:200]
+            raise InputError(
+                f"network {self.network.name!r} cannot take inputs of shape {self.input_shape} at sizes "
+                f"{dict(self.sizes)}: {said}"
+            ) from error
+        assert result.shape == (3, self.outputs), f"{self.network.name}: outputs of shape {result.shape}"
+        return tuple(shapes)
+
+    @cached_property
+    def compiled(self) -> Compiled:
+        """`apply`, compiled."""
+        return Compiled(self.apply)
+
+    @property
+    def dimension(self) -> int:
+        """D, the number of weights."""
+        return sum(math.prod(shape) for shape in self.layout)
+
+    def initial(self, key: Array, /, *, dtype: Any = None) -> Array:
+        """Gaussian weights w (D,), of variance 1/(inputs of the unit), from a key of jax.random."""
+        kind = jnp.dtype(dtype or float)
+        keys = jax.random.split(key, len(self.layout))
+        # Only the ratios of the layers' lengths matter: they set how fast each layer turns.
+        pieces = [
+            jax.random.normal(k, (math.prod(shape),), kind) / math.prod(shape[:-1]) ** 0.5
+            for k, shape in zip(keys, self.layout, strict=True)
+        ]
+        return jnp.concatenate(pieces)
+
+    def apply(self, w: Array, train_inputs: Any, inputs: Any = None, /) -> Array:
+        """The outputs (m, outputs) at w (D,) of ``inputs`` (m, ...), of the training inputs (n, ...) by default.
+
+        Statistics over examples are those of the training inputs at this very w: full-batch training has no others.
+        The values have w's precision.
+        """
+        x = jnp.asarray(train_inputs, w.dtype)
+        if inputs is None:
+            return self._forward(_reader(w), x, None)
+        both = jnp.concatenate([x, jnp.asarray(inputs, w.dtype)])
+        return self._forward(_reader(w), both, len(x))[len(x) :]
+
+    def standardize(self, train_targets: Array, targets: Array | None = None, /) -> Array:
+        """Targets as the outputs can attain them: mean 0 and variance 1 along the axis of the head.
+
+        This is the fixed affine map of the squared loss: of targets (m, outputs), with the statistics of the training
+        targets (n, outputs), which are the default.
+        """
+        if targets is None:
+            return self._layers(_reader(train_targets), None).standardize(train_targets)
+        both = jnp.concatenate([train_targets, targets])
+        count = len(train_targets)
+        return self._layers(_reader(both), count).standardize(both)[count:]
+
+    def _layers(self, take: Callable[..., Array], examples: int | None) -> Layers:
+        return Layers(take, self.norm, self.head, self.groups, self.activation, self.outputs, examples)
+
+    def _forward(self, take: Callable[..., Array], x: Array, examples: int | None) -> Array:
+        return self.network.forward(self._layers(take, examples), x, **self.sizes)
+
+
+def _reader(w: Array) -> Callable[..., Array]:
+    """Cuts w into arrays, from its first entry on."""
+    position = 0
+
+    def take(*shape: int) -> Array:
+        nonlocal position
+        begin, position = position, position + math.prod(shape)
+        return w[begin:position].reshape(shape)
+
+    return take
+
+
+def renamed(network: Network, name: str, title: str, /, **changes: Any) -> Network:
+    """The same forward map under another name, with other defaults."""
+    sizes = {**dict(network.sizes), **changes.pop("sizes", {})}
+    return replace(network, name=name, title=title, sizes=sizes, **changes)
