@@ -1,4 +1,4 @@
-"""Layers whose every weight is normalised: N(x W), with N(c a) = N(a), or x W/|W|, so that f(c w, x) = f(w, x).
+"""Layers whose every weight is normalised: N(x W), with N(c a) = N(a), or g x W/|W|, so that f(c w, x) = f(w, x).
 
 Each layer is invariant under a scaling of its own weights, by itself; a network in which every weight passes through
 one of these layers, and every residual branch before it is added, is invariant under a scaling of all of them.
@@ -6,6 +6,7 @@ one of these layers, and every residual branch before it is added, is invariant 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 from numerics.normalization import batch_norm, group_norm, layer_norm, weight_norm
 from theory.errors import InputError
 
-__all__ = ["ACTIVATIONS", "HEADS", "NORMS", "Layers"]
+__all__ = ["ACTIVATIONS", "GAINS", "HEADS", "NORMS", "Layers"]
 
 Array = jax.Array
 
@@ -29,6 +30,9 @@ def _gelu(a: Array) -> Array:
 
 # relu has a kink: no derivative of the loss beyond the first means what the theory takes it to mean.
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {"gelu": _gelu, "tanh": jnp.tanh, "relu": jax.nn.relu}
+# 1/sqrt(E s(z)^2) for a standard normal z and s = gelu, relu: with weights of length 1 alone a signal would lose half
+# of itself at each layer. tanh saturates, and is left as it is.
+GAINS = {"gelu": (1 / 3 + 1 / (2 * math.pi * 3**0.5)) ** -0.5, "tanh": 1.0, "relu": 2**0.5}
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Layers:
         take: the next weights in the flat vector, of a given shape; those into one output lie along all axes but the
             last.
         norm: of the hidden layers, one of `NORMS`: over the examples, over the features of each example, over groups
-            of them, or of the weights into each unit.
+            of them, or of the weights into each unit (then times the fixed gain of the activation).
         head: of the outputs, one of `HEADS`: over the examples, over the outputs of each example, or of the weights.
         groups: of features, for group norm.
         activation: a key of `ACTIVATIONS`.
@@ -62,16 +66,20 @@ class Layers:
     def dense(self, x: Array, width: int) -> Array:
         """N(x W), (n, width), of x (n, features)."""
         weights = self.take(x.shape[-1], width)
-        return x @ weight_norm(weights) if self.norm == "weight" else self._normalize(x @ weights)
+        return x @ self._unit(weights) if self.norm == "weight" else self._normalize(x @ weights)
 
     def conv(self, x: Array, channels: int, *, size: int = 3, stride: int = 1) -> Array:
         """N(x * W), (n, height/stride, width/stride, channels), of images x (n, height, width, channels in)."""
         weights = self.take(size, size, x.shape[-1], channels)
-        kernel = weight_norm(weights) if self.norm == "weight" else weights
+        kernel = self._unit(weights) if self.norm == "weight" else weights
         out = jax.lax.conv_general_dilated(
             x, kernel, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
         )
         return out if self.norm == "weight" else self._normalize(out)
+
+    def add(self, x: Array, branch: Array) -> Array:
+        """x + branch; over sqrt(2) with weight norm, where nothing else keeps the sum from growing with each block."""
+        return (x + branch) / 2**0.5 if self.norm == "weight" else x + branch
 
     def output(self, x: Array) -> Array:
         """The outputs (n, outputs) of features x (n, features), normalised as ``head`` says."""
@@ -83,6 +91,9 @@ class Layers:
     def standardize(self, outputs: Array) -> Array:
         """Outputs, or targets for them, (n, outputs), with mean 0 and variance 1 along the axis of the head."""
         return layer_norm(outputs) if self.head == "layer" else batch_norm(outputs, self.examples)
+
+    def _unit(self, weights: Array) -> Array:
+        return GAINS[self.activation] * weight_norm(weights)
 
     def _normalize(self, a: Array) -> Array:
         if self.norm == "batch":

@@ -39,8 +39,8 @@ class Network:
         sizes: their names and defaults.
         norms: those the family is defined with.
         activation: the default one.
-        head: the default one; `None` for the one that goes with the norm: batch for batch norm and for one or two
-            outputs, weight for weight norm, layer for the others.
+        head: the default one; `None` for batch with batch norm and for one or two outputs, layer for the rest. With
+            weight, targets may be out of reach: the outputs are bounded by the features.
         source: where it comes from.
     """
 
@@ -71,7 +71,7 @@ class Network:
             InputError: an option is not one of those there are, a size is unknown, or the sizes do not fit the inputs.
         """
         norm, activation = norm or self.norms[0], activation or self.activation
-        usual = "batch" if outputs < 3 else {"batch": "batch", "weight": "weight"}.get(norm, "layer")
+        usual = "batch" if outputs < 3 or norm == "batch" else "layer"
         head = head or self.head or usual
         for what, value, known in (
             ("norm", norm, self.norms),

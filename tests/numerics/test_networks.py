@@ -9,6 +9,7 @@ from hypothesis import given, settings
 
 from numerics import networks
 from numerics.examples import Examples, digits
+from numerics.layers import NORMS
 from numerics.network_task import Task, task
 from numerics.networks import two_layer
 from numerics.networks.matrix_completion import completion
@@ -17,27 +18,32 @@ from theory.errors import InputError
 
 # One small member of each family: input shape, sizes.
 SMALL = {
-    "mlp": ((5,), {"widths": (8, 6)}),
+    "mlp": ((5,), {"widths": (6,)}),
     "two-layer": ((5,), {"hidden": 8}),
+    "resnet": ((4, 4, 2), {"channels": (4, 6), "blocks": 1}),
 }
+PAPER_SIZE = {"resnet20": 268_336, "vgg11": 9_222_848}
 RANDOM = np.random.default_rng(0)
 
 
-def cases():
-    return [(name, norm) for name in SMALL for norm in networks.get(name).norms]
+# Every norm once, and the convolutions; each case compiles anew.
+CASES = [*(("mlp", norm) for norm in NORMS), ("resnet", "batch")]
 
 
-@pytest.fixture(scope="module", params=cases(), ids=" ".join)
+@pytest.fixture(scope="module", params=CASES, ids=" ".join)
 def built(request):
-    """A small network, its inputs and its objective."""
-    name, norm = request.param
+    """A small network on six examples."""
+    return small(*request.param)
+
+
+def small(name, norm):
     shape, sizes = SMALL[name]
-    data = Examples(RANDOM.standard_normal((6, *shape)), np.arange(6) % 3, name="noise")
+    data = Examples(np.random.default_rng(0).standard_normal((6, *shape)), np.arange(6) % 3, name="noise")
     return task(name, data, norm=norm, groups=2, **sizes)
 
 
 def test_the_table_of_these_tests_is_complete():
-    assert set(SMALL) | {"matrix-completion"} == set(networks.names())
+    assert set(SMALL) | set(PAPER_SIZE) | {"matrix-completion"} == set(networks.names())
 
 
 @pytest.mark.parametrize("name", networks.names())
@@ -46,6 +52,37 @@ def test_every_network_has_the_shape_of_one(name):
     assert network.name == name
     assert network.title
     assert network.norms
+
+
+def test_a_small_member_with_every_norm_is_scale_invariant():
+    """The cases that the tests below leave out, at one point."""
+    for name in SMALL:
+        for norm in set(NORMS) - {norm for family, norm in CASES if family == name}:
+            one = small(name, norm)
+            w = jnp.asarray(one.start)
+            np.testing.assert_allclose(
+                one.model.compiled(0.3 * w, one.data.inputs), one.model.compiled(w, one.data.inputs), atol=1e-10
+            )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PAPER_SIZE)
+def test_networks_of_paper_size(name):
+    network = networks.get(name)
+    for norm in network.norms:
+        assert network.build((32, 32, 3), 10, norm=norm).dimension == PAPER_SIZE[name]
+    images = np.random.default_rng(0).standard_normal((3, 32, 32, 3))
+    # Random labels of ten classes on three images: only the gradient is wanted.
+    model = network.build((32, 32, 3), 10)
+    w = model.initial(jax.random.key(0), dtype=jnp.float32)
+    gradient = jax.jit(jax.grad(lambda w: jnp.sum(model.apply(w, images)[:, :5] ** 3)))
+    g, scaled = gradient(w), gradient(8 * w)
+    assert g.dtype == jnp.float32
+    length = float(jnp.linalg.norm(g))
+    assert length > 0
+    # grad L(8 w) = grad L(w)/8 without rounding, for 8 is a power of 2 and nothing in the network is an epsilon.
+    np.testing.assert_allclose(8 * scaled, g, rtol=0, atol=1e-6 * length)
+    assert abs(float(g @ w)) <= 1e-4 * length * float(jnp.linalg.norm(w))
 
 
 @settings(max_examples=8, deadline=None)
@@ -91,12 +128,19 @@ def test_third_derivatives_are_those_of_finite_differences(built):
 def test_test_outputs_are_the_training_outputs_of_the_same_inputs(built):
     w, x, apply = jnp.asarray(built.start), built.data.inputs, built.model.compiled
     outputs = apply(w, x)
-    np.testing.assert_allclose(apply(w, x, x), outputs, rtol=0, atol=1e-12)
-    # One at a time: an output has nothing to do with the other test examples.
-    np.testing.assert_allclose(apply(w, x, x[2:3]), outputs[2:3], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(apply(w, x, x[::-1]), outputs[::-1], rtol=0, atol=1e-12)
 
 
-def test_single_precision(built):
+def test_an_output_has_nothing_to_do_with_the_other_test_examples():
+    for norm in ("batch", "layer"):
+        one = small("mlp", norm)
+        w, x, apply = jnp.asarray(one.start), one.data.inputs, one.model.compiled
+        np.testing.assert_allclose(apply(w, x, x[2:3]), apply(w, x)[2:3], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_single_precision(norm):
+    built = small("mlp", norm)
     w = jnp.asarray(built.start, jnp.float32)
     gradient = jax.jit(jax.grad(built.objective.function))(w)
     assert gradient.dtype == jnp.float32
@@ -105,7 +149,8 @@ def test_single_precision(built):
     assert float(jnp.linalg.norm(gradient - exact)) <= 1e-4 * float(jnp.linalg.norm(exact))
 
 
-def test_weights_are_those_of_the_key(built):
+def test_weights_are_those_of_the_key():
+    built = small("mlp", "batch")
     one, same = (built.model.initial(jax.random.key(3)) for _ in range(2))
     np.testing.assert_array_equal(one, same)
     assert built.model.initial(jax.random.key(3), dtype=jnp.float32).dtype == jnp.float32
@@ -119,7 +164,7 @@ def test_weights_are_those_of_the_key(built):
 def test_standardized_targets_are_attainable():
     """Outputs equal to the targets are a fixed point of the head: the squared loss can vanish."""
     data = Examples(RANDOM.standard_normal((9, 4)), np.arange(9) % 3)
-    for norm, axis in (("batch", 0), ("layer", 1), ("weight", 0)):
+    for norm, axis in (("batch", 0), ("layer", 1), ("weight", 1)):
         targets = task("mlp", data, norm=norm).targets()
         np.testing.assert_allclose(targets.mean(axis), 0, atol=1e-14)
         np.testing.assert_allclose(targets.std(axis), 1, atol=1e-14)
@@ -203,6 +248,10 @@ WRONG = {
     "thin groups": (lambda: networks.get("mlp").build((3,), 2, norm="group", widths=(4,)), "over 1 of"),
     "thin layer": (lambda: networks.get("mlp").build((3,), 2, norm="layer", widths=(2,)), "over 2 of"),
     "bad widths": (lambda: networks.get("mlp").build((3,), 2, widths=(1.5,)), "cannot take inputs"),
+    "thin channels": (lambda: networks.get("resnet").build((4, 4, 1), 3, channels=(8, 4)), "falls from 8 to 4"),
+    "no image": (lambda: networks.get("resnet").build((4, 4), 3), "images are"),
+    "small image": (lambda: networks.get("vgg11").build((8, 8, 1), 3), "divisible by 32"),
+    "pooling": (lambda: networks.get("vgg11").build((32, 32, 3), 3, pooling="sum"), "mean or max"),
     "no network": (lambda: networks.get("transformer"), "no network is called"),
     "two-layer": (lambda: two_layer.two_layer("group"), "batch, layer or weight"),
     "completion": (lambda: completion(part=1.0), "not all"),
