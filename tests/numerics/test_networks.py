@@ -170,8 +170,9 @@ def test_standardized_targets_are_attainable():
         np.testing.assert_allclose(targets.std(axis), 1, atol=1e-14)
 
 
-@pytest.mark.parametrize("loss", ["squared", "cross-entropy"])
-@pytest.mark.parametrize("norm", ["batch", "layer", "weight"])
+@pytest.mark.parametrize(
+    ("norm", "loss"), [("batch", "squared"), ("layer", "cross-entropy"), ("weight", "squared")], ids=str
+)
 def test_gradient_descent_learns(loss, norm):
     data = digits(n=60, test=200)
     trained = task("mlp", data, norm=norm, loss=loss, widths=(32,))
