@@ -25,7 +25,7 @@ HEADS = ("batch", "layer", "weight")
 
 
 def _gelu(a: Array) -> Array:
-    return a * jax.scipy.special.ndtr(a)
+    return a * (1 + jax.scipy.special.erf(a / 2**0.5)) / 2
 
 
 # relu has a kink: no derivative of the loss beyond the first means what the theory takes it to mean.

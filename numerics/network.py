@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -203,9 +203,3 @@ def _reader(w: Array) -> Callable[..., Array]:
         return w[begin:position].reshape(shape)
 
     return take
-
-
-def renamed(network: Network, name: str, title: str, /, **changes: Any) -> Network:
-    """The same forward map under another name, with other defaults."""
-    sizes = {**dict(network.sizes), **changes.pop("sizes", {})}
-    return replace(network, name=name, title=title, sizes=sizes, **changes)

@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import hypothesis.strategies as st
 import jax
@@ -44,6 +45,18 @@ def small(name, norm):
 
 def test_the_table_of_these_tests_is_complete():
     assert set(SMALL) | set(PAPER_SIZE) | {"matrix-completion"} == set(networks.names())
+
+
+def test_one_file_is_enough_for_a_network(tmp_path, monkeypatch):
+    source = Path(str(networks.get("mlp").forward.__code__.co_filename)).read_text(encoding="utf-8")
+    (tmp_path / "my_net.py").write_text(source.replace('name="mlp"', 'name="my-net"'), encoding="utf-8")
+    monkeypatch.setattr(networks, "__path__", [*networks.__path__, str(tmp_path)])
+    networks.names.cache_clear()
+    try:
+        assert "my-net" in networks.names()
+        assert networks.get("my-net").build((3,), 1, widths=(4,)).dimension == 16
+    finally:
+        networks.names.cache_clear()
 
 
 @pytest.mark.parametrize("name", networks.names())
