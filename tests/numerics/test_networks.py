@@ -21,7 +21,7 @@ from theory.errors import InputError
 SMALL = {
     "mlp": ((5,), {"widths": (6,)}),
     "two-layer": ((5,), {"hidden": 8}),
-    "resnet": ((4, 4, 2), {"channels": (4, 6), "blocks": 1}),
+    "resnet": ((4, 4, 2), {"channels": (4,), "blocks": 1}),
 }
 PAPER_SIZE = {"resnet20": 268_336, "vgg11": 9_222_848}
 RANDOM = np.random.default_rng(0)
@@ -183,9 +183,7 @@ def test_standardized_targets_are_attainable():
         np.testing.assert_allclose(targets.std(axis), 1, atol=1e-14)
 
 
-@pytest.mark.parametrize(
-    ("norm", "loss"), [("batch", "squared"), ("layer", "cross-entropy"), ("weight", "squared")], ids=str
-)
+@pytest.mark.parametrize(("norm", "loss"), [("layer", "squared"), ("batch", "cross-entropy")], ids=str)
 def test_gradient_descent_learns(loss, norm):
     data = digits(n=60, test=200)
     trained = task("mlp", data, norm=norm, loss=loss, widths=(32,))
@@ -204,11 +202,11 @@ def test_gradient_descent_learns(loss, norm):
 
 def test_two_classes_need_one_output_and_two_logits():
     data = Examples(RANDOM.standard_normal((8, 3)), np.arange(8) % 2, RANDOM.standard_normal((4, 3)), np.arange(4) % 2)
-    assert task("mlp", data).model.outputs == 1
     assert task("mlp", data, loss="cross-entropy").model.outputs == 2
-    for loss in ("squared", "cross-entropy"):
-        errors = task("mlp", data, loss=loss).errors(task("mlp", data, loss=loss).start)
-        assert 0 <= errors.test_wrong <= 1
+    one = task("mlp", data, widths=(4,))
+    assert one.model.outputs == 1
+    outputs = one.model.compiled(one.start, data.inputs, data.test_inputs)[:, 0]
+    assert one.errors(one.start).test_wrong == np.mean((outputs > 0) != data.test_targets)
 
 
 def by_hand(norm, w):
