@@ -21,12 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AtMinima",
-    "Jump",
     "at_minima",
     "chart_points",
-    "derivative_jump",
     "embed",
-    "jump_at",
     "lowest_excess",
     "metric_difference",
     "symbolic_values",
@@ -143,75 +140,6 @@ def lowest_excess(objective: Objective, level: float, /, *, count: int = 4096, s
     values = _values(objective)(np.concatenate([everywhere, near]))
     finite = np.asarray(values)[np.isfinite(values)]
     return float(finite.min() - level) if len(finite) else math.nan
-
-
-@dataclass(frozen=True, eq=False)
-class Jump:
-    """The largest change of a derivative across Gamma: how large, at which point, along which unit vector, which one.
-
-    Attributes:
-        value: in units of the largest derivative from the second to that order; inf where one is not finite.
-        point, direction: (D,), where it was found.
-        order: of the derivative.
-    """
-
-    value: float
-    point: np.ndarray
-    direction: np.ndarray
-    order: int
-
-
-def derivative_jump(loss: Loss, /, *, step: float = 1e-5, seed: int = 0) -> float:
-    """`jump_at` at random points of the chart of a loss."""
-    return jump_at(objective_of(loss), embed(loss, chart_points(loss, seed=seed)), step=step, seed=seed).value
-
-
-def jump_at(objective: Objective, points: np.ndarray, /, *, step: float = 1e-5, seed: int = 0) -> Jump:
-    """The largest change of D^k L[u, ..., u], k = 1..4, within ``step`` of points of Gamma (N, D) on both sides.
-
-    In units of the largest of the derivatives from the second to the k-th: 0 up to the fifth derivative times ``step``
-    for an L that is C^4; of order one where a derivative jumps or diverges. The derivatives come from JAX, along random
-    unit vectors u.
-    """
-    random = np.random.default_rng(seed)
-    along = random.standard_normal(points.shape)
-    along /= np.linalg.norm(along, axis=1, keepdims=True)
-    offsets = step * np.array([-1.0, -0.5, 0.5, 1.0])
-    found = np.asarray(_line_derivatives(objective)(points, along, offsets))
-    finite = np.isfinite(found)
-    if not finite.all():
-        k, _, order = (int(i) for i in np.argwhere(~finite)[0])
-        return Jump(math.inf, points[k], along[k], order + 1)
-    # (N, offsets, k). The first derivative vanishes on Gamma and is no measure of size.
-    sizes = np.abs(found).max(axis=(0, 1))
-    sizes[0] = sizes[1]
-    size = np.maximum(np.maximum.accumulate(sizes), 1e-300)
-    jumps = np.ptp(found, axis=1) / size
-    k, order = (int(i) for i in np.unravel_index(int(jumps.argmax()), jumps.shape))
-    return Jump(float(jumps[k, order]), points[k], along[k], order + 1)
-
-
-@lru_cache(maxsize=64)
-def _line_derivatives(objective: Objective):  # type: ignore[no-untyped-def]
-    """(points (N, D), directions (N, D), offsets (M,)) -> the first four derivatives (N, M, 4) along the lines."""
-    import jax
-    import jax.numpy as jnp
-
-    from numerics.compiled import Compiled
-
-    def derivatives(point, direction, offset):  # type: ignore[no-untyped-def]
-        def next_of(f):  # type: ignore[no-untyped-def]
-            return lambda s: jax.jvp(f, (s,), (jnp.ones_like(s),))[1]
-
-        f = lambda s: objective.function(point + s * direction)  # noqa: E731  the innermost of a chain
-        values = []
-        for _ in range(4):
-            f = next_of(f)
-            values.append(f(offset))
-        return jnp.stack(values)
-
-    over_offsets = jax.vmap(derivatives, in_axes=(None, None, 0))
-    return Compiled(jax.vmap(over_offsets, in_axes=(0, 0, None)))
 
 
 @lru_cache(maxsize=64)

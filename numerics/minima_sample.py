@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -29,12 +29,14 @@ class MinimaSample:
         chart: (N, m) chart coordinates; ``None`` without a chart.
         rank: number of directions normal to Gamma, at the first.
         failed: what gradient flow said where it came to rest elsewhere.
+        ended: (N', D), where that was.
     """
 
     points: np.ndarray
     chart: np.ndarray | None
     rank: int
     failed: tuple[str, ...] = ()
+    ended: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
 
 def minima_sample(subject: Loss | Objective, /, *, count: int = POINTS, seed: int = 0) -> MinimaSample:
@@ -50,7 +52,9 @@ def minima_sample(subject: Loss | Objective, /, *, count: int = POINTS, seed: in
     points = [r.point for r in found if r.result.ok]
     failed = tuple(r.message for r in found if not r.result.ok)
     if not points:
-        return MinimaSample(np.zeros((0, objective.dimension)), None, 0, failed)
+        nowhere = np.zeros((0, objective.dimension))
+        ended = np.array([r.point for r in found if np.isfinite(r.point).all()])
+        return MinimaSample(nowhere, None, 0, failed, ended if len(ended) else nowhere)
     return MinimaSample(np.array(points), None, normal_rank(objective, points[0]), failed)
 
 

@@ -22,7 +22,7 @@ from theory.loss import Loss, Minima
 from theory.positivity import prove_positive
 from theory.proof import Proof, Status, Step
 
-__all__ = ["ORDER", "prove_smoothness"]
+__all__ = ["ORDER", "prove_smoothness", "switches"]
 
 # The oscillator and the drift use derivatives to third order; the rest of the expansion is bounded by the fourth.
 ORDER = 4
@@ -64,6 +64,22 @@ def prove_smoothness(loss: Loss, /) -> Proof:
             return Proof(title, (*steps, *_sides(loss, loss.minima, step.title, begin)))
         steps.append(step)
     return Proof(title, tuple(steps))
+
+
+def switches(e: sp.Expr, /) -> tuple[sp.Expr, ...]:
+    """The expressions at whose zeros ``e`` may have a kink: arguments of |f|, sign f, a maximum, a piece, a root."""
+    found: list[sp.Expr] = []
+    for node in sp.preorder_traversal(e):
+        if isinstance(node, _KINKED):
+            found.append(node.args[0])
+        elif isinstance(node, sp.Max | sp.Min):
+            found += [a - b for i, a in enumerate(node.args) for b in node.args[i + 1 :]]
+        elif isinstance(node, sp.Piecewise):
+            relations = {r for _, condition in node.args for r in condition.atoms(sp.core.relational.Relational)}
+            found += sorted((r.lhs - r.rhs for r in relations), key=sp.default_sort_key)
+        elif isinstance(node, sp.Pow) and not node.exp.is_Integer:
+            found.append(node.base)
+    return tuple(dict.fromkeys(f for f in found if f.free_symbols))
 
 
 def _composition(loss: Loss, count: int, seconds: float) -> Step:

@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     from numerics.compare import compare
 
     result = compare(loss, rule=rule, rate=rate, time=time, start=start, amplitude=amplitude)
-    output.say(*_lines(result))
+    output.say(*_lines(result), *_kink(result, loss))
     output.write_json(result.to_json())
     if arguments.csv is not None:
         with replacing(arguments.csv, "--csv") as place:
@@ -89,6 +89,28 @@ def _figure(name: str, result: Comparison, subject: Loss | Objective, rule: Rule
         for a in AMPLITUDES
     ]
     return plots.portrait(orbits)
+
+
+def _kink(result: Comparison, subject: Loss | Objective) -> list[str]:
+    """Where the integrator came to a stop at a kink of the loss: what jumps there."""
+    import numpy as np
+
+    from numerics.results import RESULTS
+
+    alive = np.flatnonzero(np.isfinite(result.flow_points).all(axis=1))
+    if result.result not in (RESULTS.MAX_STEPS, RESULTS.STEPSIZE_UNDERFLOW) or not len(alive):
+        return []
+    from numerics.kinks import KINK, jump_beside
+    from numerics.objective import as_objective
+
+    found = jump_beside(as_objective(subject), result.flow_points[alive[-1]])
+    if found.value <= KINK:
+        return []
+    place = ", ".join(f"{v:.4g}" for v in found.point[:8])
+    return [
+        f"A kink of the loss is near the end of the flow: derivative {found.order} jumps at ({place}). No flow of one "
+        "eigenvalue crosses it; `sharpflow check` shows it (smoothness)."
+    ]
 
 
 def _lines(result: Comparison) -> list[str]:

@@ -235,6 +235,26 @@ def _wrong_residuals() -> Objective:
     return _objective("wrong-residuals", _plain, residuals=residuals)
 
 
+def _kink_across() -> Objective:
+    import jax.numpy as jnp
+
+    def function(w: Any) -> Any:
+        u = w / jnp.linalg.norm(w)
+        return (u[2] ** 2 * (3.0 + jnp.abs(u[0] - 0.8)) + u[3] ** 2) / 2
+
+    return _objective("native-kink-across-gamma", function)
+
+
+def _relu() -> Objective:
+    import jax.numpy as jnp
+
+    def residuals(w: Any) -> Any:
+        u = w / jnp.linalg.norm(w)
+        return jnp.maximum(jnp.stack([u[2] - 0.1 * u[0], u[3] - u[2], u[1] - u[3]]), 0.0)
+
+    return _objective("relu", lambda w: jnp.sum(residuals(w) ** 2) / 2, residuals=residuals)
+
+
 def _flat_part() -> Objective:
     import jax.numpy as jnp
 
@@ -277,6 +297,12 @@ def wrong_losses() -> tuple[Wrong, ...]:
               lambda: _formula("kink", f"{even}*(2 + (x^2 - y^2)/r2) + abs(z)^3/r2^(3/2)")),
         Wrong("half-power", "(z^2)^(7/4): the fourth derivative diverges on Gamma", "smoothness",
               lambda: _formula("half-power", f"{even}*(2 + (x^2 - y^2)/r2) + (z^2/r2)^(7/4)")),
+        Wrong("kink-across-gamma", "|w_1| times what vanishes on Gamma: a kink that Gamma crosses once", "smoothness",
+              lambda: _formula("kink-across-gamma", "((4*y - 3*z)/5)^2/r2*(3 + abs(x)/r2^(1/2))",
+                               ("cos(p)", "3*sin(p)/5", "4*sin(p)/5"))),
+        Wrong("native-kink-across-gamma", "the same in an Objective", "smoothness", _kink_across),
+        Wrong("relu", "residuals relu(X u), which all vanish on a cone: flat there, and kinks on its faces",
+              "smoothness", _relu),
         Wrong("saddle", "Gamma is a saddle: L falls on both sides", "minimizers",
               lambda: _formula("saddle", f"-{even}*(2 + (x^2 - y^2)/r2)")),
         Wrong("local-minimum", "Gamma is a local minimum only", "minimizers",

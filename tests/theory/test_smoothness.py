@@ -3,7 +3,7 @@
 import pytest
 import sympy as sp
 
-from numerics.chart_checks import derivative_jump
+from numerics.kinks import derivative_jump
 from theory import families
 from theory.loss import Loss, Minima
 from theory.proof import Status

@@ -1,0 +1,105 @@
+"""Kinks: along Gamma and across it, told from what only vanishes on Gamma."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from numerics.chart_checks import chart_points, embed
+from numerics.kinks import KINK, chart_jump, derivative_jump, jump_across, jump_beside
+from numerics.objective import objective_of
+from sharpflow import Loss, Minima, cli
+from sharpflow.testing import check_loss
+from sharpflow.testing.check import Outcome
+from sharpflow.testing.self_test import caught, mutants
+from theory import families
+from theory.smoothness import switches
+
+x, y, z = sp.symbols("x y z", real=True)
+p = sp.Symbol("p", real=True)
+r2 = x**2 + y**2 + z**2
+r = sp.sqrt(r2)
+
+
+def on_circle(name, expression, start=0.35):
+    minima = Minima(chart=(p,), point=(sp.cos(p), sp.sin(p), 0), start=(start,), domain=((-3, 3),))
+    return Loss(name=name, variables=(x, y, z), expression=expression, minima=minima)
+
+
+@pytest.mark.parametrize(
+    ("factor", "place"),
+    [
+        (3 + sp.Abs(x) / r, np.pi / 2),
+        (3 + sp.Max(y / r, sp.Rational(1, 2)), np.pi / 6),
+        (3 + sp.Abs(x - y) ** 3 / r**3 + sp.Abs(x - y) / (100 * r), np.pi / 4),
+        (sp.Piecewise((3, x > y), (3 + (x - y) / r, True)), np.pi / 4),
+    ],
+)
+def test_a_kink_that_gamma_crosses_is_found_where_it_is(factor, place):
+    loss = on_circle("across", z**2 / r2 * factor)
+    found, at = chart_jump(loss)
+    assert found.value > KINK
+    # The circle meets the line twice.
+    assert min(abs((at["p"] - place) % np.pi), abs((at["p"] + place) % np.pi), abs((at["p"] - place) % np.pi - np.pi),
+               abs((at["p"] + place) % np.pi - np.pi)) < 1e-3  # fmt: skip
+    assert found.order <= 3
+    assert derivative_jump(loss) > KINK
+
+
+@pytest.mark.parametrize("power", [2, 3, 4])
+def test_what_vanishes_on_gamma_to_high_order_is_no_kink(power):
+    # D^3 of z^4 is proportional to z: across Gamma it changes by twice its size, which shrinks with the distance.
+    loss = on_circle("flat", (z**2 / r2) ** power * (3 + x * y / r2))
+    points = embed(loss, chart_points(loss))
+    for step in (1e-3, 1e-5, 1e-6):
+        assert jump_across(objective_of(loss), points, step=step).value < KINK
+    assert chart_jump(loss)[0].value < KINK
+
+
+def test_only_the_rank_is_at_fault_in_a_quartic():
+    report = check_loss(on_circle("quartic", z**4 / r2**2 * (3 + x * y / r2)))
+    assert [result.check for result in report.failed] == ["minimal_kernel"]
+
+
+@pytest.mark.parametrize("name", families.names())
+def test_no_family_has_a_kink_anywhere_near(name):
+    # Three decades: what is analytic leaves rounding and the fifth derivative over a fifty-thousandth of an interval.
+    assert derivative_jump(families.get(name).default()) < KINK / 30
+
+
+def test_a_kink_beside_a_point():
+    loss = on_circle("beside", z**2 / r2 * (3 + sp.Abs(x) / r))
+    near, far = embed(loss, np.array([[np.pi / 2 + 1e-4], [0.7]]))
+    assert jump_beside(objective_of(loss), near).value > KINK
+    assert jump_beside(objective_of(loss), far).value < KINK
+
+
+def test_places_where_an_expression_switches():
+    e = sp.Abs(x) + sp.Max(x, y) + sp.Piecewise((x, z > y), (y, True)) + sp.sqrt(x + z) + sp.sqrt(2) * x**2
+    assert {f for f in switches(e) if f != y - z} == {x, x - y, x + z}
+    assert len(switches(e)) == 4
+    assert switches(z**2 / r2) == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["native-kink-across-gamma", "relu"])
+def test_a_kink_of_an_objective_is_found_along_gamma(name):
+    result = caught(next(m for m in mutants() if m.name == name))
+    assert result.outcome is Outcome.FAILED
+    assert result.trial.measured > 0.01
+
+
+@pytest.mark.slow
+def test_a_flow_that_stops_at_a_kink_says_so(tmp_path, capsys, monkeypatch):
+    (tmp_path / "near.py").write_text(
+        "import sympy as sp\nfrom sharpflow import Loss, Minima\n"
+        "x, y, z = sp.symbols('x y z', real=True)\np = sp.Symbol('p', real=True)\nr2 = x**2 + y**2 + z**2\n"
+        "loss = Loss(name='near', variables=(x, y, z), expression=z**2/r2*(3 + 2*sp.Abs(x)/sp.sqrt(r2)),\n"
+        "    minima=Minima(chart=(p,), point=(sp.cos(p), sp.sin(p), 0), start=(1.5,), domain=((-3, 3),)))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["compare", "near.py:loss", "--time", "1"]) == 1
+    out = capsys.readouterr().out
+    assert "max_steps" in out
+    assert "A kink of the loss is near the end of the flow" in out
