@@ -78,6 +78,19 @@ def _distance(objective: Objective) -> Compiled:
 
 
 @lru_cache(maxsize=64)
+def _curvature(objective: Objective) -> Compiled:
+    return Compiled(lambda theta: _scale(objective, theta))
+
+
+def _flat(objective: Objective, theta: np.ndarray) -> str:
+    """What to say where gradient and Hessian vanish at theta (D,), whatever lies around; else nothing."""
+    # Exactly, as where every relu is off: a small Hessian is a matter of units.
+    if float(_curvature(objective)(theta)) > 0:
+        return ""
+    return "the Hessian vanishes where gradient flow ended: a flat minimum, at which no learning rate is at an edge"
+
+
+@lru_cache(maxsize=64)
 def _compiled(objective: Objective, max_steps: int) -> Compiled:
     gradient = jax.grad(objective.function)
 
@@ -118,6 +131,8 @@ def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 1
     # Looked at first: the program of the gradient flow need not be compiled for a start on Gamma.
     near = float(_distance(objective)(theta)) <= ON_MINIMA
     end = theta if near else np.asarray(_compiled(objective, max_steps)(theta))
+    if flat := _flat(objective, end):
+        return Relaxed(end, 0, float(np.linalg.norm(end - theta)), RESULTS.NOT_AT_MINIMA, flat)
     if not frames_fit(objective):
         # A rank would take all eigenvalues; what goes on from here by Hessian products needs none.
         rest = float(_distance(objective)(end))
@@ -134,5 +149,8 @@ def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 1
     # Newton that worked leaves rounding; 1e-6 is far above it and far below any oscillation.
     arrived = bool(np.isfinite(back.residual)) and float(back.residual) < 1e-6 and float(back.distance) < 0.1
     message = "" if arrived else f"|grad L|/lambda_1 = {float(back.residual):.1e} where gradient flow ended"
+    if not np.isfinite(back.residual):
+        message = "where gradient flow ended, Newton's iteration towards Gamma gives no finite point"
+        message = (_flat(objective, point) if np.isfinite(point).all() else "") or message
     result = RESULTS.SUCCESSFUL if arrived else RESULTS.NOT_AT_MINIMA
     return Relaxed(point, rank, float(np.linalg.norm(point - theta)), result, message)

@@ -57,6 +57,7 @@ class Measurement:
         status: the verdict.
         measured, expected, tolerance: ``None`` where there is none; tolerance is on |measured - expected|.
         message: what was measured and the reason for the tolerance, or why nothing was.
+        upper: whether ``expected`` is a bound from above.
     """
 
     status: Numeric
@@ -64,6 +65,7 @@ class Measurement:
     expected: float | None = None
     tolerance: float | None = None
     message: str = ""
+    upper: bool = False
 
 
 def weigh(measured: float, expected: float, tolerance: float, message: str, /, *, upper: bool = False) -> Measurement:
@@ -72,10 +74,10 @@ def weigh(measured: float, expected: float, tolerance: float, message: str, /, *
     A measured value that is no finite number is inconclusive: nothing was measured.
     """
     if not math.isfinite(measured):
-        return Measurement(Numeric.INCONCLUSIVE, None, expected, tolerance, f"nothing measured ({measured}); {message}")
+        return Measurement(Numeric.INCONCLUSIVE, None, expected, tolerance, f"nothing measured; {message}")
     difference = measured - expected if upper else abs(measured - expected)
     status = Numeric.CONSISTENT if difference <= tolerance else Numeric.INCONSISTENT
-    return Measurement(status, float(measured), float(expected), float(tolerance), message)
+    return Measurement(status, float(measured), float(expected), float(tolerance), message, upper)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,13 +13,20 @@ def measure(case: Case) -> Measurement:
     if (beyond := beyond_horizon(case)) is not None:
         return beyond
     run = case.comparison
-    near = run.max_distance / run.intrinsic_lr if run.result.ok else float("nan")
+    if not run.result.ok:
+        return Measurement(Numeric.INCONCLUSIVE, None, 1.0, 0.1, run.message or run.result.advice)
+    near = run.max_distance / run.intrinsic_lr
     fit = order(case.subject, rule=case.rule, time=1.0, amplitude=1.2)
-    if fit.verdict != "consistent" or not near <= 5:
-        status = Numeric(fit.verdict) if fit.verdict != "consistent" else Numeric.INCONSISTENT
-        return Measurement(
-            status, fit.estimate, 1.0, 0.1, f"{fit.message}; {near:.2f} intrinsic_lr at rate {run.rate:g}"
-        )
+    if fit.verdict == "inconclusive":
+        return Measurement(Numeric.INCONCLUSIVE, None, 1.0, 0.1, fit.message)
+    if fit.verdict == "inconsistent":
+        return Measurement(Numeric.INCONSISTENT, fit.estimate, 1.0, 0.1, fit.message)
+    if not near <= 5:
+        return weigh(
+            near, 0.0, 5.0,
+            f"largest distance in units of intrinsic_lr at rate {run.rate:g}, which should be of order one; the power "
+            f"fitted is {fit.estimate:.3g}",
+        )  # fmt: skip
     return weigh(
         fit.estimate, 1.0, 0.1,
         f"{fit.message}, rates 1e-6 to 1e-4. At rate {run.rate:g} and time {run.time:g} the largest distance is "

@@ -20,7 +20,7 @@ __all__ = ["AT_THE_EDGE", "Check", "CheckResult", "Outcome", "RuleSubject", "Sub
 
 # What happens at the edge supposes all of these.
 AT_THE_EDGE = (
-    "homogeneity", "euler_identities", "derivatives", "finite", "residuals", "smoothness", "minimizers",
+    "homogeneity", "euler_identities", "derivatives", "finite", "residuals", "chart", "smoothness", "minimizers",
     "minimal_kernel", "simple_sharpness",
 )  # fmt: skip
 DERIVATION_SECONDS = 8.0
@@ -52,6 +52,8 @@ class Trial:
         measured, expected, tolerance: numbers, ``None`` where there are none.
         counterexample: names to numbers, arrays or text, where it failed.
         blocked: whether it was not tried because something it supposes fails.
+        bound: ">=" or "<=" where ``expected`` is a bound for ``measured`` and not its value.
+        advice: what to do in this very case; else that of the check.
     """
 
     outcome: Outcome
@@ -61,6 +63,8 @@ class Trial:
     tolerance: float | None = None
     counterexample: Mapping[str, Any] = field(default_factory=dict)
     blocked: bool = False
+    bound: Literal["", ">=", "<="] = ""
+    advice: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +196,7 @@ class CheckResult:
         return {
             "check": self.check, "subject": self.subject, "outcome": self.outcome.value, "meaning": self.meaning,
             "message": self.trial.message, "measured": self.trial.measured, "expected": self.trial.expected,
-            "tolerance": self.trial.tolerance, "counterexample": dict(self.trial.counterexample),
+            "bound": self.trial.bound, "tolerance": self.trial.tolerance,
+            "counterexample": dict(self.trial.counterexample),
             "advice": self.advice, "source": self.source, "seconds": self.seconds,
         }  # fmt: skip

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from sharpflow.testing.check import CheckResult
+    from sharpflow.testing.check import CheckResult, Trial
     from sharpflow.testing.running import Report
 
 __all__ = ["explain", "html", "table"]
@@ -29,6 +29,14 @@ WIDTH = 100
 def number(value: float | None) -> str:
     """Four digits; nothing for ``None``."""
     return "" if value is None else f"{value:.4g}"
+
+
+def numbers(trial: Trial) -> tuple[str, str, str]:
+    """Measured, expected (a bound with its sign) and tolerance; digits enough to tell a failure from a success."""
+    measured, expected = number(trial.measured), number(trial.expected)
+    if trial.outcome.value == "failed" and measured == expected and trial.measured != trial.expected:
+        measured = f"{trial.measured:.12g}"
+    return measured, f"{trial.bound} {expected}".strip() if expected else "", number(trial.tolerance)
 
 
 def value_text(value: Any) -> str:
@@ -56,8 +64,9 @@ def explain(result: CheckResult, /) -> str:
     trial = result.trial
     lines = [f"{result.check} on {result.subject}: {WORDS[result.outcome.value]}", f"  {result.meaning}"]
     if trial.measured is not None:
-        bound = f", tolerance {number(trial.tolerance)}" if trial.tolerance is not None else ""
-        lines.append(f"  measured {number(trial.measured)}, expected {number(trial.expected)}{bound}")
+        measured, expected, tolerance = numbers(trial)
+        wanted = f", expected {expected}" if expected else ""
+        lines.append(f"  measured {measured}{wanted}{f', tolerance {tolerance}' if tolerance else ''}")
     if trial.message:
         for part in trial.message.splitlines():
             # A line with a caret under its place stays as it is.
@@ -74,9 +83,7 @@ def table(report: Report, /) -> str:
     """A line for each check, and every failure explained below."""
     rows = [("check", "outcome", "measured", "expected", "tolerance", "seconds")]
     for r in report:
-        t = r.trial
-        rows.append((r.check, WORDS[r.outcome.value], number(t.measured), number(t.expected), number(t.tolerance),
-                     f"{r.seconds:.1f}"))  # fmt: skip
+        rows.append((r.check, WORDS[r.outcome.value], *numbers(r.trial), f"{r.seconds:.1f}"))
     widths = [max(len(row[k]) for row in rows) for k in range(6)]
     lines = [" ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
     for r in report:
@@ -103,15 +110,7 @@ def html(report: Report, /) -> str:
     head = "".join(f"<th>{name}</th>" for name in ("check", "meaning", "outcome", "measured", "expected", "tolerance"))
     rows = []
     for r in report:
-        t = r.trial
-        cells = [
-            r.check,
-            r.meaning,
-            WORDS[r.outcome.value],
-            number(t.measured),
-            number(t.expected),
-            number(t.tolerance),
-        ]
+        cells = [r.check, r.meaning, WORDS[r.outcome.value], *numbers(r.trial)]
         style = " style='font-weight:bold'" if r.outcome.wrong else ""
         rows.append(f"<tr{style}>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>")
         if r.outcome.wrong:

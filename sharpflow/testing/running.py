@@ -153,7 +153,7 @@ def _minima(subject: Subject | RuleSubject) -> Any:
 def _no_minima(subject: Subject | RuleSubject) -> str:
     assert isinstance(subject, Subject)
     why = subject.minima.failed[:1]
-    return f"no minima: no chart is given, and from the start gradient flow finds none ({'; '.join(why)})"
+    return f"no minima: no chart is given, and from the start gradient flow finds none ({'; '.join(why).rstrip('.')})"
 
 
 def _declared(subject: Subject | RuleSubject, check: Check) -> str:

@@ -53,7 +53,7 @@ def from_measurement(measurement: Measurement, /, **counterexample: Any) -> Tria
     outcome = _OUTCOMES[measurement.status]
     return Trial(
         outcome, measurement.message, measurement.measured, measurement.expected, measurement.tolerance,
-        counterexample if outcome is Outcome.FAILED else {},
+        counterexample if outcome is Outcome.FAILED else {}, bound="<=" if measurement.upper else "",
     )  # fmt: skip
 
 
@@ -81,4 +81,5 @@ def with_proof(trial: Trial, claim: str, subject: Subject, /) -> Trial:
         return replace(trial, message=f"{trial.message}; proof: {proved.status}")
     step = next(s for s in proved.steps if s.status == "refuted")
     message = f"refuted by proof: {step.title}: {step.statement}"
-    return replace(trial, outcome=Outcome.FAILED, message=message, counterexample=dict(step.witness))
+    # The numbers passed, and say nothing of what the proof refutes: its witness does.
+    return Trial(Outcome.FAILED, message, counterexample=dict(step.witness))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sharpflow.testing.check import Check, Outcome, Subject, Trial
 from sharpflow.testing.trying import failed, judge, with_proof
 
@@ -27,11 +29,12 @@ def run(subject: Subject) -> Trial:
     if subject.minima.chart is not None and np.ptp(value) > 1e-9 * size:
         return failed("L is not the same all over Gamma", zeta=points[k], L=value[k], L_elsewhere=float(value.min()))
     found = lowest_point(objective, float(value.min()), seed=subject.seed)
-    trial = judge(
+    judged = judge(
         found, 1e-9 * max(size, float(abs(value).max())),
         "how far L gets below its value on Gamma, at 4096 directions and by descent from the lowest; tolerance: "
         "rounding, relative to the Hessian",
     )  # fmt: skip
+    trial = replace(judged, bound="<=")
     if trial.outcome is Outcome.PASSED and subject.loss is not None and subject.loss.minima is not None:
         return with_proof(trial, "minimizers", subject)
     return trial
@@ -45,7 +48,7 @@ check = Check(
         "Correct the chart (Minima.point), or the loss: the theory is about the set of global minimizers; "
         "for an Objective, start in another basin."
     ),
-    supposes=("homogeneity",),
+    supposes=("homogeneity", "chart"),
     needs_minima=True,
     hypothesis="minimizers",
     order=21,

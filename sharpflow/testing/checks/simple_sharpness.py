@@ -16,9 +16,15 @@ def run(subject: Subject) -> Trial:
 
     found = smallest_gap(subject.given, subject.minima)
     good = found.value > SMALLEST
-    text = f"(lambda_1 - lambda_2)/lambda_1, the smallest found; at least {SMALLEST:g}"
+    text = "(lambda_1 - lambda_2)/lambda_1, the smallest found"
     trial = Trial(
-        Outcome.PASSED if good else Outcome.FAILED, text, found.value, SMALLEST, None, {} if good else found.witness
+        Outcome.PASSED if good else Outcome.FAILED,
+        text,
+        found.value,
+        SMALLEST,
+        None,
+        {} if good else found.witness,
+        bound=">=",
     )
     if good and subject.loss is not None and subject.loss.minima is not None:
         return with_proof(trial, "simple-sharpness", subject)
@@ -34,7 +40,7 @@ check = Check(
         "several eigenvalues at "
         "the edge the flow of one does not describe gradient descent."
     ),
-    supposes=("homogeneity", "minimizers", "minimal_kernel"),
+    supposes=("homogeneity", "chart", "minimizers", "minimal_kernel"),
     needs_minima=True,
     hypothesis="simple_sharpness",
     order=23,
