@@ -13,7 +13,7 @@ from sharpflow import Loss, Minima, Objective
 from sharpflow.testing import check_loss
 from sharpflow.testing.check import CheckResult, Outcome, Trial
 from sharpflow.testing.report import numbers
-from theory import families
+from theory import families, rules
 
 x, y, z = sp.symbols("x y z", real=True)
 p = sp.Symbol("p", real=True)
@@ -93,3 +93,20 @@ def test_flat_minima_are_called_flat():
     report = check_loss(flat, checks=["minimizers"])
     assert "the Hessian vanishes where gradient flow ended: a flat minimum" in report[0].trial.message
     assert "nan" not in str(report)
+
+
+def test_a_kink_does_not_make_two_forms_of_one_run_differ():
+    import jax.numpy as jnp
+
+    from numerics.probes import forms
+
+    matrix = jnp.asarray(np.random.default_rng(0).standard_normal((12, 6)))
+
+    def function(w):
+        return jnp.sum(jnp.abs(matrix @ (w / jnp.linalg.norm(w))))
+
+    rough = Objective(function, np.random.default_rng(1).standard_normal(6), name="sum-of-moduli")
+    for seed in range(5):
+        found = forms(rough, rules.get("gd-wd"), rate=1e-3, seed=seed)
+        # Each step stretches rounding by 1.5 at the most.
+        assert max(found.sphere, found.rescaled) < 1e-11

@@ -7,7 +7,7 @@ from sharpflow.testing.trying import judge
 
 
 def run(subject: Subject) -> Trial:
-    """From one random direction, 200 steps at rate 1e-3 below the edge."""
+    """From one random direction, 20 steps at rate 1e-3 below the edge."""
     from numerics.inspection import Finding
     from numerics.probes import forms
 
@@ -16,8 +16,8 @@ def run(subject: Subject) -> Trial:
     return judge(
         Finding(value),
         1e-10,
-        "largest difference of theta between the runs on w and on 3.7 w, over 200 steps; tolerance: "
-        "200 steps of rounding",
+        "largest difference of theta between the runs on w and on 3.7 w, over 20 steps; tolerance: "
+        "20 steps of rounding, each stretched by 1.5 at the most: 7e-12",
     )
 
 
@@ -25,7 +25,10 @@ check = Check(
     meaning="(eta, lambda, w) and (c^2 eta, lambda/c^2, c w) give the same theta",
     source="Li, Lyu, Arora 2020; Lyu, Li, Arora 2022, arXiv:2206.07085",
     run=run,
-    advice="See the checks homogeneity and euler_identities: grad L(c w) = grad L(w)/c fails somewhere.",
+    advice=(
+        "See the checks homogeneity and euler_identities: grad L(c w) = grad L(w)/c fails somewhere; where both hold, "
+        "the runs can differ by rounding only, which a kink or strong curvature may stretch: see smoothness."
+    ),
     supposes=("homogeneity", "derivatives"),
     order=31,
 )
