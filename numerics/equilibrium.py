@@ -123,7 +123,8 @@ def _law(key: Identity[Rule]) -> Law:
     try:
         exact = edge_law(rule)
     except NoClosedForm as reason:
-        raise InputError(f"rule {rule.name!r}: its law at the edge was not derived: {reason}") from reason
+        said = str(reason).removeprefix(f"rule {rule.name!r}: ")
+        raise InputError(f"rule {rule.name!r}: its law at the edge was not derived: {said}") from reason
     if exact.mean_square is None or exact.drift is None:
         energy = exact.energy
         assert energy is not None

@@ -116,7 +116,14 @@ class Objective:
             start = 1.0 / np.sqrt(np.arange(1, loss.dimension + 1))
         else:
             start = minima_point(loss, loss.minima.start or ())
-        return cls(function=function, start=start / np.linalg.norm(start), name=loss.name)
+        start = start / np.linalg.norm(start)
+        if not np.isfinite(float(function(jnp.asarray(start)))):
+            place = ", ".join(f"{name} = {v:.3g}" for name, v in zip(loss.variables, start, strict=True))
+            raise InputError(
+                f"loss {loss.name!r} is not a finite real number at {place}: a root or a logarithm of something "
+                "negative, or 0/0. A loss must be real all over the sphere."
+            )
+        return cls(function=function, start=start, name=loss.name)
 
     @property
     def dimension(self) -> int:

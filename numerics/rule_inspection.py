@@ -15,7 +15,7 @@ from numerics.purity import Trace, read_trace
 from numerics.rule_forms import MINIMUM, form_of
 from theory.rule import Operations, Rule
 
-__all__ = ["decay_at_rest", "interpreter_difference", "rule_trace", "small_steps"]
+__all__ = ["decay_at_rest", "interpreter_difference", "rule_trace", "small_steps", "unchanging_states"]
 
 DIAGONAL = np.array([0.0, 0.0, 1.0, 2.0])
 _NUMPY = Operations(dot=np.dot, norm=np.linalg.norm, sqrt=np.sqrt)
@@ -82,6 +82,16 @@ def rule_trace(rule: Rule, /) -> Trace:
         return jnp.sum(position) + sum(jnp.sum(jnp.asarray(x)) for x in after.values())
 
     return read_trace(moved, w)
+
+
+def unchanging_states(rule: Rule, /) -> tuple[str, ...]:
+    """States that one update leaves exactly as they were, at two places; effective_lr may be a constant."""
+    names = [name for name in rule.state if name != "effective_lr"]
+    for seed in (0, 1):
+        w, state, numbers = _begin(rule, seed)
+        _, after = rule.step(w, _Gradient(), SimpleNamespace(**state), SimpleNamespace(**numbers), _NUMPY)
+        names = [name for name in names if np.array_equal(np.asarray(getattr(after, name)), np.asarray(state[name]))]
+    return tuple(names)
 
 
 def decay_at_rest(rule: Rule, /, *, rate: float, steps: int = 400) -> float:

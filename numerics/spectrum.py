@@ -194,6 +194,11 @@ def normal_rank(subject: Loss | Objective, point: Any, /) -> int:
     floored = np.maximum(values, 1e-10 * values[0])
     ratios = floored[:-1] / floored[1:]
     rank = int(np.argmax(ratios)) + 1
+    if ratios[rank - 1] < 1e3 and values[-1] > 1e-6 * values[0]:
+        raise InputError(
+            f"{objective.name!r}: every direction is curved (eigenvalues {values[0]:.3g} to {values[-1]:.3g}): the "
+            "minimum is a point, and there is no flow along it."
+        )
     if ratios[rank - 1] < 1e3:
         raise InputError(
             f"{objective.name!r}: no gap separates the normal directions from the kernel (eigenvalues {values[:4]} ... "

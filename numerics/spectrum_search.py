@@ -12,7 +12,7 @@ from numerics.minima_sample import MinimaSample
 from numerics.objective import Objective, as_objective
 from theory.loss import Loss
 
-__all__ = ["smallest_gap", "smallest_rank"]
+__all__ = ["assumed_rank", "smallest_gap", "smallest_rank"]
 
 Ratio = Callable[[np.ndarray], float]
 # A search from each of so many of the lowest random points of the chart.
@@ -22,19 +22,21 @@ FLAT = 1e-6
 
 
 def smallest_rank(subject: Loss | Objective, sample: MinimaSample, /) -> Finding:
-    """The smallest over Gamma of the normal eigenvalues, over the largest lambda_1; negative where one is negative.
-
-    The number of normal directions is that of the chart; without one, the largest rank of all points.
-    """
+    """The smallest over Gamma of the normal eigenvalues, over the largest lambda_1; negative where one is negative."""
     values = _spectrum(subject)
-    if sample.chart is None:
-        ranks = [int(np.sum(np.abs(v) > FLAT * np.abs(v).max())) for v in map(values, sample.points)]
-        rank = max(ranks)  # a rank falls at special points and never rises there
-    else:
-        rank = sample.rank
+    rank = assumed_rank(subject, sample)
     # lambda_1 itself may vanish somewhere: the largest of all points is the size.
     size = max(float(np.abs(values(z)).max()) for z in sample.points)
     return _smallest(subject, sample, lambda z: _lowest(values(z), max(rank, 1) - 1, size))
+
+
+def assumed_rank(subject: Loss | Objective, sample: MinimaSample, /) -> int:
+    """The number of directions normal to Gamma: that of the chart; without one, the largest rank of all points."""
+    if sample.chart is not None:
+        return sample.rank
+    spectra = map(_spectrum(subject), sample.points)
+    # A rank falls at special points and never rises there.
+    return max(int(np.sum(np.abs(v) > FLAT * np.abs(v).max())) for v in spectra)
 
 
 def smallest_gap(subject: Loss | Objective, sample: MinimaSample, /) -> Finding:

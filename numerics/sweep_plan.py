@@ -115,7 +115,8 @@ def fingerprint(subject: Loss | Rule, /) -> str:
         try:
             law = edge_law(subject)
         except NoClosedForm as reason:
-            raise InputError(f"rule {subject.name!r}: its law at the edge was not derived: {reason}") from reason
+            said = str(reason).removeprefix(f"rule {subject.name!r}: ")
+            raise InputError(f"rule {subject.name!r}: its law at the edge was not derived: {said}") from reason
         single, orbit = law.single, law.orbit
         series = [c for s in (single.x, single.u, single.s) for c in s.coefficients] if single else []
         parts = [sp.srepr(c.as_expr()) for c in series] + (

@@ -86,6 +86,20 @@ def line_of(module: ModuleType, name: str, /) -> int | None:
     return max(lines, default=None)
 
 
+def _assigned(path: str, line: int | None) -> str:
+    """What the statement of that line assigns at the top level, as ", mine"; empty where that is not clear."""
+    try:
+        tree = ast.parse(Path(path).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return ""
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and line is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if node.lineno <= line <= (node.end_lineno or node.lineno):
+                return f", {', '.join(ast.unparse(target) for target in targets)}"
+    return ""
+
+
 def _run(place: Path, source: bytes, shown: str) -> ModuleType:
     name = f"_{place.stem}_{hashlib.sha256(str(place).encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, place, loader=None) or importlib.util.spec_from_loader(
@@ -125,8 +139,12 @@ def _explain(error: BaseException, path: str, shown: str) -> NoReturn:
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == path]
     where = f"{path or shown}, line {lines[-1]}" if lines else path or shown
+    if len(lines) > 1:
+        # Built by a function of the file: the line that called it, and what was to be assigned there, name the culprit.
+        where = f"{path or shown}, line {lines[0]}{_assigned(path, lines[0])} (in line {lines[-1]})"
     if isinstance(error, InputError):
-        raise InputError(f"{where}: {error}") from None
+        rest = "" if len(lines) < 2 else " Until that is corrected, nothing else of the file is read."
+        raise InputError(f"{where}: {error}{rest}") from None
     if isinstance(error, TimeLimitExceeded):
         raise InputError(
             f"{where}: still running after {SECONDS:g} s; a file should define losses and rules, and compute nothing "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -68,6 +69,11 @@ class Rule:
             raise InputError(
                 f"rule {self.name!r}: update takes {arguments} arguments; it must take (w, gradient, state, p, ops)."
             )
+        if not isinstance(self.rate, str):
+            raise InputError(
+                f"rule {self.name!r}: give rate as text in the parameters, as in rate='learning_rate*weight_decay': "
+                f"SymPy reads it, and cannot read a {type(self.rate).__name__}."
+            )
         for name in ("at_rate", "intrinsic_lr", "initial"):
             if not callable(getattr(self, name)):
                 given = "p" if name == "initial" else "rate"
@@ -112,12 +118,24 @@ class Rule:
         return w_next, SimpleNamespace(**state_next)
 
 
+def _sentence(text: str) -> str:
+    """The first sentence or so, cut between words."""
+    said = " ".join(text.split()).rstrip(".")
+    if len(said) > 200:
+        said = said[:200].rsplit(" ", 1)[0] + " ..."
+    return said or "no message"
+
+
 def _blame(error: Exception, p: Any, state: Any) -> str:
     """What the update did wrong, in the words of its author: the line, the names there are, what an update may use."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames[1:] if "/theory/" not in f.filename.replace(os.sep, "/")][:1]
     where = f" in line {own[0].lineno} of {os.path.basename(own[0].filename)}" if own else ""
-    said = " ".join(str(error).split())[:200].rstrip(".") or "no message"
+    said = _sentence(str(error))
+    if type(error).__module__.split(".")[0] in ("jax", "jaxlib") or "jax" in said or "abstract array" in said:
+        # JAX speaks of its own insides here: what was called is all that an author can mend.
+        called = re.search(r"<function (\w+)", said)
+        said = f"{called[1] if called else 'a function'} of jax.numpy was given what is no array of JAX"
     if isinstance(error, AttributeError) and "SimpleNamespace" in said:
         names = f"p has {', '.join(vars(p)) or 'nothing'}; state has {', '.join(vars(state)) or 'nothing'}"
         return f"its update fails{where}: {said}; {names}."

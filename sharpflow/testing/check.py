@@ -148,6 +148,7 @@ class Check:
         about: "loss" or "rule".
         supposes: names of checks without which this one says nothing.
         needs_minima: whether Gamma must be known, by a chart or by gradient flow.
+        advice_without_chart: the same for a loss without `Minima`; default ``advice``.
         hypothesis: the name under which a `Loss` may declare that it fails (``expects_to_fail``).
         order: checks run in this order, cheap and fundamental ones first.
     """
@@ -159,6 +160,7 @@ class Check:
     about: Literal["loss", "rule"] = "loss"
     supposes: tuple[str, ...] = ()
     needs_minima: bool = False
+    advice_without_chart: str = ""
     hypothesis: str = ""
     order: int = 50
 

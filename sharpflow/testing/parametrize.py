@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 __all__ = ["CheckCall", "as_pytest", "cases", "parametrize_with_checks"]
 
 
+# Names of checks to reasons, for all subjects; the same for each subject by its name; or a function of the subject.
+Expected = Mapping[str, str] | Mapping[str, Mapping[str, str]] | Callable[[Any], Mapping[str, str]]
+
+
+def expected_of(given: Any, subject: str, /) -> Mapping[str, str] | None:
+    """What is expected to fail of the subject of that name: a mapping of checks holds for all of them."""
+    if given and all(isinstance(entry, Mapping) for entry in given.values()):
+        return dict(given.get(subject, {}))
+    return None if given is None else dict(given)
+
+
 class CheckCall:
     """One check of one subject; called without arguments, it runs and fails, is skipped or passes as pytest has it."""
 
@@ -50,7 +61,7 @@ def cases(
     /,
     *,
     checks: Iterable[str] | None = None,
-    expected_failed: Mapping[str, str] | Callable[[Any], Mapping[str, str]] | None = None,
+    expected_failed: Expected | None = None,
 ) -> list[CheckCall]:
     """A call for each check and subject, losses and rules alike."""
     from numerics.objective import Objective
@@ -64,12 +75,17 @@ def cases(
     if isinstance(subjects, str | Loss | Objective | Rule):
         raise InputError("parametrize_with_checks takes a list of losses and rules: write [it] for one.")
     found: list[CheckCall] = []
+    subjects = [resolve_loss(given) if isinstance(given, str) else given for given in subjects]
+    if isinstance(expected_failed, Mapping) and any(isinstance(v, Mapping) for v in expected_failed.values()):
+        names = [getattr(subject, "name", "") for subject in subjects]
+        if unknown := [name for name in expected_failed if name not in names]:
+            raise InputError(f"expected_failed names no subject: {unknown[0]!r}; there are {', '.join(names)}.")
     checks = None if checks is None else [checks] if isinstance(checks, str) else list(checks)
-    for given in subjects:
-        subject = resolve_loss(given) if isinstance(given, str) else given
+    for subject in subjects:
         if not isinstance(subject, Loss | Objective | Rule):
             raise InputError(f"there is no check of a {type(subject).__name__}; give a Loss, an Objective or a Rule.")
-        expected = expected_failed(subject) if callable(expected_failed) else expected_failed
+        given = expected_failed
+        expected = given(subject) if callable(given) else expected_of(given, subject.name)
         about = "rule" if isinstance(subject, Rule) else "loss"
         tested = RuleSubject(subject) if isinstance(subject, Rule) else Subject(subject, rules.get("gd-wd"))
         runner = Runner(tested, expected)
@@ -82,7 +98,7 @@ def parametrize_with_checks(
     /,
     *,
     checks: Iterable[str] | None = None,
-    expected_failed: Mapping[str, str] | Callable[[Any], Mapping[str, str]] | None = None,
+    expected_failed: Expected | None = None,
 ) -> Any:
     """A decorator: the test is called with ``check`` for every check of every loss and rule; call it.
 
@@ -93,8 +109,9 @@ def parametrize_with_checks(
     Args:
         subjects: losses, objectives, rules, or texts that name losses.
         checks: names; default all.
-        expected_failed: names of checks that should fail, with the reason, or a function of the subject that gives
-            them; such a check is an expected failure, and fails the test where it passes.
+        expected_failed: names of checks that should fail, with the reason; for one subject of several
+            ``{subject name: {check: reason}}``, or a function of the subject that gives them; such a check is an
+            expected failure, and fails the test where it passes.
     """
     import pytest
 

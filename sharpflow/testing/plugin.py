@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-__all__ = ["pytest_addoption", "pytest_configure", "pytest_generate_tests"]
+__all__ = ["pytest_addoption", "pytest_configure", "pytest_generate_tests", "pytest_terminal_summary"]
+
+GIVE = "nothing to check: give --loss SPEC or --update-rule SPEC"
+_NOTHING = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,7 +40,9 @@ def pytest_generate_tests(metafunc: Any) -> None:
     losses, rules = config.getoption("--loss"), config.getoption("--update-rule")
     chosen = config.getoption("--check") or None
     if not losses and not rules:
-        metafunc.parametrize("sharpflow_check", [])
+        config.stash[_NOTHING] = True
+        skip = pytest.mark.skip(reason=GIVE)
+        metafunc.parametrize("sharpflow_check", [pytest.param(None, marks=skip, id="nothing-to-check")])
         return
     from sharpflow.specs import resolve_loss, resolve_rule
     from sharpflow.testing.parametrize import cases
@@ -52,6 +57,12 @@ def pytest_generate_tests(metafunc: Any) -> None:
             # One test that fails with the reason: the others are no worse for it.
             calls.append(pytest.param(_Unreadable(f"{spec}: {error}"), id=f"input-{spec}"))
     metafunc.parametrize("sharpflow_check", calls)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say what was missing, since the reason of a skip is not shown by itself."""
+    if config.stash.get(_NOTHING, False):
+        terminalreporter.write_line(f"sharpflow: {GIVE}")
 
 
 def _rule(resolve: Any) -> Any:

@@ -92,6 +92,8 @@ class Runner:
         self.subject = subject
         self.expected = dict(expected_failed or {})
         self._done: dict[str, CheckResult] = {}
+        if isinstance(subject, Subject):
+            _ = subject.objective  # a loss that has no value at its start is a wrong input, once and not in every check
         known = [*checks.names("loss"), *checks.names("rule")]
         for name in self.expected:
             if name not in known:
@@ -137,7 +139,11 @@ class Runner:
             outcome, trial = Outcome.EXPECTED_FAILURE, replace(trial, message=f"{reason}: {trial.message}")
         elif name in self.expected and outcome is Outcome.PASSED:
             outcome = Outcome.UNEXPECTED_PASS
-        return CheckResult(name, self.subject.name, check.meaning, check.source, check.advice, trial, outcome, seconds)
+            trial = replace(trial, message=f"expected to fail: {self.expected[name]}; it passes: {trial.message}")
+        advice = trial.advice or (check.advice_without_chart if _no_chart(self.subject) else "") or check.advice
+        if outcome is Outcome.UNEXPECTED_PASS:
+            advice = f"Take {name} out of expected_failed, if the reason is gone, or correct the reason."
+        return CheckResult(name, self.subject.name, check.meaning, check.source, advice, trial, outcome, seconds)
 
 
 def _waits(other: str, result: CheckResult) -> Trial:
@@ -153,7 +159,12 @@ def _minima(subject: Subject | RuleSubject) -> Any:
 def _no_minima(subject: Subject | RuleSubject) -> str:
     assert isinstance(subject, Subject)
     why = subject.minima.failed[:1]
-    return f"no minima: no chart is given, and from the start gradient flow finds none ({'; '.join(why).rstrip('.')})"
+    said = "; ".join(why).rstrip(".")
+    return f"no chart is given, and gradient flow from the start finds no manifold of minima: {said}"
+
+
+def _no_chart(subject: Subject | RuleSubject) -> bool:
+    return isinstance(subject, Subject) and (subject.loss is None or subject.loss.minima is None)
 
 
 def _declared(subject: Subject | RuleSubject, check: Check) -> str:
@@ -202,7 +213,7 @@ def check_loss(
         progress: called with the name of each check as it begins.
 
     Raises:
-        InputError: there is no such check, or no such loss.
+        InputError: there is no such check, or no such loss, or it is no real number at its start.
     """
     from sharpflow.specs import resolve_loss
     from theory import rules

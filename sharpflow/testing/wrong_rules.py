@@ -86,6 +86,11 @@ def wrong_rules() -> tuple[Wrong, ...]:
         theta = w - state.effective_lr * gradient(w)
         return theta, {"effective_lr": state.effective_lr * (1 - 4 * p.learning_rate * p.weight_decay)}
 
+    def still(w: Any, gradient: Any, state: Any, p: Any, ops: Any) -> Any:
+        momentum = state.momentum / 2 + gradient(w)
+        decayed = (1 - p.learning_rate * p.weight_decay) * w
+        return decayed - p.learning_rate * momentum, {"momentum": state.momentum}
+
     three_halves = {"learning_rate": 1}
     return (
         Wrong("forgotten-decay", "the factor 1 - eps is forgotten", "weight_decay",
@@ -100,6 +105,8 @@ def wrong_rules() -> tuple[Wrong, ...]:
               lambda: _rule("by-coordinate", by_coordinate), "rule"),
         Wrong("undeclared-state", "returns a state that it does not declare", "rule_purity",
               lambda: _rule("undeclared-state", undeclared), "rule"),
+        Wrong("still-state", "returns the old momentum", "rule_purity",
+              lambda: _rule("still-state", still, state=("momentum",)), "rule"),
         Wrong("noisy", "draws from the global random state", "rule_purity", _noisy, "rule"),
         Wrong("counting", "counts its calls", "rule_purity", _counting, "rule"),
         Wrong("float32-gradient", "the gradient goes through float32", "rule_purity", _single_rule, "rule"),

@@ -62,6 +62,7 @@ def test_the_suite_without_a_loss_skips_and_a_wrong_name_fails_alone(folder):
     status, text = run_pytest(folder, "--pyargs", "sharpflow.testing.suite")
     assert status == 0
     assert "1 skipped" in text
+    assert "give --loss SPEC" in text
     status, text = run_pytest(folder, "--pyargs", "sharpflow.testing.suite", "--loss", "mine.py:god", "--loss", "ridge",
                               "--check", "purity")  # fmt: skip
     assert status == 1

@@ -28,6 +28,6 @@ check = Check(
     advice=("effective_lr must grow at rest and fall where the gradient is large: see the check weight_decay."),
     run=run,
     about="rule",
-    supposes=("derivation",),
+    supposes=("weight_decay", "derivation"),
     order=11,
 )

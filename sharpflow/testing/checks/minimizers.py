@@ -48,6 +48,10 @@ check = Check(
         "Correct the chart (Minima.point), or the loss: the theory is about the set of global minimizers; "
         "for an Objective, start in another basin."
     ),
+    advice_without_chart=(
+        "Start in the basin of the lowest minima: the theory is about the set of global minimizers. A gradient that "
+        "does not vanish where gradient flow ends belongs to a loss that is flat, or has a kink, there."
+    ),
     supposes=("homogeneity", "chart"),
     needs_minima=True,
     hypothesis="minimizers",

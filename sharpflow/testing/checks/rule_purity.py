@@ -8,7 +8,7 @@ from sharpflow.testing.trying import failed, held
 
 def run(subject: RuleSubject) -> Trial:
     """Two traces of one update, under different global random states."""
-    from numerics.rule_inspection import rule_trace
+    from numerics.rule_inspection import rule_trace, unchanging_states
 
     found = rule_trace(subject.given)
     if found.impure:
@@ -19,13 +19,18 @@ def run(subject: RuleSubject) -> Trial:
         return failed(f"the update prints: {found.prints!r}")
     if found.low_precision:
         return failed(f"operations give less than float64 though w is float64: {', '.join(found.low_precision[:6])}")
+    if still := unchanging_states(subject.given):
+        return failed(f"state {', '.join(still)} never changes: the update returns what it was given")
     return held("two traces of an update agree; no callback, nothing printed, float64 throughout")
 
 
 check = Check(
     meaning="an update is pure: what it remembers is in its state",
     source="one definition, two interpreters",
-    advice=("Keep what the rule remembers in state, and randomness out of it."),
+    advice=(
+        "Keep what the rule remembers in state, and randomness out of it; return the new state, and take out a state "
+        "that is none."
+    ),
     run=run,
     about="rule",
     order=1,

@@ -40,6 +40,11 @@ check = Check(
         "several eigenvalues at "
         "the edge the flow of one does not describe gradient descent."
     ),
+    advice_without_chart=(
+        "Start where the two largest eigenvalues lie apart, or give expected_failed={'simple_sharpness': reason}: with "
+        "several eigenvalues at the edge the flow of one does not describe gradient descent; `sharpflow compare` "
+        "follows them all."
+    ),
     supposes=("homogeneity", "chart", "minimizers", "minimal_kernel"),
     needs_minima=True,
     hypothesis="simple_sharpness",

@@ -70,6 +70,10 @@ check = Check(
         "Minima a domain without that place; no flow of one eigenvalue crosses it (normalized rules and sqrt of the "
         "loss are described otherwise)."
     ),
+    advice_without_chart=(
+        "Take abs, max, relu and fractional powers of what vanishes next to the minima out of the function; no flow "
+        "of one eigenvalue crosses a kink (normalized rules and sqrt of the loss are described otherwise)."
+    ),
     supposes=("homogeneity",),
     hypothesis="smoothness",
     order=20,

@@ -1,0 +1,107 @@
+"""What the kit says where a user's file, rule or expectation is wrong: one failure, by its name, with what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from sharpflow import InputError, Objective, Rule, resolve_loss
+from sharpflow.testing import check_loss, check_rule
+from sharpflow.testing.check import Outcome
+from sharpflow.testing.parametrize import cases
+from sharpflow.testing.wrong_losses import plain
+from sharpflow.testing.wrong_rules import wrong_rules
+from theory import rules
+
+BUILT = """
+import sympy as sp
+from sharpflow import Loss
+x, y, z, q = sp.symbols("x y z q", real=True)
+def build(name, e):
+    return Loss(name=name, variables=(x, y, z), expression=e)
+good = build("good", z**2/(x**2 + y**2 + z**2))
+bad = build(
+    "worse", q*z**2/(x**2 + y**2 + z**2))
+"""
+
+
+def rough(w, gradient, state, p, ops):
+    import jax.numpy as jnp
+
+    return (1 - p.learning_rate * p.weight_decay) * w - p.learning_rate * gradient(w) / jnp.linalg.norm(w), {}
+
+
+def test_an_objective_is_told_of_its_start_and_not_of_a_chart():
+    import jax.numpy as jnp
+
+    def function(w):
+        u = w / jnp.linalg.norm(w)
+        return (u[2] ** 2 + u[3] ** 4) / 2 + u[0] ** 2 * u[3] ** 2 * jnp.where(u[1] > 0.3, 0.0, 1.0)
+
+    flat = Objective(function, (0.9, 0.0, 0.1, 0.05), name="flat")
+    result = check_loss(flat, checks=["minimal_kernel"])[0]
+    if result.outcome is Outcome.FAILED:
+        assert "is taken from the rank of the Hessian" in result.trial.message
+    assert "chart" not in result.advice
+    assert "Minima" not in result.advice
+
+
+def test_an_isolated_minimum_is_called_a_point():
+    point = Objective(lambda w: (w[1] ** 2 + 2 * w[2] ** 2) / (w @ w), (0.9, 0.1, 0.2), name="isolated")
+    said = check_loss(point, checks=["minimizers"])[0].trial.message
+    assert "the minimum is a point, and there is no flow along it" in said
+
+
+def test_a_bad_loss_is_named_with_the_line_that_built_it(tmp_path):
+    (tmp_path / "built.py").write_text(BUILT)
+    with pytest.raises(InputError) as caught:
+        resolve_loss(f"{tmp_path}/built.py:good")
+    assert "built.py, line 8, bad (in line 6): loss 'worse': the expression uses q" in str(caught.value)
+    assert "nothing else of the file is read" in str(caught.value)
+
+
+def test_an_unexpected_pass_says_what_was_expected_and_what_to_do():
+    report = check_loss(plain(), checks=["purity"], expected_failed={"purity": "it draws numbers"})
+    text = report["purity"].explain()
+    assert "PASSED, was expected to fail" in text
+    assert "expected to fail: it draws numbers" in text
+    assert "Take purity out of expected_failed" in text
+    assert "np.random" not in text
+
+
+def test_expectations_are_given_for_each_subject_by_name():
+    calls = cases(["ridge", "conic"], checks=["purity"], expected_failed={"ridge": {"purity": "so I thought"}})
+    assert [dict(call.runner.expected) for call in calls] == [{"purity": "so I thought"}, {}]
+    calls = cases(["ridge", "conic"], checks=["purity"], expected_failed={"purity": "all"})
+    assert [dict(call.runner.expected) for call in calls] == [{"purity": "all"}, {"purity": "all"}]
+    with pytest.raises(InputError, match="names no subject: 'rige'"):
+        cases(["ridge"], expected_failed={"rige": {"purity": "why"}})
+
+
+def test_a_rate_is_text():
+    with pytest.raises(InputError, match="give rate as text"):
+        Rule(name="mine", update=rough, rate=lambda p: p.learning_rate)
+
+
+def test_jax_inside_an_update_is_told_in_a_sentence():
+    text = check_rule(Rule(name="rough", update=rough), checks=["derivation"])[0].explain()
+    assert "norm of jax.numpy was given what is no array of JAX" in text
+    assert "ops.norm" in text
+    assert "<function" not in text
+
+
+def test_a_state_that_stays_is_named():
+    still = next(m for m in wrong_rules() if m.name == "still-state").make()
+    result = check_rule(still, checks=["rule_purity"])[0]
+    assert result.trial.message.startswith("state momentum never changes")
+    for name in ("heavy-ball", "constant-lr", "rmsprop"):
+        assert check_rule(rules.get(name), checks=["rule_purity"]).ok
+
+
+def test_a_forgotten_decay_is_one_failure():
+    report = check_rule(next(m for m in wrong_rules() if m.name == "forgotten-decay").make())
+    assert [result.check for result in report.failed] == ["weight_decay"]
+
+
+def test_a_loss_that_is_not_real_is_a_wrong_input():
+    with pytest.raises(InputError, match=r"not a finite real number at x = .*a root or a logarithm"):
+        check_loss("sqrt(-z^2/(x^2 + z^2))")
