@@ -32,8 +32,9 @@ __all__ = [
 
 POINTS = 24
 BLOCK = 16
-# Not powers of two, by which floating point scales exactly; a thousand shows an epsilon of 1e-5 in a normalization.
-FACTORS = (1e-3, 1 / 3, 0.7, 3.0, 1e3)
+# Not powers of two, by which floating point scales exactly; a thousand shows an epsilon of 1e-5 in a normalization, and
+# 1e-14 one of 1e-12 beside |w|.
+FACTORS = (1e-14, 1e-3, 1 / 3, 0.7, 3.0, 1e3, 1e10)
 EULER = ("<grad L, w> = 0", "Hess L(w) w = -grad L(w)", "D^3 L(w)[w] = -2 Hess L(w)", "grad L(c w) = grad L(w)/c")
 # Steps of differences in double precision: the fourth-order formula is off by step^4 and 1e-16/step of L.
 STEP = 3e-3
@@ -87,7 +88,11 @@ def scaling(objective: Objective, near: np.ndarray, /, *, seed: int = 0) -> Find
     residual = np.abs(value[:, 1:] - value[:, :1]) / size
     if not np.isfinite(residual).any():
         return Finding(np.nan)
-    k, j = np.unravel_index(int(np.nanargmax(residual)), residual.shape)
+    largest = np.nanmax(np.where(np.isfinite(residual), residual, -1.0), axis=0)
+    # Of factors that show it about as well, the mildest.
+    plain = np.flatnonzero(largest >= 0.3 * largest.max())
+    j = int(min(plain, key=lambda i: abs(np.log(FACTORS[i]))))
+    k = int(np.nanargmax(residual[:, j]))
     worst, c = float(residual[k, j]), FACTORS[j]
 
     def change(w: np.ndarray) -> float:

@@ -27,6 +27,7 @@ __all__ = ["line_of", "load_file", "load_module"]
 
 # A file that takes longer to be read hangs; one that loads a large data set takes a few seconds.
 SECONDS = 60.0
+VARIABLE = "SHARPFLOW_FILE_SECONDS"
 # Files that were run, by place and content: file.py:a and file.py:b share their symbols and run once.
 _LOADED: dict[tuple[str, bytes], ModuleType] = {}
 
@@ -86,6 +87,20 @@ def line_of(module: ModuleType, name: str, /) -> int | None:
     return max(lines, default=None)
 
 
+def _seconds() -> float:
+    """How long a file may take to be read: the environment variable `VARIABLE`, a number of seconds, else `SECONDS`."""
+    given = os.environ.get(VARIABLE, "")
+    if not given:
+        return SECONDS
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e6:
+        raise InputError(f"{VARIABLE}={given!r} is no number of seconds; give one above 0, as in {VARIABLE}=300.")
+    return seconds
+
+
 def _assigned(path: str, line: int | None) -> str:
     """What the statement of that line assigns at the top level, as ", mine"; empty where that is not clear."""
     try:
@@ -139,7 +154,7 @@ def _explain(error: BaseException, path: str, shown: str) -> NoReturn:
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == path]
     where = f"{path or shown}, line {lines[-1]}" if lines else path or shown
-    if len(lines) > 1:
+    if len(lines) > 1 and isinstance(error, InputError):
         # Built by a function of the file: the line that called it, and what was to be assigned there, name the culprit.
         where = f"{path or shown}, line {lines[0]}{_assigned(path, lines[0])} (in line {lines[-1]})"
     if isinstance(error, InputError):
@@ -147,8 +162,8 @@ def _explain(error: BaseException, path: str, shown: str) -> NoReturn:
         raise InputError(f"{where}: {error}{rest}") from None
     if isinstance(error, TimeLimitExceeded):
         raise InputError(
-            f"{where}: still running after {SECONDS:g} s; a file should define losses and rules, and compute nothing "
-            "long when it is read. Correct that line, or keep the result in a file that is loaded."
+            f"{where}: still running after {_seconds():g} s; a file should define losses and rules, and compute "
+            f"nothing long when it is read. Correct that line, keep the result in a file that is loaded, or set {VARIABLE}."
         ) from None
     if isinstance(error, SystemExit):
         raise InputError(f"{where}: the file ends the program (sys.exit, exit or quit); take that out.") from None
@@ -173,7 +188,7 @@ def _guarded() -> Iterator[None]:
         configure()  # first, or what a user's file makes numerics set would be put back as well
         before = dict(jax.config.values)
     try:
-        with contextlib.redirect_stdout(sys.stderr), time_limit(SECONDS):
+        with contextlib.redirect_stdout(sys.stderr), time_limit(_seconds()):
             yield
     finally:
         if before is not None:

@@ -99,6 +99,16 @@ def _epsilon() -> Objective:
     return _objective("epsilon", function)
 
 
+def _guarded() -> Objective:
+    import jax.numpy as jnp
+
+    def function(w: Any) -> Any:
+        u = w / jnp.maximum(jnp.linalg.norm(w), 1e-12)
+        return (u[2] ** 2 * (3.0 + u[0] ** 2) + u[3] ** 2) / 2
+
+    return _objective("guarded-norm", function)
+
+
 def _degree_one() -> Objective:
     import jax.numpy as jnp
 
@@ -275,6 +285,7 @@ def wrong_losses() -> tuple[Wrong, ...]:
         Wrong("almost-invariant", "scale-invariant but for a part in a million", "homogeneity", _almost_invariant),
         Wrong("large-only", "scale-invariant for |w| > 1 only", "homogeneity", _large_only),
         Wrong("epsilon", "an epsilon in the normalization, as real batch norm has", "homogeneity", _epsilon),
+        Wrong("guarded-norm", "w/max(|w|, 1e-12), as libraries normalize", "homogeneity", _guarded),
         Wrong("degree-one", "a factor |w| left over", "homogeneity", _degree_one),
         Wrong("periodic-in-scale", "L(2 w) = L(w), but not L(3 w)", "homogeneity", _even_scales),
         Wrong("formula-epsilon", "an epsilon in a formula", "homogeneity",

@@ -7,12 +7,12 @@ from sharpflow.testing.trying import judge, with_proof
 
 
 def run(subject: Subject) -> Trial:
-    """Values at random and special w, scaled by 1e-3 to 1e3; and the proof, of a formula."""
+    """Values at random and special w, scaled by 1e-14 to 1e10; and the proof, of a formula."""
     from numerics.inspection import scaling
 
     trial = judge(
         scaling(subject.objective, subject.minima.points, seed=subject.seed), 1e-11,
-        "largest |L(c w) - L(w)| over the largest |L|, c from 1e-3 to 1e3; tolerance: rounding of long sums, 1e-16 "
+        "largest |L(c w) - L(w)| over the largest |L|, c from 1e-14 to 1e10; tolerance: rounding of long sums, 1e-16 "
         "each",
     )  # fmt: skip
     if trial.outcome is Outcome.PASSED and subject.loss is not None:
