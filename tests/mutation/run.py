@@ -33,7 +33,7 @@ RUNS = (f"{NUMERICS}/test_run_formulas.py",)
 RECORDS = (f"{NUMERICS}/test_record_formulas.py",)
 CHARTS = (f"{NUMERICS}/test_flow_formulas.py", f"{NUMERICS}/test_flow.py", "-k", "formulas or ridge-gd-wd or touches")
 LAWS = "formulas or literature and not rmsprop or refuted or refuses or energy_coefficients or shown_and and gd-wd"
-ENGINE = (*FORMULAS, f"{THEORY}/test_engine.py", "-k", LAWS)
+ENGINE = (*FORMULAS, f"{THEORY}/test_law_formulas.py", f"{THEORY}/test_engine.py", "-k", LAWS)
 # What is proved, at numbers; the routes on the conic.
 STATEMENTS = (f"{THEORY}/test_statement_formulas.py",)
 ROUTES = (f"{THEORY}/test_route_formulas.py",)
@@ -53,9 +53,9 @@ TESTS: dict[str, tuple[str, ...]] = {
     "theory/energy_law.py": ENGINE,
     "theory/entering.py": (*FORMULAS, *PLANTED),
     "theory/expansion.py": (*ROUTES, f"{THEORY}/test_expansion.py"),
-    "theory/flow.py": (*STATEMENTS, f"{THEORY}/test_flow.py"),
+    "theory/flow.py": (*STATEMENTS, f"{THEORY}/test_law_formulas.py", f"{THEORY}/test_flow.py"),
     "theory/frame.py": ENGINE,
-    "theory/geometry.py": (*FORMULAS, *STATEMENTS, f"{THEORY}/test_geometry.py"),
+    "theory/geometry.py": (*FORMULAS, f"{THEORY}/test_law_formulas.py", *STATEMENTS, f"{THEORY}/test_geometry.py"),
     "theory/homogeneous.py": (
         *STATEMENTS,
         f"{THEORY}/test_invariance.py",
