@@ -163,7 +163,7 @@ def _explain(error: BaseException, path: str, shown: str) -> NoReturn:
     if isinstance(error, TimeLimitExceeded):
         raise InputError(
             f"{where}: still running after {_seconds():g} s; a file should define losses and rules, and compute "
-            f"nothing long when it is read. Correct that line, keep the result in a file that is loaded, or set "
+            "nothing long when it is read. Correct that line, keep the result in a file that is loaded, or set "
             f"{VARIABLE}."
         ) from None
     if isinstance(error, SystemExit):

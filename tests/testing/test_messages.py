@@ -105,3 +105,13 @@ def test_a_forgotten_decay_is_one_failure():
 def test_a_loss_that_is_not_real_is_a_wrong_input():
     with pytest.raises(InputError, match=r"not a finite real number at x = .*a root or a logarithm"):
         check_loss("sqrt(-z^2/(x^2 + z^2))")
+
+
+def test_a_file_may_be_given_more_time_or_less(tmp_path, monkeypatch):
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(20)\n")
+    monkeypatch.setenv("SHARPFLOW_FILE_SECONDS", "0.3")
+    with pytest.raises(InputError, match=r"line 2: still running after 0.3 s.*SHARPFLOW_FILE_SECONDS"):
+        resolve_loss(f"{tmp_path}/slow.py:loss")
+    monkeypatch.setenv("SHARPFLOW_FILE_SECONDS", "soon")
+    with pytest.raises(InputError, match="is no number of seconds"):
+        resolve_loss(f"{tmp_path}/slow.py:loss")
