@@ -1,0 +1,47 @@
+"""What every test run does: compiled programs are let go before the system runs out of memory maps for them.
+
+Each program that XLA compiles holds some memory maps, and Linux grants a process 65 530. The caches of this project
+keep programs on purpose; a whole test suite makes more than a process may hold, and XLA then ends with a segmentation
+fault.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Of 65 530; one module of tests makes some thousands.
+MOST_MAPS = 25_000
+
+
+def _maps() -> int:
+    try:
+        with Path("/proc/self/maps").open("rb") as file:
+            return sum(1 for _ in file)
+    except OSError:
+        return 0  # not Linux: no such limit is known
+
+
+def _let_go() -> None:
+    for name, module in list(sys.modules.items()):
+        if name.split(".")[0] in ("numerics", "sharpflow"):
+            for value in list(vars(module).values()):
+                clear = getattr(value, "cache_clear", None)
+                if callable(clear):
+                    clear()
+    jax = sys.modules.get("jax")
+    if jax is not None:
+        jax.clear_caches()
+    gc.collect()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_compiled_programs() -> Iterator[None]:
+    """After a module of tests, let go of what is compiled where much is."""
+    yield
+    if _maps() > MOST_MAPS:
+        _let_go()
