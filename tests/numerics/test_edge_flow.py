@@ -89,6 +89,7 @@ def test_gradient_descent_follows_through_the_crossing():
     assert flow.edge_count[-1] == 2
 
 
+@pytest.mark.deep
 def test_eigenvalues_join_and_leave():
     # b alone at the edge after the start; a joins as b falls and a is constant; then all three meet.
     losses = circle(ridge_like, lambda x, y: 2.4 - 0.3 * x * y, lambda x, y: 2.2 + 0.2 * y**2)

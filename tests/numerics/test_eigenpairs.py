@@ -109,6 +109,7 @@ def test_projection_and_newton_agree_with_the_frame():
     np.testing.assert_allclose(*ends, atol=1e-6)
 
 
+@pytest.mark.deep  # compiles for half a minute
 def test_the_flow_on_products_agrees_with_that_of_the_frame(monkeypatch):
     objective = quadratic((9, 8.5, 4, 2, 1))
     one = edge_flow(objective, time=1.0, tolerance=1e-5)
@@ -127,6 +128,7 @@ def test_large_problems_have_no_frame():
     assert frames_fit(Objective(big.function, big.start, lambda w: jnp.sqrt(2.0) * (w / jnp.linalg.norm(w))[:3]))
 
 
+@pytest.mark.deep
 def test_a_thousand_weights_without_residuals():
     def function(w):
         t = w / jnp.linalg.norm(w)
