@@ -47,7 +47,7 @@ SPECTRUM = 8
 def compare(
     subject: Loss | Objective, /, *, rule: Rule | None = None, rate: float, time: float,
     start: Sequence[float] | np.ndarray | None = None, amplitude: float = 1.2, flow: SharpnessFlow | None = None,
-    law: Law | None = None, perturbation: float | None = None, seed: int = 0,
+    law: Law | None = None, perturbation: float | None = None, seed: int = 0, tolerance: float | None = None,
 ) -> Comparison:  # fmt: skip
     """max |theta_t - zeta(rate t)| over the recorded even steps, and what gradient descent did at the edge.
 
@@ -62,6 +62,8 @@ def compare(
         law: of the rule at the edge; default what the exact wing derives.
         perturbation, seed: length and seed of a random step added to the start, so that every direction has something
             to oscillate with; default 0 for a `Loss`, intrinsic_lr/100 for an `Objective`.
+        tolerance: of a step of the flow without a chart (`numerics.edge_flow`); default one that leaves the flow within
+            some hundredths of intrinsic_lr.
 
     Returns:
         a `Comparison`; where a run failed its ``result`` says how, and its series end there.
@@ -69,7 +71,7 @@ def compare(
     Raises:
         InputError: a number is out of range, the loss is not scale-invariant, or the start does not fit.
     """
-    rule = _default_rule() if rule is None else rule
+    rule = default_rule() if rule is None else rule
     if perturbation is None:
         perturbation = 0.0 if isinstance(subject, Loss) else SEED * float(rule.intrinsic_lr(rate))
     _check_numbers(rate, time, amplitude, perturbation)
@@ -110,8 +112,8 @@ def compare(
         rescale = DESCENT if flow is not None else law.coefficient
         path = run_chart_flow(own, chart, _rising(times), coefficient=rescale, drift=law.drift)
     elif several:
-        # The errors of some hundred steps stay within a hundredth of intrinsic_lr.
-        tolerance = min(TOLERANCE / 10, small / 1000)
+        # The errors of some hundred steps stay within some hundredths of intrinsic_lr.
+        tolerance = min(TOLERANCE / 10, small / 1000) if tolerance is None else tolerance
         path = run_edge_flow(objective, begun.zeta, _rising(times), rank=rank, tolerance=tolerance)
     else:
         path = run_manifold_flow(objective, begun.zeta, _rising(times), rank=rank, drift=law.drift)
@@ -119,7 +121,8 @@ def compare(
     return replace(joined, perturbation=float(perturbation), edges=_edges(objective, run, path, rank, rate))
 
 
-def _default_rule() -> Rule:
+def default_rule() -> Rule:
+    """Gradient descent with weight decay."""
     from theory import rules
 
     return rules.get("gd-wd")

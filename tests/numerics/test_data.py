@@ -144,7 +144,7 @@ def test_npz_with_objects_is_refused_and_runs_nothing(tmp_path):
         os.system,
         eval,
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_what_is_no_plain_data_is_refused(value):
     with pytest.raises(InputError, match="not a pickle of plain data"):

@@ -102,7 +102,7 @@ def test_no_rule_is_accused(name):
         ("energy_law", "numerics.energy_law.predicted_coefficient", 0.75),
         ("period", "numerics.orbit.orbit_period", 0.5),
         ("second_route", "numerics.equilibrium.Law.drift", 0.75),
-        ("tracking", "numerics.equilibrium.Law.drift", 0.75),
+        ("tracking", "numerics.edge_step.curvature_gradients", 0.75),
         ("edge_reached", "numerics.probes.steps_to_edge", 2.0),
     ],
 )
@@ -112,14 +112,14 @@ def test_a_planted_factor_is_caught(check, place, factor, monkeypatch):
     if place.endswith("Law.drift"):
         right = Law.drift
         monkeypatch.setattr(Law, "drift", lambda self, k2, top: factor * right(self, k2, top))
-        loss = plain() if check == "tracking" else resolve_loss("ridge(a=3)")
+        loss = resolve_loss("ridge(a=3)")
     else:
         import importlib
 
         module, name = place.rsplit(".", 1)
         right = getattr(importlib.import_module(module), name)
         monkeypatch.setattr(place, lambda *a, **k: factor * right(*a, **k))
-        loss = resolve_loss("ridge")
+        loss = plain() if check == "tracking" else resolve_loss("ridge")
     assert check_loss(loss, checks=[check])[0].outcome is Outcome.FAILED
 
 

@@ -167,8 +167,9 @@ def test_floats_are_the_decimals_that_were_written():
 
 
 @pytest.mark.parametrize(
-    "domain", [DEFAULT, None, (None,), ((1, sp.oo),), ((-sp.oo, -2),), ((5, 6),), ((-1, 1),), ((0, sp.pi),)], ids=str
-)
+    "domain", [DEFAULT, None, (None,), ((1, sp.oo),), ((-sp.oo, -2),), ((5, 6),), ((-1, 1),), ((0, sp.pi),)],
+    ids=lambda domain: "default" if domain is DEFAULT else str(domain),
+)  # fmt: skip
 def test_the_default_start_lies_on_the_chart(domain):
     chart = minima() if domain is DEFAULT else minima(domain=domain)
     assert chart.contains(chart.start)
