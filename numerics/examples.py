@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from theory.errors import InputError
 
-__all__ = ["Examples", "breast_cancer", "digits", "split"]
+__all__ = ["Examples", "breast_cancer", "digits", "mislabel", "split"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +145,27 @@ def split(
         classes=classes,
         name=name,
     )
+
+
+def mislabel(data: Examples, share: float, /, *, seed: int = 0) -> Examples:
+    """``data`` with another class than its own for a ``share`` of the training examples, drawn by the seed.
+
+    The wrong class is any other with equal chance; test examples keep theirs.
+
+    Raises:
+        InputError: the share is not in [0, 1), or there are no classes.
+    """
+    if not 0 <= share < 1:
+        raise InputError(f"share of wrong labels = {share} must lie in [0, 1).")
+    if share == 0:
+        return data
+    if data.classes is None:
+        raise InputError(f"{data.name} has real targets: there are no labels to make wrong.")
+    random = np.random.default_rng([seed, 1])
+    chosen = random.permutation(len(data.targets))[: round(share * len(data.targets))]
+    labels = np.array(data.targets)
+    labels[chosen] = (labels[chosen] + random.integers(1, data.classes, len(chosen))) % data.classes
+    return replace(data, targets=labels, name=f"{data.name}-{share:g}-mislabelled")
 
 
 def digits(*, n: int = 100, test: int = 500, seed: int = 0) -> Examples:

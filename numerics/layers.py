@@ -16,12 +16,14 @@ import jax.numpy as jnp
 from numerics.normalization import batch_norm, group_norm, layer_norm, weight_norm
 from theory.errors import InputError
 
-__all__ = ["ACTIVATIONS", "GAINS", "HEADS", "NORMS", "Layers"]
+__all__ = ["ACTIVATIONS", "GAINS", "HEADS", "NORMS", "UNNORMALIZED", "Layers"]
 
 Array = jax.Array
 
 NORMS = ("batch", "layer", "group", "weight")
 HEADS = ("batch", "layer", "weight")
+# For an ablation: no normalization at all, hence no scale invariance. No family lists it among its norms.
+UNNORMALIZED = "none"
 
 
 def _gelu(a: Array) -> Array:
@@ -45,6 +47,7 @@ class Layers:
         norm: of the hidden layers, one of `NORMS`: over the examples, over the features of each example, over groups
             of them, or of the weights into each unit (then times the fixed gain of the activation).
         head: of the outputs, one of `HEADS`: over the examples, over the outputs of each example, or of the weights.
+            Both may be `UNNORMALIZED`; then f(c w, x) is not f(w, x).
         groups: of features, for group norm.
         activation: a key of `ACTIVATIONS`.
         outputs: how many.
@@ -66,6 +69,8 @@ class Layers:
     def dense(self, x: Array, width: int) -> Array:
         """N(x W), (n, width), of x (n, features)."""
         weights = self.take(x.shape[-1], width)
+        if self.norm == UNNORMALIZED:
+            return x @ weights
         return x @ self._unit(weights) if self.norm == "weight" else self._normalize(x @ weights)
 
     def conv(self, x: Array, channels: int, *, size: int = 3, stride: int = 1) -> Array:
@@ -75,7 +80,7 @@ class Layers:
         out = jax.lax.conv_general_dilated(
             x, kernel, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
         )
-        return out if self.norm == "weight" else self._normalize(out)
+        return out if self.norm in ("weight", UNNORMALIZED) else self._normalize(out)
 
     def add(self, x: Array, branch: Array) -> Array:
         """x + branch; over sqrt(2) with weight norm, where nothing else keeps the sum from growing with each block."""
@@ -84,9 +89,11 @@ class Layers:
     def output(self, x: Array) -> Array:
         """The outputs (n, outputs) of features x (n, features), normalised as ``head`` says."""
         weights = self.take(x.shape[-1], self.outputs)
-        if self.head == "weight":
-            return x @ weight_norm(weights)
-        return self.standardize(x @ weights)
+        return x @ weight_norm(weights) if self.head == "weight" else self.finish(x @ weights)
+
+    def finish(self, outputs: Array) -> Array:
+        """Outputs (n, outputs) as the head leaves them: standardised, or as they are without any normalization."""
+        return outputs if self.head == UNNORMALIZED else self.standardize(outputs)
 
     def standardize(self, outputs: Array) -> Array:
         """Outputs, or targets for them, (n, outputs), with mean 0 and variance 1 along the axis of the head."""

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from numerics.compiled import Compiled
 from numerics.config import configure
-from numerics.layers import ACTIVATIONS, HEADS, NORMS, Layers
+from numerics.layers import ACTIVATIONS, HEADS, NORMS, UNNORMALIZED, Layers
 from theory.errors import InputError
 
 __all__ = ["Model", "Network"]
@@ -67,15 +67,18 @@ class Network:
     ) -> Model:
         """The network for inputs of that shape; no weight is allocated.
 
+        ``norm="none"`` leaves out every normalization, the head's too: for an ablation, as it is not scale-invariant.
+
         Raises:
             InputError: an option is not one of those there are, a size is unknown, or the sizes do not fit the inputs.
         """
         norm, activation = norm or self.norms[0], activation or self.activation
         usual = "batch" if outputs < 3 or norm == "batch" else "layer"
-        head = head or self.head or usual
+        bare = norm == UNNORMALIZED
+        head = UNNORMALIZED if bare else head or self.head or usual
         for what, value, known in (
-            ("norm", norm, self.norms),
-            ("head", head, HEADS),
+            ("norm", norm, (*self.norms, UNNORMALIZED)),
+            ("head", head, (UNNORMALIZED,) if bare else HEADS),
             ("activation", activation, ACTIVATIONS),
             *(("size", size, self.sizes) for size in sizes),
         ):
@@ -140,6 +143,11 @@ class Model:
             ) from error
         assert result.shape == (3, self.outputs), f"{self.network.name}: outputs of shape {result.shape}"
         return tuple(shapes)
+
+    @property
+    def scale_invariant(self) -> bool:
+        """Whether f(c w, x) = f(w, x) for every c > 0."""
+        return self.norm != UNNORMALIZED
 
     @cached_property
     def compiled(self) -> Compiled:

@@ -25,7 +25,7 @@ from numerics.network import Model, Network
 from numerics.objective import Objective, check_vector
 from theory.errors import InputError
 
-__all__ = ["LOSSES", "Errors", "Task", "task"]
+__all__ = ["LOSSES", "Errors", "Task", "task", "wrong_share"]
 
 LOSSES = ("squared", "cross-entropy")
 
@@ -128,24 +128,42 @@ class Task:
 
     def _measure(self, outputs: jax.Array, *, test: bool) -> tuple[float, float | None]:
         targets = jnp.asarray(self.targets(test), outputs.dtype)
-        squared = self.loss == "squared"
-        value = jnp.mean((outputs - targets) ** 2) if squared else self._entropy(outputs, targets)
-        if self.data.classes is None:
+        value = self.mean_loss(outputs, targets)
+        points = self.class_points()
+        if points is None:
             return float(value), None
-        if squared:
-            # The answer is the class whose target is nearest.
-            train = jnp.asarray(self.data.columns(self.data.targets), float)
-            every = jnp.asarray(self.data.columns(np.arange(self.data.classes)), float)
-            classes = self.model.standardize(train, every)
-            answers = jnp.argmin(jnp.sum((outputs[:, None] - classes) ** 2, axis=-1), axis=-1)
-        else:
-            answers = jnp.argmax(outputs, axis=-1)
         labels = self.data.test_targets if test else self.data.targets
-        return float(value), float(np.mean(np.asarray(answers) != labels))
+        return float(value), float(wrong_share(outputs, jnp.asarray(points, outputs.dtype), jnp.asarray(labels)))
+
+    def mean_loss(self, outputs: jax.Array, targets: jax.Array, /) -> jax.Array:
+        """The loss of outputs (m, k) against `targets` (m, k)."""
+        if self.loss == "squared":
+            return jnp.mean((outputs - targets) ** 2)
+        return self._entropy(outputs, targets)
+
+    def class_points(self) -> np.ndarray | None:
+        """(classes, k): the answer to outputs (k,) is the class whose point is nearest; ``None`` without classes.
+
+        The standardised target of each class, or for cross-entropy its unit vector: then it is the largest output.
+        """
+        if self.data.classes is None:
+            return None
+        if self.loss != "squared":
+            return np.eye(self.data.classes)
+        train = jnp.asarray(self.data.columns(self.data.targets), float)
+        every = jnp.asarray(self.data.columns(np.arange(self.data.classes)), float)
+        return np.asarray(self.model.standardize(train, every))
 
     def _entropy(self, outputs: jax.Array, targets: Any) -> jax.Array:
         logs = jax.nn.log_softmax(self.logit_scale * outputs, axis=-1)
         return -jnp.mean(jnp.sum(jnp.asarray(targets, outputs.dtype) * logs, axis=-1))
+
+
+def wrong_share(outputs: jax.Array, points: jax.Array, labels: jax.Array, /) -> jax.Array:
+    """The share of outputs (m, k) whose nearest of the `Task.class_points` (classes, k) is not that of labels (m,)."""
+    answers = jnp.argmin(jnp.sum((outputs[:, None] - points) ** 2, axis=-1), axis=-1)
+    # In the precision of the outputs: a mean of booleans is in float64 by default.
+    return jnp.mean((answers != labels).astype(outputs.dtype))
 
 
 def outputs_for(data: Examples, loss: str, /) -> int:

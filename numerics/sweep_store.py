@@ -19,8 +19,6 @@ import os
 import re
 import socket
 import time
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -29,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from numerics.durable import DAMAGE, content_hash, write_whole
 from numerics.sweep_plan import Block, Plan
 from theory.errors import InputError
 
@@ -36,7 +35,6 @@ __all__ = ["FORMAT", "SweepFiles", "SweepStopped"]
 
 FORMAT = "sharpflow-sweep-1"
 _NAME = re.compile(r"(\d{6})-([0-9a-f]{16})\.npz")
-_DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError, TypeError)
 
 
 class SweepStopped(Exception):  # noqa: N818  a condition of the machine, not a mistake in the input
@@ -140,7 +138,7 @@ class SweepFiles:
         try:
             content = path.read_bytes()
             match = _NAME.fullmatch(path.name)
-            if match is None or hashlib.sha256(content).hexdigest()[:16] != match[2]:
+            if match is None or content_hash(content) != match[2]:
                 raise InputError(f"{path.name} is damaged: its content does not have the hash in its name.")
             with np.load(io.BytesIO(content), allow_pickle=False) as data:
                 header = json.loads(str(data["header"]))
@@ -149,7 +147,7 @@ class SweepFiles:
                 return {name: data[name] for name in data.files if name != "header"}
         except InputError:
             raise
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise InputError(f"{path.name} cannot be read ({type(error).__name__}).") from error
 
     def save(self, block: Block, arrays: Mapping[str, np.ndarray], shard: str) -> Path:
@@ -162,7 +160,7 @@ class SweepFiles:
         header = json.dumps({"digest": self.plan.digest, "index": block.index})
         np.savez(buffer, allow_pickle=False, header=np.array(header), **dict(arrays))
         content = buffer.getvalue()
-        name = f"blocks/{block.index:06d}-{hashlib.sha256(content).hexdigest()[:16]}.npz"
+        name = f"blocks/{block.index:06d}-{content_hash(content)}.npz"
         self._write(name, content, shard)
         return self.path / name
 
@@ -219,21 +217,9 @@ class SweepFiles:
 
     def _write(self, name: str, content: bytes, shard: str = "0") -> None:
         target = self.path / name
-        place = target.parent / f".{shard}-{os.getpid()}-{target.name}.tmp"
         try:
-            with open(place, "xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(place, target)
-            folder = os.open(target.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            write_whole(target, content, owner=shard)
         except OSError as error:
-            with suppress(OSError):
-                place.unlink(missing_ok=True)
             raise SweepStopped(
                 f"cannot write {target}: {error.strerror or error}. What was reported done is safe; make room or put "
                 "the folder back, and go on with --resume."

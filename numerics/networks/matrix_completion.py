@@ -31,7 +31,7 @@ def forward(layers: Layers, x: jax.Array, *, rows: int, columns: int, width: int
     """Standardised entries (n, 1) of U V^T, U (rows, width) and V (columns, width), at the index pairs x (n, 2)."""
     left, right = layers.take(rows, width), layers.take(columns, width)
     index = x.astype(int)
-    return layers.standardize((left @ right.T)[index[:, 0], index[:, 1]][:, None])
+    return layers.finish((left @ right.T)[index[:, 0], index[:, 1]][:, None])
 
 
 NETWORK = Network(

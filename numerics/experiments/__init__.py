@@ -1,0 +1,29 @@
+"""Experiments of `sharpflow train`, one file each; a file that defines ``EXPERIMENT`` is found by itself."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from typing import TYPE_CHECKING
+
+from theory.errors import InputError
+
+if TYPE_CHECKING:
+    from numerics.experiment import Experiment
+
+__all__ = ["get", "names"]
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Names of the experiments, as the command line spells them."""
+    return tuple(sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__)))
+
+
+def get(name: str) -> Experiment:
+    """The experiment of that name; raises `InputError` when there is none."""
+    if name not in names():
+        raise InputError(f"no experiment is called {name!r}; there are {', '.join(names())}.")
+    found: Experiment = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").EXPERIMENT
+    return found
