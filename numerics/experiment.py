@@ -82,7 +82,8 @@ class Experiment:
         examples = self.examples(seed, c) if data is None else data
         network = c.network or self.network
         sizes = {**(self.sizes if network == self.network else {}), **c.sizes}
-        options = {name: value for name, value in (("head", c.head), ("activation", c.activation)) if value}
+        named = (("head", c.head), ("activation", c.activation))
+        options: dict[str, Any] = {name: value for name, value in named if value}
         return task(
             network, examples, norm=c.norm or self.norm, loss=c.loss or "squared", seed=seed, **options, **sizes
         )

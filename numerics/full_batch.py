@@ -40,7 +40,7 @@ class FullBatch:
         if isinstance(self.pieces, bool) or not isinstance(self.pieces, int) or self.pieces < 1 or n % self.pieces:
             raise InputError(f"pieces = {self.pieces!r} must be a whole number that divides the {n} examples.")
         if n // self.pieces < 3:
-            raise InputError(f"pieces = {self.pieces} leave {n // self.pieces} examples in each; at least 3 are needed.")
+            raise InputError(f"pieces = {self.pieces} leave {n // self.pieces} examples in each; 3 are needed.")
 
     def targets(self) -> np.ndarray:
         """(n, k): `Task.targets`, standardised within each piece where the outputs are."""

@@ -78,16 +78,17 @@ class Recipe:
         if self.dtype not in EIGENPAIRS:
             raise InputError(f"dtype = {self.dtype!r} must be float32 or float64.")
         if not self.rate < 0.1:
-            raise InputError(f"learning_rate*weight_decay = {self.rate:g} must be below 0.1; the theory is of small ones.")
+            raise InputError(f"learning_rate*weight_decay = {self.rate:g} must be below 0.1.")
         kept = float(np.dtype(self.dtype).type(1 - self.rate))
         if self.rate > 0 and abs((1 - kept) / self.rate - 1) > RESOLUTION:
             raise InputError(
-                f"in {self.dtype} the factor 1 - {self.rate:g} is 1 - {1 - kept:.3g}; take --dtype float64, or a larger "
-                "rate."
+                f"in {self.dtype} the factor 1 - {self.rate:g} is 1 - {1 - kept:.3g}; take --dtype float64, or a "
+                "larger rate."
             )
         for name in ("records", "count"):
-            if isinstance(getattr(self, name), bool) or not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise InputError(f"{name} = {getattr(self, name)!r} must be a whole number, at least 1.")
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InputError(f"{name} = {value!r} must be a whole number, at least 1.")
         if self.steps is None:
             if self.rate == 0:
                 raise InputError("without weight decay there is no flow time: give the number of steps.")
@@ -257,9 +258,7 @@ class Trainer:
             squared = w @ w
             theta = w / jnp.sqrt(squared)
             product = full.hessian_product(theta, data.inputs, data.targets)
-            found = block_eigenpairs(
-                product, theta, guess, tolerance, count=count, max_products=MAX_PRODUCTS
-            )
+            found = block_eigenpairs(product, theta, guess, tolerance, count=count, max_products=MAX_PRODUCTS)
             residual = jnp.max(found.residuals) / jnp.abs(found.values[0])
             return train, test, wrong, test_wrong, squared, found.values, residual, found.vectors
 
@@ -292,11 +291,9 @@ class Trainer:
 
     def advance(self, state: State, step: int, /) -> tuple[State, Row]:
         """From ``state`` to iteration ``step``, and the record there."""
-        recipe = self.recipe
-        parameters = {"learning_rate": self.kind.type(recipe.learning_rate), "weight_decay": self.kind.type(recipe.weight_decay)}
-        weights, alive, loss, squared = self._advance(
-            state.weights, self.data, parameters, np.int64(step - state.step)
-        )
+        names = ("learning_rate", "weight_decay")
+        parameters = {name: self.kind.type(getattr(self.recipe, name)) for name in names}
+        weights, alive, loss, squared = self._advance(state.weights, self.data, parameters, np.int64(step - state.step))
         moved = state._replace(step=step, weights=np.asarray(weights), alive=state.alive + np.asarray(alive))
         return self._record(moved, np.asarray(loss), np.asarray(squared))
 

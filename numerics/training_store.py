@@ -1,0 +1,185 @@
+"""The directory of a training run: a manifest, a file for each record, and the states to go on from.
+
+    DIR/manifest.json              recipe, experiment, command, versions, commit, seeds, a digest of all that decides
+    DIR/rows/000012-<hash>.npz     record 12
+    DIR/states/000012-<hash>.npz   what the steps after record 12 need; the last two are kept
+    DIR/lock                       held while a process is at work
+
+A row is written before its state, both whole or not at all; a process that is killed loses the stretch in hand.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from numerics.durable import DAMAGE, content_hash, write_whole
+from numerics.training import Row, State
+from theory.errors import InputError
+
+__all__ = ["FORMAT", "TrainingFiles", "TrainingStopped"]
+
+FORMAT = "sharpflow-training-1"
+KEPT = 2
+_NAME = re.compile(r"(\d{6})-([0-9a-f]{16})\.npz")
+
+
+class TrainingStopped(Exception):  # noqa: N818  a condition of the machine, not a mistake in the input
+    """The run could not go on; what was reported done is in the directory."""
+
+
+@dataclass
+class TrainingFiles:
+    """An open directory.
+
+    Attributes:
+        path: the folder.
+        manifest: its content.
+        damaged: files that were found not to be whole, with the reason.
+    """
+
+    path: Path
+    manifest: dict[str, Any]
+    damaged: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], digest: str, about: Mapping[str, Any], /) -> TrainingFiles:
+        """A new directory; raises `InputError` where there is something in it."""
+        folder = Path(path).expanduser()
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"--out: {folder} is a file; name a folder.")
+        if folder.exists() and any(folder.iterdir()):
+            if (folder / "manifest.json").exists():
+                raise InputError(f"--out: {folder} holds a run; go on with --resume, or name another folder.")
+            raise InputError(f"--out: {folder} is not empty and holds no run; name another folder.")
+        files = cls(folder, {"format": FORMAT, "digest": digest, **about})
+        try:
+            for name in ("rows", "states"):
+                (folder / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"--out: cannot make {folder}: {error.strerror or error}.") from error
+        files._write("manifest.json", (json.dumps(files.manifest, indent=2) + "\n").encode())
+        return files
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], /) -> TrainingFiles:
+        """An existing directory; raises `InputError` where there is none, or its manifest is foreign or damaged."""
+        folder = Path(path).expanduser()
+        try:
+            manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise InputError(f"{folder} holds no run: there is no manifest.json in it.") from error
+        except (OSError, ValueError) as error:
+            raise InputError(f"{folder}: manifest.json is damaged: {type(error).__name__}.") from error
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or "digest" not in manifest:
+            raise InputError(f"{folder}: manifest.json is not that of a training run this program wrote.")
+        return cls(folder, manifest)
+
+    def require(self, digest: str, /) -> None:
+        """Raise `InputError` unless the run in the directory is the one that is asked for."""
+        if self.manifest["digest"] != digest:
+            raise InputError(
+                f"{self.path} holds another run: its data, network or recipe differ from what was asked for; repeat "
+                f"the command in its manifest, or name another folder. It was: {' '.join(self.manifest['command'])}"
+            )
+
+    # Rows and states
+
+    def save(self, index: int, row: Row, state: State, /) -> None:
+        """Record ``index`` and the state after it, in this order; older states go."""
+        self._save("rows", index, row._asdict())
+        self._save("states", index, state._asdict())
+        for number, path in sorted(self._found("states").items())[:-KEPT]:
+            if number < index:
+                path.unlink(missing_ok=True)
+
+    def rows(self) -> dict[int, Row]:
+        """The whole records by index."""
+        return {i: Row(**{**found, "step": int(found["step"])}) for i, found in self._whole("rows").items()}
+
+    def last(self) -> tuple[int, State] | None:
+        """The last state that is whole, and the index of its record."""
+        found = self._whole("states")
+        if not found:
+            return None
+        index = max(found)
+        return index, State(**{**found[index], "step": int(found[index]["step"])})
+
+    def _save(self, folder: str, index: int, arrays: Mapping[str, Any]) -> None:
+        buffer = io.BytesIO()
+        header = json.dumps({"digest": self.manifest["digest"], "index": index})
+        np.savez(buffer, allow_pickle=False, header=np.array(header), **{k: np.asarray(v) for k, v in arrays.items()})
+        content = buffer.getvalue()
+        self._write(f"{folder}/{index:06d}-{content_hash(content)}.npz", content)
+
+    def _found(self, folder: str) -> dict[int, Path]:
+        found: dict[int, Path] = {}
+        with suppress(FileNotFoundError):
+            for entry in sorted((self.path / folder).iterdir()):
+                if (match := _NAME.fullmatch(entry.name)) and f"{folder}/{entry.name}" not in self.damaged:
+                    found[int(match[1])] = entry
+        return found
+
+    def _whole(self, folder: str) -> dict[int, dict[str, Any]]:
+        good: dict[int, dict[str, Any]] = {}
+        again = True
+        while again:
+            again = False
+            for index, path in self._found(folder).items():
+                if index in good:
+                    continue
+                try:
+                    good[index] = self._load(path)
+                except (InputError, *DAMAGE) as error:
+                    self.damaged[f"{folder}/{path.name}"] = str(error) or type(error).__name__
+                    again = True  # there may be another file of the same record
+        return good
+
+    def _load(self, path: Path) -> dict[str, Any]:
+        content = path.read_bytes()
+        match = _NAME.fullmatch(path.name)
+        if match is None or content_hash(content) != match[2]:
+            raise InputError("its content does not have the hash in its name.")
+        with np.load(io.BytesIO(content), allow_pickle=False) as data:
+            header = json.loads(str(data["header"]))
+            if header != {"digest": self.manifest["digest"], "index": int(match[1])}:
+                raise InputError("it belongs to another run.")
+            return {name: data[name] for name in data.files if name != "header"}
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Held by the one process at work here; the system lets go of it however the process ends."""
+        try:
+            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise InputError(f"cannot write in {self.path}: {error.strerror or error}.") from error
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise InputError(f"{self.path} is being worked on by another process; wait for it.") from error
+            for folder in ("rows", "states"):
+                for entry in (self.path / folder).glob(".*.tmp"):
+                    entry.unlink(missing_ok=True)  # left by a process that was killed
+            yield
+        finally:
+            os.close(handle)
+
+    def _write(self, name: str, content: bytes) -> None:
+        try:
+            write_whole(self.path / name, content)
+        except OSError as error:
+            raise TrainingStopped(
+                f"cannot write {self.path / name}: {error.strerror or error}. What was reported done is safe; make "
+                "room or put the folder back, and go on with --resume."
+            ) from error
