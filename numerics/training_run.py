@@ -25,6 +25,8 @@ from theory.errors import InputError
 __all__ = ["Change", "TrainingRun", "mean_interval", "read_training", "train_network"]
 
 CONFIDENCE = 0.95
+# Gradient descent counts as at rest where the loss has fallen to this part: lambda_1 changes by some per cent more.
+REST = 1e-3
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class TrainingRun:
     def waiting(self) -> tuple[np.ndarray, np.ndarray]:
         """(S,) flow time of the edge as predicted from each run's descent, and as measured; nan where there is none.
 
-        At rest effective_lr grows as (1 - rate)^(-2t): from the first record with every training example right,
+        At rest effective_lr grows as (1 - rate)^(-2t): from the first record at `REST` of the first loss on it takes
         t* = log(2/(effective_lr lambda_1))/(-2 log(1 - rate)) iterations more, lambda_1 taken there. Measured: where
         effective_lr*lambda_1 first passes 2, interpolated between records.
         """
@@ -119,8 +121,8 @@ class TrainingRun:
         if self.recipe.rate == 0:
             return predicted, measured
         for s in range(len(self.names)):
-            edge, wrong = self.edge[:, s], self.columns["train_error"][:, s]
-            right = np.flatnonzero((wrong == 0) & (edge < 2))
+            edge, loss = self.edge[:, s], self.columns["train_loss"][:, s]
+            right = np.flatnonzero((loss < REST * loss[0]) & (edge < 2))
             passed = np.flatnonzero(edge >= 2)
             if len(right) and np.isfinite(edge[right[0]]):
                 wait = math.log(2 / edge[right[0]]) / (-2 * math.log1p(-self.recipe.rate)) * self.recipe.rate

@@ -11,7 +11,7 @@ from theory.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["add_plot", "add_run", "check_plot", "number", "numbers", "read_start", "save_plot"]
+__all__ = ["add_plot", "add_run", "check_plot", "number", "numbers", "read_start", "save_plot", "whole"]
 
 PLOT_FORMATS = (".png", ".svg", ".pdf")
 
@@ -36,7 +36,7 @@ def add_run(parser: argparse.ArgumentParser, /) -> None:
     )
 
 
-def add_plot(parser: argparse.ArgumentParser, option: str, what: str, /) -> None:
+def add_plot(parser: argparse._ActionsContainer, option: str, what: str, /) -> None:
     """An option that draws ``what`` into a file."""
     parser.add_argument(option, metavar="FILE", help=f"draw {what}; FILE ends in {', '.join(PLOT_FORMATS)}")
 
@@ -65,6 +65,14 @@ def number(text: str, option: str, /) -> float:
     if not math.isfinite(value):
         raise InputError(f"{option}: {text!r} is not finite; give a finite number.")
     return value
+
+
+def whole(text: str, option: str, /) -> int:
+    """``text`` as a whole number; raises `InputError` with the name of the option."""
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"{option}: {text!r} is not a whole number.") from None
 
 
 def numbers(text: str, option: str, /) -> tuple[float, ...]:

@@ -23,7 +23,7 @@ from theory.errors import InputError
 __all__ = ["Output", "add_json", "check_writable", "replacing", "to_json"]
 
 
-def add_json(parser: argparse.ArgumentParser, /) -> None:
+def add_json(parser: argparse._ActionsContainer, /) -> None:
     """The option that every command has."""
     parser.add_argument("--json", metavar="FILE", help="write the result as JSON to FILE ('-' is standard output)")
 

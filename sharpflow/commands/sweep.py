@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from sharpflow.arguments import add_plot, check_plot, number, numbers, save_plot
+from sharpflow.arguments import add_plot, check_plot, number, numbers, save_plot, whole
 from sharpflow.output import Output, add_json, replacing
+from sharpflow.stopping import git_commit, stopping
 from theory.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,8 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _status(arguments, output, plot)
     if arguments.out is None:
         raise InputError("--out DIR is missing: a sweep keeps its results in a directory.")
-    numbers_of = {name: _whole(getattr(arguments, name), f"--{name}") for name in ("starts", "seed", "devices")}
-    block = None if arguments.block is None else _whole(arguments.block, "--block")
+    numbers_of = {name: whole(getattr(arguments, name), f"--{name}") for name in ("starts", "seed", "devices")}
+    block = None if arguments.block is None else whole(arguments.block, "--block")
     rates, shard = read_rates(arguments.rates), read_shard(arguments.shard)
     span, amplitude = number(arguments.time, "--time"), number(arguments.amplitude, "--amplitude")
     _prepare_jax(numbers_of["devices"], arguments.distributed)
@@ -94,10 +91,10 @@ def run(arguments: argparse.Namespace) -> int:
     options: dict[str, Any] = dict(
         rates=rates, starts=numbers_of["starts"], out=arguments.out, rules=rules, seed=numbers_of["seed"], time=span,
         amplitude=amplitude, block=block, devices=numbers_of["devices"], shard=shard,
-        about={"command": ["sharpflow", *sys.argv[1:]], "versions": environment(), "git": _git()},
+        about={"command": ["sharpflow", *sys.argv[1:]], "versions": environment(), "git": git_commit()},
     )  # fmt: skip
     try:
-        with _stopping() as stop:
+        with stopping("block") as stop:
             if arguments.distributed is not None:
                 result = share(losses, resume=arguments.resume, report=_report(), stop=stop.asked, **options)
             else:
@@ -124,7 +121,7 @@ def read_rates(text: str, /) -> tuple[float, ...]:
     parts = text.split(":")
     if len(parts) != 3:
         raise InputError(f"--rates: {text!r} is not FIRST:LAST:COUNT, as in 1e-3:1e-6:7.")
-    first, last, count = number(parts[0], "--rates"), number(parts[1], "--rates"), _whole(parts[2], "--rates")
+    first, last, count = number(parts[0], "--rates"), number(parts[1], "--rates"), whole(parts[2], "--rates")
     if first <= 0 or last <= 0 or count < 1:
         raise InputError(f"--rates: {text!r}: the rates must be positive, and their number at least 1.")
     # Sixteen digits of a power leave 1e-5 as 1.0000000000000006e-05.
@@ -139,18 +136,11 @@ def read_shard(text: str | None, /) -> tuple[int, int]:
     """
     if text is None:
         return 0, 1
-    part, _, whole = text.partition("/")
-    index, count = _whole(part, "--shard"), _whole(whole, "--shard")
+    part, _, total = text.partition("/")
+    index, count = whole(part, "--shard"), whole(total, "--shard")
     if not 0 <= index < count:
         raise InputError(f"--shard: {text!r}: I/N needs 0 <= I < N; shards are numbered from 0.")
     return index, count
-
-
-def _whole(text: str, option: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise InputError(f"{option}: {text!r} is not a whole number.") from None
 
 
 def _prepare_jax(devices: int, distributed: str | None) -> None:
@@ -170,39 +160,13 @@ def _prepare_jax(devices: int, distributed: str | None) -> None:
     parts = distributed.split(",")
     if len(parts) != 3:
         raise InputError(f"--distributed: {distributed!r} is not ADDRESS,N,I, as in 127.0.0.1:9876,2,0.")
-    count, index = _whole(parts[1], "--distributed"), _whole(parts[2], "--distributed")
+    count, index = whole(parts[1], "--distributed"), whole(parts[2], "--distributed")
     if not 0 <= index < count:
         raise InputError(f"--distributed: process {index} of {count}: processes are numbered from 0.")
     try:
         jax.distributed.initialize(parts[0], num_processes=count, process_id=index)
     except (ValueError, RuntimeError) as error:
         raise InputError(f"--distributed: process {index} of {count} did not meet the others: {error}") from None
-
-
-class _Stop:
-    def __init__(self) -> None:
-        self.signal: int | None = None
-
-    def asked(self) -> bool:
-        return self.signal is not None
-
-    def hear(self, number: int, _: FrameType | None) -> None:
-        if self.signal is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.signal = number
-        print("sharpflow: stopping after this block (interrupt again to stop at once)", file=sys.stderr)
-
-
-@contextmanager
-def _stopping() -> Iterator[_Stop]:
-    """SIGINT and SIGTERM ask for an end after the block in hand."""
-    stop = _Stop()
-    before = {number: signal.signal(number, stop.hear) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for which, handler in before.items():
-            signal.signal(which, handler)
 
 
 def _report() -> Any:
@@ -269,14 +233,3 @@ def _status(arguments: argparse.Namespace, output: Output, plot: str | None) -> 
         )
     _write(result, arguments, output, plot)
     return 0
-
-
-def _git() -> str | None:
-    """The commit of the working folder, where it is one of git's."""
-    import subprocess
-
-    try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip() or None

@@ -1,0 +1,115 @@
+"""The flow beside a training run: from the weights with which a seed entered the edge, its spectrum and its edges.
+
+The weights are taken to Gamma (`numerics.relax`), and `numerics.edge_flow` goes on from there with the effective
+learning rate of the run, for the flow time that is left. Nothing of the run after the entry goes into it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from numerics.edge_flow import EdgeFlow, edge_flow
+from numerics.network_task import Task
+from numerics.relax import relax
+from numerics.results import RESULTS
+from numerics.training_run import TrainingRun
+
+__all__ = ["NEAR_EDGE", "Prediction", "predict"]
+
+# Gradient descent swings by some intrinsic_lr about the edge: an eigenvalue within this part of it counts as at it.
+NEAR_EDGE = 0.05
+# Of a step of the flow, on the sphere: a tenth of intrinsic_lr at the rates of networks, 1e-4 and above.
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Flow and gradient descent of one seed, at the M records from edge entry on that the flow reached.
+
+    Attributes:
+        seed: which.
+        times: (M,) flow time of the run.
+        sharpness, gd_sharpness: (M,) lambda_1 of the flow, and of the run at its iterates.
+        edges, gd_edges: (M,) eigenvalues within `NEAR_EDGE` of the edge, of those that both know.
+        test_loss: (M,) of the flow's points: a mean over the test examples; nan without.
+        test_error: (M,) share of wrong answers of the flow's points; nan without classes.
+        flow: the path itself, its times from the entry on; ``None`` where Gamma was not reached.
+        result, message: how it ended.
+    """
+
+    seed: int
+    times: np.ndarray
+    sharpness: np.ndarray
+    gd_sharpness: np.ndarray
+    edges: np.ndarray
+    gd_edges: np.ndarray
+    test_loss: np.ndarray
+    test_error: np.ndarray
+    flow: EdgeFlow | None
+    result: RESULTS
+    message: str = ""
+
+    @property
+    def worst_ratio(self) -> float:
+        """The largest factor between the two sharpnesses, nan where there is none."""
+        known = np.isfinite(self.sharpness) & np.isfinite(self.gd_sharpness)
+        if not known.any():
+            return math.nan
+        return float(np.exp(np.max(np.abs(np.log(self.gd_sharpness[known] / self.sharpness[known])))))
+
+
+def predict(task: Task, run: TrainingRun, seed: int = 0, /, *, tolerance: float = TOLERANCE) -> Prediction:
+    """What the flow says of a seed of a run after it entered the edge.
+
+    Args:
+        task: of this seed.
+        run: with some records after the entry.
+        seed: which.
+        tolerance: of a step of the flow.
+
+    Returns:
+        flow and run at the records; ``result`` is off_edge where the run never entered the edge, not_at_minima where
+        its weights there are not next to a manifold of minimizers.
+    """
+    begin = int(run.entry[seed])
+    if begin < 0 or begin == len(run.times) - 1:
+        return _nothing(seed, RESULTS.OFF_EDGE, f"seed {seed} did not enter the edge within the run")
+    objective = task.objective
+    weights = run.state.entry_weights[seed].astype(float)
+    relaxed = relax(objective, weights)
+    if not relaxed.result.ok:
+        return _nothing(seed, relaxed.result, relaxed.message)
+    rank = relaxed.rank or None
+    # Where the run is already a little beyond the edge, or the edge moved on the way to Gamma, the flow begins on it.
+    at_edge = float(edge_flow(objective, relaxed.point, time=1e-6, rank=rank).effective_lr[0])
+    effective_lr = min(float(run.columns["effective_lr"][begin, seed]), at_edge)
+    times = run.times[begin:]
+    flow = edge_flow(
+        objective, relaxed.point, time=float(times[-1] - times[0]), effective_lr=effective_lr, rank=rank,
+        tolerance=tolerance,
+    )  # fmt: skip
+    points, spectrum, lr = flow.at(times - times[0])
+    reached = np.isfinite(spectrum[:, 0])
+    points, spectrum, lr, times = points[reached], spectrum[reached], lr[reached], times[reached]
+    own = run.columns["spectrum"][begin:, seed][reached]
+    known = min(own.shape[1], spectrum.shape[1])
+    gd_lr = run.columns["effective_lr"][begin:, seed][reached]
+
+    def near(values: np.ndarray, effective_lr: np.ndarray) -> np.ndarray:
+        return np.sum(effective_lr[:, None] * values[:, :known] > 2 * (1 - NEAR_EDGE), axis=1)
+
+    errors = [task.errors(point) for point in points]
+    test_loss = np.array([math.nan if e.test_loss is None else e.test_loss for e in errors])
+    test_error = np.array([math.nan if e.test_wrong is None else e.test_wrong for e in errors])
+    return Prediction(
+        seed, times, spectrum[:, 0], own[:, 0], near(spectrum, lr), near(own, gd_lr), test_loss, test_error, flow,
+        flow.result, flow.message,
+    )  # fmt: skip
+
+
+def _nothing(seed: int, result: RESULTS, message: str) -> Prediction:
+    none = np.zeros(0)
+    return Prediction(seed, none, none, none, none, none, none, none, None, result, message)

@@ -1,0 +1,218 @@
+"""Train a normalised network on real data and see sharpness and test error fall at the edge."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from sharpflow.arguments import add_plot, check_plot, number, numbers, save_plot, whole
+from sharpflow.output import Output, add_json
+from sharpflow.stopping import git_commit, stopping
+from theory.errors import InputError
+
+if TYPE_CHECKING:
+    from numerics.experiment import Choices, Experiment
+    from numerics.training import Recipe, Row
+    from numerics.training_prediction import Prediction
+    from numerics.training_run import TrainingRun
+
+BAR = 24
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is trained, how, and where it is kept."""
+    parser.add_argument(
+        "name",
+        nargs="?",
+        metavar="NAME",
+        help="digits, breast-cancer, mnist1d, cifar10 (needs --data), matrix-completion",
+    )
+    problem = parser.add_argument_group("the problem; defaults are the experiment's")
+    problem.add_argument("--data", metavar="PLACE", help="of CIFAR-10: a folder, a tar or an npz file")
+    problem.add_argument("--examples", metavar="N", help="how many to train on")
+    problem.add_argument("--test-examples", metavar="M", help="how many to test with")
+    problem.add_argument("--network", metavar="NAME", help="mlp, resnet, resnet20, vgg11, two-layer")
+    problem.add_argument(
+        "--norm", metavar="NORM", help="batch, layer, group or weight normalization; none is an ablation"
+    )
+    problem.add_argument("--head", metavar="NORM", help="of the outputs: batch, layer or weight")
+    problem.add_argument("--activation", metavar="NAME", help="gelu, tanh or relu")
+    problem.add_argument(
+        "--size", action="append", default=[], metavar="NAME=N[,N...]",
+        help="a size of the network, as widths=64,64 or blocks=2 (repeat for more)",
+    )  # fmt: skip
+    problem.add_argument("--loss", metavar="NAME", help="squared or cross-entropy (label-smoothed)")
+    problem.add_argument(
+        "--wrong-labels", default="0", metavar="SHARE", help="of the training examples, drawn by the seed"
+    )
+    recipe = parser.add_argument_group("gradient descent")
+    recipe.add_argument("--learning-rate", metavar="ETA", help="default: the experiment's, 0.05 for most")
+    recipe.add_argument("--weight-decay", metavar="LAMBDA", help="default: the experiment's, 2e-3 for most")
+    recipe.add_argument("--time", metavar="TAU", help="flow time, rate times iterations; default: the experiment's")
+    recipe.add_argument("--steps", metavar="N", help="iterations, in place of --time (even)")
+    recipe.add_argument("--seeds", default="1", metavar="S", help="of data and weights; default: %(default)s")
+    recipe.add_argument("--records", default="60", metavar="N", help="in a run; default: %(default)s")
+    recipe.add_argument("--count", default="4", metavar="K", help="eigenvalues recorded; default: %(default)s")
+    recipe.add_argument("--dtype", default="float32", metavar="TYPE", help="float32 or float64; default: %(default)s")
+    recipe.add_argument(
+        "--pieces", default="1", metavar="P",
+        help="sum gradients over P pieces of the examples, which saves memory (batch norm then works in each piece)",
+    )  # fmt: skip
+    keep = parser.add_argument_group("results")
+    keep.add_argument("--out", metavar="DIR", help="keep records and states here as the run goes")
+    keep.add_argument("--resume", action="store_true", help="go on with what is in DIR, bit for bit")
+    keep.add_argument("--status", metavar="DIR", help="show what is in DIR, and run nothing")
+    keep.add_argument(
+        "--predict", action="store_true",
+        help="for seed 0, the flow from where it entered the edge (seconds for 100 residuals, minutes for 1000)",
+    )  # fmt: skip
+    add_plot(keep, "--plot", "sharpness, edge, loss and errors over time, with the flow where it was predicted")
+    add_json(keep)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 when every seed ran to its end, 1 when the run was stopped or a seed diverged."""
+    plot = check_plot(arguments.plot)
+    output = Output(arguments.json, plot=plot)
+    if arguments.status is not None:
+        from numerics.training_run import read_training
+
+        return _finish(read_training(arguments.status), None, output, plot)
+    if arguments.name is None:
+        from numerics import experiments
+
+        raise InputError(f"what is to be trained? There are {', '.join(experiments.names())}.")
+    if arguments.resume and arguments.out is None:
+        raise InputError("--resume needs --out DIR, the directory of the run to go on with.")
+    seeds, choices, recipe, experiment = _read(arguments)
+    tasks = experiment.tasks(seeds, choices)
+
+    from numerics.training_run import train_network
+    from numerics.training_store import TrainingStopped
+    from sharpflow.verification import environment
+
+    about = {
+        "command": ["sharpflow", *sys.argv[1:]], "experiment": experiment.name, "versions": environment(),
+        "git": git_commit(),
+    }  # fmt: skip
+    try:
+        with stopping("record") as stop:
+            result = train_network(
+                tasks, recipe, out=arguments.out, resume=arguments.resume, about=about,
+                report=_progress(recipe), stop=stop.asked,
+            )  # fmt: skip
+    except TrainingStopped as error:
+        print(f"sharpflow: {error}", file=sys.stderr)
+        return 1
+    prediction = None
+    if arguments.predict and not stop.asked():
+        from numerics.training_prediction import predict
+
+        prediction = predict(tasks[0], result, 0)
+    return _finish(result, prediction, output, plot)
+
+
+def _read(arguments: argparse.Namespace) -> tuple[int, Choices, Recipe, Experiment]:
+    """Everything that can be wrong in the call, before anything heavy is done."""
+    from numerics import experiments
+    from numerics.experiment import Choices
+    from numerics.training import Recipe
+
+    def maybe(name: str, read: Any) -> Any:
+        text = getattr(arguments, name)
+        return None if text is None else read(text, f"--{name.replace('_', '-')}")
+
+    experiment = experiments.get(arguments.name)
+    choices = Choices(
+        place=arguments.data, examples=maybe("examples", whole), test_examples=maybe("test_examples", whole),
+        network=arguments.network, norm=arguments.norm, head=arguments.head, activation=arguments.activation,
+        sizes=dict(read_size(text) for text in arguments.size), loss=arguments.loss,
+        wrong_labels=number(arguments.wrong_labels, "--wrong-labels"),
+    )  # fmt: skip
+    if arguments.time is not None and arguments.steps is not None:
+        raise InputError("--time and --steps say the same thing twice; give one of them.")
+    rates = {
+        name: getattr(experiment, name) if getattr(arguments, name) is None else maybe(name, number)
+        for name in ("learning_rate", "weight_decay")
+    }
+    steps = maybe("steps", whole)
+    span = maybe("time", number)
+    recipe = Recipe(
+        **rates, time=None if steps is not None else experiment.time if span is None else span, steps=steps,
+        records=whole(arguments.records, "--records"), count=whole(arguments.count, "--count"),
+        dtype=arguments.dtype, pieces=whole(arguments.pieces, "--pieces"),
+    )  # fmt: skip
+    return whole(arguments.seeds, "--seeds"), choices, recipe, experiment
+
+
+def read_size(text: str, /) -> tuple[str, int | tuple[int, ...]]:
+    """``NAME=N`` or ``NAME=N,N,...`` as a name and a size.
+
+    >>> read_size("widths=64,64"), read_size("blocks=2")
+    (('widths', (64, 64)), ('blocks', 2))
+    """
+    name, sign, value = text.partition("=")
+    if not sign or not name or not value:
+        raise InputError(f"--size: {text!r} is not NAME=N or NAME=N,N,..., as in widths=64,64.")
+    several = tuple(int(v) for v in numbers(value, "--size") if v == int(v) and v > 0)
+    if len(several) != len(value.split(",")):
+        raise InputError(f"--size: {text!r} has something that is no positive whole number.")
+    # Widths and channels are lists even where there is one of them.
+    return name, several if "," in value or name in ("widths", "channels") else several[0]
+
+
+def _progress(recipe: Recipe) -> Any:
+    """A line that is written over, on a terminal; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        return None
+    total = len(recipe.record_steps) - 1
+    begun = time.perf_counter()
+
+    def show(index: int, row: Row) -> None:
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            mean = {
+                name: float(np.nanmean(getattr(row, name))) if np.isfinite(getattr(row, name)).any() else float("nan")
+                for name in ("train_loss", "train_error", "test_error", "test_loss")
+            }
+            sharpness = float(np.nanmean(row.spectrum[:, 0]))
+            edge = float(np.nanmean(row.effective_lr * row.spectrum[:, 0]))
+        filled = round(BAR * row.step / recipe.record_steps[-1])
+        right = (
+            f"accuracy {1 - mean['train_error']:.3f}, test {1 - mean['test_error']:.3f}"
+            if mean["test_error"] == mean["test_error"]
+            else f"test loss {mean['test_loss']:.3g}"
+        )
+        line = (
+            f"[{'#' * filled}{'.' * (BAR - filled)}] time {row.step * recipe.rate:.3f}  loss {mean['train_loss']:.2e}  "
+            f"{right}  sharpness {sharpness:.4g}  edge {edge:.2f}/2  {time.perf_counter() - begun:.0f} s"
+        )
+        print(f"\r{line:<118}", end="\n" if index == total else "", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _finish(result: TrainingRun, prediction: Prediction | None, output: Output, plot: str | None) -> int:
+    from sharpflow.training_text import prediction_lines, run_lines
+
+    output.say(*run_lines(result), *(prediction_lines(prediction) if prediction else []))
+    content = result.to_json()
+    if prediction is not None:
+        content["prediction"] = {
+            "seed": prediction.seed, "times": prediction.times, "sharpness": prediction.sharpness,
+            "edge_count": prediction.edges, "gd_sharpness": prediction.gd_sharpness,
+            "gd_edge_count": prediction.gd_edges, "test_error": prediction.test_error,
+            "test_loss": prediction.test_loss, "worst_ratio": prediction.worst_ratio,
+            "result": prediction.result.value, "message": prediction.message,
+        }  # fmt: skip
+    output.write_json(content)
+    if plot is not None:
+        from sharpflow.training_plots import training
+
+        save_plot(training(result, prediction), plot)
+    if not result.complete:
+        output.say(f"The run is at iteration {result.state.step} of {result.recipe.steps}; go on with --resume.")
+    return 0 if result.complete and not result.failures() else 1

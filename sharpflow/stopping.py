@@ -1,0 +1,56 @@
+"""SIGINT and SIGTERM as a wish to stop at the next place where nothing is lost; and the commit, for manifests."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["Stop", "git_commit", "stopping"]
+
+
+class Stop:
+    """Whether a signal came; ``after`` says what is finished first.
+
+    A second SIGINT ends the program at once.
+    """
+
+    def __init__(self, after: str) -> None:
+        self.signal: int | None = None
+        self._after = after
+
+    def asked(self) -> bool:
+        """Whether to stop."""
+        return self.signal is not None
+
+    def hear(self, number: int, _: FrameType | None) -> None:
+        """The handler."""
+        if self.signal is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = number
+        print(f"sharpflow: stopping after this {self._after} (interrupt again to stop at once)", file=sys.stderr)
+
+
+@contextmanager
+def stopping(after: str, /) -> Iterator[Stop]:
+    """SIGINT and SIGTERM ask for an end after the block, or the record, in hand."""
+    stop = Stop(after)
+    before = {number: signal.signal(number, stop.hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
+
+
+def git_commit() -> str | None:
+    """The commit of the working folder, where it is one of git's."""
+    import subprocess
+
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,194 @@
+"""Figures of training runs: what falls at the edge of stability, and what the flow says of it.
+
+Each function returns a matplotlib `Figure` of its own, as those of `sharpflow.plots` do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from sharpflow.plots import DESCENT, EDGE, FLOW, GAMMA, PAGE, styled
+from theory.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from numerics.training_prediction import Prediction
+    from numerics.training_run import TrainingRun
+
+__all__ = ["against_sharpness", "collapse", "training", "variants"]
+
+TEST = "#009E73"
+# Okabe and Ito's, in an order in which neighbours differ most; further lines are told apart by their dashes.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+def _clock(run: TrainingRun) -> str:
+    return r"flow time $\tau = \varepsilon t$" if run.recipe.rate > 0 else "iteration"
+
+
+def _test_label(run: TrainingRun) -> tuple[str, float]:
+    """What `TrainingRun.test_error` is, and the factor it is shown with."""
+    return ("test loss", 1.0) if np.isnan(run.columns["test_error"]).all() else ("test error (%)", 100.0)
+
+
+def _each(axes: Axes, times: np.ndarray, values: np.ndarray, colour: str, label: str, *, log: bool = False) -> None:
+    """Every seed thin, their mean (geometric on a logarithmic axis) in full."""
+    if values.shape[1] > 1:
+        axes.plot(times, values, color=colour, linewidth=0.5, alpha=0.35)
+    with np.errstate(all="ignore"):
+        mean = np.exp(np.mean(np.log(values), axis=1)) if log else np.mean(values, axis=1)
+    axes.plot(times, mean, color=colour, label=label)
+
+
+def _entry(axes: Axes, run: TrainingRun) -> None:
+    """A line where the seeds entered the edge, in the mean."""
+    entered = [run.times[k] for k in run.entry if k >= 0]
+    if entered:
+        axes.axvline(float(np.mean(entered)), color=GAMMA, linewidth=0.6, linestyle=":")
+
+
+@styled
+def training(run: TrainingRun, prediction: Prediction | None = None, /) -> Figure:
+    """Sharpness, edge, loss, errors, test error against sharpness, and the norm or the number of edges."""
+    if not np.isfinite(run.sharpness).any():
+        raise InputError("there is nothing to draw: no record of the run is finite.")
+    figure = Figure(figsize=(PAGE, 4.2))
+    grid = figure.subplots(2, 3)
+    times, flow = run.times, prediction if prediction is not None and len(prediction.times) else None
+    _each(grid[0, 0], times, run.sharpness, DESCENT, "gradient descent", log=True)
+    if flow is not None:
+        seed = run.sharpness[:, flow.seed]
+        if run.sharpness.shape[1] > 1:
+            grid[0, 0].plot(times, seed, color=EDGE, linewidth=0.8, label=f"its seed {flow.seed}")
+        grid[0, 0].plot(flow.times, flow.sharpness, color=FLOW, linestyle="--", label=f"flow, seed {flow.seed}")
+    grid[0, 0].set(yscale="log", ylabel=r"sharpness $\lambda_1$", title=run.names[0])
+    if flow is not None:
+        grid[0, 0].legend(loc="best")
+    which = 0 if flow is None else flow.seed
+    values = run.columns["effective_lr"][:, which, None] * run.columns["spectrum"][:, which]
+    grid[0, 1].plot(times, values, color=DESCENT, linewidth=0.7)
+    grid[0, 1].axhline(2, color=EDGE, linestyle=":", linewidth=1)
+    top = min(4.0, float(np.nanmax(values)) * 1.05)
+    grid[0, 1].set(ylabel=r"$\eta_{\mathrm{eff}}\,\lambda_i$" + f", seed {which}", ylim=(0, top))
+    _each(grid[0, 2], times, run.columns["train_loss"], DESCENT, "training", log=True)
+    _each(grid[0, 2], times, run.columns["test_loss"], TEST, "test", log=True)
+    grid[0, 2].set(yscale="log", ylabel="loss")
+    grid[0, 2].legend(loc="best")
+    label, scale = _test_label(run)
+    if scale > 1:
+        _each(grid[1, 0], times, 100 * run.columns["train_error"], DESCENT, "training")
+    _each(grid[1, 0], times, scale * run.test_error, TEST, "test")
+    if flow is not None:
+        shown = flow.test_error if scale > 1 else flow.test_loss
+        grid[1, 0].plot(flow.times, scale * shown, color=FLOW, linestyle="--", label=f"test, flow, seed {flow.seed}")
+    grid[1, 0].set(ylabel="error (%)" if scale > 1 else label, ylim=(0, None))
+    grid[1, 0].legend(loc="best")
+    _paths(grid[1, 1], run, COLOURS[2])
+    grid[1, 1].set(ylabel=label)
+    last = grid[1, 2]
+    if flow is None:
+        _each(last, times, run.columns["norm_squared"], DESCENT, r"$|w|^2$")
+        _each(last, times, run.recipe.learning_rate * run.sharpness / 2, FLOW, r"$\eta\lambda_1/2$")
+        last.set(ylabel=r"$|w|^2$, and its value at the edge", yscale="log")
+    else:
+        last.step(flow.times, flow.gd_edges, color=DESCENT, where="mid", label="gradient descent")
+        last.step(flow.times, flow.edges, color=FLOW, linestyle="--", where="mid", label="flow")
+        last.set(ylabel="eigenvalues within 5 % of the edge", ylim=(0, None))
+        last.yaxis.get_major_locator().set_params(integer=True)
+    last.legend(loc="best")
+    for axes in (*grid[0], grid[1, 0], last):
+        axes.set_xlabel(_clock(run))
+        axes.set_xlim(0, float(times[-1]))
+        _entry(axes, run)
+    return figure
+
+
+def _paths(axes: Axes, run: TrainingRun, colour: str, label: str | None = None) -> None:
+    """Test error against sharpness, from edge entry on, a dot at the end of each seed."""
+    _, scale = _test_label(run)
+    for s, begin in enumerate(run.entry):
+        first = max(int(begin), 0)
+        axes.plot(run.sharpness[first:, s], scale * run.test_error[first:, s], color=colour, linewidth=0.6, alpha=0.5)
+        axes.plot(
+            run.sharpness[-1:, s], scale * run.test_error[-1:, s], "o", color=colour, label=label if s == 0 else None
+        )
+    axes.set(xscale="log", xlabel=r"sharpness $\lambda_1$")
+
+
+@styled
+def variants(runs: Mapping[str, TrainingRun], /) -> Figure:
+    """Sharpness, effective_lr*sharpness and test error of several runs, one colour each, means over seeds."""
+    figure = Figure(figsize=(PAGE, 2.6))
+    grid = figure.subplots(1, 3)
+    for index, (name, run) in enumerate(runs.items()):
+        colour, style = COLOURS[index % len(COLOURS)], "-" if index < len(COLOURS) else "--"
+        share = run.columns["step"] / max(int(run.columns["step"][-1]), 1)
+        _, scale = _test_label(run)
+        with np.errstate(all="ignore"):
+            sharpness = np.exp(np.mean(np.log(run.sharpness), axis=1))
+        for axes, values in zip(
+            grid, (sharpness, run.edge.mean(axis=1), scale * run.test_error.mean(axis=1)), strict=True
+        ):
+            axes.plot(share, values, color=colour, linestyle=style, linewidth=0.9, label=name)
+    grid[0].set(yscale="log", ylabel=r"sharpness $\lambda_1$ at $|w| = 1$")
+    grid[1].axhline(2, color=EDGE, linestyle=":", linewidth=1)
+    grid[1].set(ylabel=r"$\eta_{\mathrm{eff}}\,\lambda_1$", ylim=(0, 4))
+    grid[2].set(ylabel=_test_label(next(iter(runs.values())))[0], ylim=(0, None))
+    for axes in grid:
+        axes.set_xlabel("part of the run")
+        axes.set_xlim(0, 1)
+    handles, labels = grid[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+    return figure
+
+
+@styled
+def collapse(runs: Mapping[str, TrainingRun], prediction: Prediction | None = None, /) -> Figure:
+    """Sharpness and test error of seed 0 at several rates over the flow time since edge entry, with the flow."""
+    figure = Figure(figsize=(PAGE, 2.6))
+    left, middle, right = figure.subplots(1, 3)
+    for colour, (name, run) in zip(COLOURS, runs.items(), strict=False):
+        begin = int(run.entry[0])
+        if begin < 0:
+            continue
+        since = run.times[begin:] - run.times[begin]
+        _, scale = _test_label(run)
+        left.plot(since, run.sharpness[begin:, 0], color=colour, label=name)
+        values = run.columns["effective_lr"][begin:, 0, None] * run.columns["spectrum"][begin:, 0]
+        middle.step(since, np.sum(values > 1.9, axis=1), color=colour, where="mid")
+        right.plot(since, scale * run.test_error[begin:, 0], color=colour)
+    if prediction is not None and len(prediction.times):
+        since = prediction.times - prediction.times[0]
+        _, scale = _test_label(next(iter(runs.values())))
+        left.plot(since, prediction.sharpness, color=EDGE, linestyle="--", label="flow")
+        middle.step(since, prediction.edges, color=EDGE, linestyle="--", where="mid")
+        shown = prediction.test_error if scale > 1 else prediction.test_loss
+        right.plot(since, scale * shown, color=EDGE, linestyle="--")
+    left.set(yscale="log", ylabel=r"sharpness $\lambda_1$")
+    middle.set(ylabel="eigenvalues within 5 % of the edge", ylim=(0, None))
+    middle.yaxis.get_major_locator().set_params(integer=True)
+    right.set(ylabel=_test_label(next(iter(runs.values())))[0], ylim=(0, None))
+    for axes in (left, middle, right):
+        axes.set_xlabel("flow time since edge entry")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    return figure
+
+
+@styled
+def against_sharpness(groups: Mapping[str, TrainingRun], /) -> Figure:
+    """Test error against sharpness, paths from edge entry on (left) and their ends (right), one colour a group."""
+    figure = Figure(figsize=(PAGE, 2.8))
+    left, right = figure.subplots(1, 2, sharey=True)
+    for colour, (name, run) in zip(COLOURS, groups.items(), strict=False):
+        _, scale = _test_label(run)
+        _paths(left, run, colour)
+        right.plot(run.sharpness[-1], scale * run.test_error[-1], "o", color=colour, label=name)
+    left.set(title="from edge entry to the end", ylabel=_test_label(next(iter(groups.values())))[0])
+    right.set(title="at the end", xscale="log", xlabel=r"sharpness $\lambda_1$")
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
