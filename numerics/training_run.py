@@ -114,7 +114,8 @@ class TrainingRun:
 
         At rest effective_lr grows as (1 - rate)^(-2t): from the first record at `REST` of the first loss on it takes
         t* = log(2/(effective_lr lambda_1))/(-2 log(1 - rate)) iterations more, lambda_1 taken there. Measured: where
-        effective_lr*lambda_1 first passes 2, interpolated between records.
+        effective_lr*lambda_1 first passes 2, interpolated between records. A seed that passes it before it is at rest
+        has nothing to wait for, and no prediction.
         """
         predicted = np.full(len(self.names), np.nan)
         measured = predicted.copy()
@@ -124,7 +125,8 @@ class TrainingRun:
             edge, loss = self.edge[:, s], self.columns["train_loss"][:, s]
             right = np.flatnonzero((loss < REST * loss[0]) & (edge < 2))
             passed = np.flatnonzero(edge >= 2)
-            if len(right) and np.isfinite(edge[right[0]]):
+            waited = len(right) and (not len(passed) or passed[0] > right[0])
+            if waited and np.isfinite(edge[right[0]]):
                 wait = math.log(2 / edge[right[0]]) / (-2 * math.log1p(-self.recipe.rate)) * self.recipe.rate
                 predicted[s] = self.times[right[0]] + wait
             if len(passed) and (k := passed[0]) > 0:

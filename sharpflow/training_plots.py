@@ -86,7 +86,10 @@ def training(run: TrainingRun, prediction: Prediction | None = None, /) -> Figur
     if flow is not None:
         shown = flow.test_error if scale > 1 else flow.test_loss
         grid[1, 0].plot(flow.times, scale * shown, color=FLOW, linestyle="--", label=f"test, flow, seed {flow.seed}")
-    grid[1, 0].set(ylabel="error (%)" if scale > 1 else label, ylim=(0, None))
+    # The first records are guesses, and would leave no room for the rest.
+    later = scale * run.test_error[len(times) // 10 :]
+    top = 1.3 * float(np.nanmax(later)) if np.isfinite(later).any() and np.nanmax(later) > 0 else None
+    grid[1, 0].set(ylabel="error (%)" if scale > 1 else label, ylim=(0, top))
     grid[1, 0].legend(loc="best")
     _paths(grid[1, 1], run, COLOURS[2])
     grid[1, 1].set(ylabel=label)
