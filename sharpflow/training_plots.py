@@ -88,8 +88,8 @@ def training(run: TrainingRun, prediction: Prediction | None = None, /) -> Figur
         grid[1, 0].plot(flow.times, scale * shown, color=FLOW, linestyle="--", label=f"test, flow, seed {flow.seed}")
     # The first records are guesses, and would leave no room for the rest.
     later = scale * run.test_error[len(times) // 10 :]
-    top = 1.3 * float(np.nanmax(later)) if np.isfinite(later).any() and np.nanmax(later) > 0 else None
-    grid[1, 0].set(ylabel="error (%)" if scale > 1 else label, ylim=(0, top))
+    highest = 1.3 * float(np.nanmax(later)) if np.isfinite(later).any() and np.nanmax(later) > 0 else None
+    grid[1, 0].set(ylabel="error (%)" if scale > 1 else label, ylim=(0, highest))
     grid[1, 0].legend(loc="best")
     _paths(grid[1, 1], run, COLOURS[2])
     grid[1, 1].set(ylabel=label)
