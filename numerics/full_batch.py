@@ -76,8 +76,10 @@ class FullBatch:
         both = jax.value_and_grad(self.task.value)
         return self._mean(lambda x, t: both(w, x, t), inputs, targets)  # type: ignore[return-value, arg-type]
 
-    def hessian_product(self, theta: Array, inputs: Array, targets: Array, /) -> Callable[[Array], Array]:
-        """v (D,) -> P Hess L(theta) v at a unit vector theta (D,), P off theta."""
+    def hessian_product(
+        self, theta: Array, inputs: Array, targets: Array, /, *, normal: bool = True
+    ) -> Callable[[Array], Array]:
+        """v (D,) -> P Hess L(theta) v at a unit vector theta (D,), P off theta; without P where not ``normal``."""
         if self.pieces == 1:
             # The forward pass is done once.
             _, once = jax.linearize(lambda w: jax.grad(self.task.value)(w, inputs, targets), theta)
@@ -92,7 +94,7 @@ class FullBatch:
 
         def product(v: Array) -> Array:
             out = once(v)
-            return out - theta * (theta @ out)
+            return out - theta * (theta @ out) if normal else out
 
         return product
 

@@ -145,8 +145,9 @@ class Row(NamedTuple):
         step: iteration.
         train_loss, test_loss, train_error, test_error: (S,) at the iterate.
         norm_squared: (S,) |w|^2.
-        effective_lr: (S,) eta/((1 - rate) |w|^2).
-        spectrum: (S, k) top eigenvalues of the spherical Hessian at theta, falling.
+        effective_lr: (S,) eta/((1 - rate) |w|^2); eta itself where the network is not scale-invariant.
+        spectrum: (S, k) top eigenvalues of the spherical Hessian at theta, falling; of the Hessian at w where the
+            network is not scale-invariant.
         spectrum_residual: (S,) largest residual of the eigenpairs over lambda_1.
         mean_loss, mean_gradient_squared: (S,) of L and |grad L(theta)|^2 over the steps since the record before.
     """
@@ -243,6 +244,7 @@ class Trainer:
 
     def _records(self, axis: int | None) -> Any:
         full, task, count = self.full, self.full.task, self.recipe.count
+        invariant = task.model.scale_invariant
 
         def one(w: Array, guess: Array, data: _Data, tolerance: Array) -> tuple[Array, ...]:
             nothing = jnp.full((), jnp.nan, w.dtype)
@@ -256,8 +258,10 @@ class Trainer:
                 if data.test_labels is not None:
                     test_wrong = wrong_share(tested, data.points, data.test_labels)
             squared = w @ w
-            theta = w / jnp.sqrt(squared)
-            product = full.hessian_product(theta, data.inputs, data.targets)
+            # Without scale invariance only the Hessian at w itself has a meaning, along w too.
+            place = w / jnp.sqrt(squared) if invariant else w
+            theta = place if invariant else jnp.zeros_like(w)
+            product = full.hessian_product(place, data.inputs, data.targets, normal=invariant)
             found = block_eigenpairs(product, theta, guess, tolerance, count=count, max_products=MAX_PRODUCTS)
             residual = jnp.max(found.residuals) / jnp.abs(found.values[0])
             return train, test, wrong, test_wrong, squared, found.values, residual, found.vectors
@@ -309,7 +313,9 @@ class Trainer:
         numbers = [np.where(finite, a, np.nan) for a in numbers]
         spectrum = np.where(finite[:, None], values, np.nan)
         train, test, wrong, test_wrong, squared = numbers
-        effective_lr = self.recipe.learning_rate / ((1 - self.recipe.rate) * squared)
+        invariant = self.full.task.model.scale_invariant
+        size = (1 - self.recipe.rate) * squared if invariant else np.ones_like(squared)
+        effective_lr = self.recipe.learning_rate / size
         row = Row(
             state.step, train, test, wrong, test_wrong, squared, effective_lr, spectrum,
             np.where(finite, residual, np.nan), mean_loss, mean_squared,
