@@ -261,7 +261,8 @@ def generalization(place):
     when = late.times[np.argmin(late.test_error, axis=0)]
     yield (
         f"\nThree times as long (flow time 9): the least test error, {spread(best)} %, is there at flow time "
-        f"{spread(when)}; at the end it is {spread(late.test_error[-1], scale=100)} %, with sharpness {spread(late.sharpness[-1])}."
+        f"{spread(when)}; at the end it is {spread(late.test_error[-1], scale=100)} %, with sharpness "
+        f"{spread(late.sharpness[-1])}."
     )
     yield place.save(training(late), "late")
 

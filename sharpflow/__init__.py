@@ -27,11 +27,13 @@ _HOMES = {
     "Order": "numerics.order",
     "Parameter": "theory.family",
     "Proof": "theory.proof",
+    "Recipe": "numerics.training",
     "Rule": "theory.rule",
     "SharpnessFlow": "theory.flow",
     "Status": "theory.proof",
     "Step": "theory.proof",
     "Sweep": "numerics.sweep",
+    "TrainingRun": "numerics.training_run",
     "Trajectory": "numerics.trajectory",
     "Verdict": "sharpflow.claim",
     "Verification": "sharpflow.verification",
@@ -50,7 +52,9 @@ _HOMES = {
     "order": "numerics.order",
     "parse_expression": "sharpflow.expressions",
     "parse_loss": "sharpflow.expressions",
+    "predict": "numerics.training_prediction",
     "read_sweep": "numerics.sweep",
+    "read_training": "numerics.training_run",
     "resolve_loss": "sharpflow.specs",
     "resolve_rule": "sharpflow.specs",
     "retract": "numerics.manifold",
@@ -58,6 +62,7 @@ _HOMES = {
     "sharpness_flow": "theory.flow",
     "sweep": "numerics.sweep",
     "top_eigenpairs": "numerics.eigenpairs",
+    "train_network": "numerics.training_run",
     "verify": "sharpflow.verification",
     "whole_run": "numerics.whole_run",
 }
@@ -83,6 +88,11 @@ if TYPE_CHECKING:  # for type checkers, which do not follow __getattr__; the hou
     from numerics.sweep import Sweep as Sweep
     from numerics.sweep import read_sweep as read_sweep
     from numerics.sweep import sweep as sweep
+    from numerics.training import Recipe as Recipe
+    from numerics.training_prediction import predict as predict
+    from numerics.training_run import TrainingRun as TrainingRun
+    from numerics.training_run import read_training as read_training
+    from numerics.training_run import train_network as train_network
     from numerics.trajectory import Trajectory as Trajectory
     from numerics.whole_run import whole_run as whole_run
     from sharpflow.claim import Case as Case
