@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from sharpflow.figure import Figure
 from sharpflow.plots import DESCENT, EDGE, FLOW, PAGE, distances, ended, power, styled
 from theory.errors import InputError
 

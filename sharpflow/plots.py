@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import matplotlib.style
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, LogLocator, NullLocator
 
+from sharpflow.figure import Figure
 from theory.errors import InputError
 
 if TYPE_CHECKING:

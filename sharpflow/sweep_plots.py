@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
 
+from sharpflow.figure import Figure
 from sharpflow.plots import DESCENT, EDGE, PAGE, styled
 from theory.errors import InputError
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from sharpflow.figure import Figure
 from sharpflow.plots import DESCENT, EDGE, FLOW, GAMMA, PAGE, styled
 from theory.errors import InputError
 

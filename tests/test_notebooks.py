@@ -24,6 +24,9 @@ def test_notebook_runs(path, tmp_path, monkeypatch):
         notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
     )
     client.execute()
+    shown = [o.data for cell in notebook.cells for o in cell.get("outputs", []) if o.output_type == "execute_result"]
+    hidden = [data["text/plain"] for data in shown if "<Figure" in data["text/plain"] and "image/png" not in data]
+    assert not hidden, "a figure is not shown"
 
 
 def test_notebooks_are_stored_without_machine_paths():

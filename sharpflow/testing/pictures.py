@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from sharpflow.figure import Figure
 from sharpflow.plots import COLUMN, DESCENT, FLOW, styled
 
 if TYPE_CHECKING:
