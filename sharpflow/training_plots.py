@@ -54,7 +54,10 @@ def _entry(axes: Axes, run: TrainingRun) -> None:
 
 @styled
 def training(run: TrainingRun, prediction: Prediction | None = None, /) -> Figure:
-    """Sharpness, edge, loss, errors, test error against sharpness, and the norm or the number of edges."""
+    """Sharpness, edge, loss, errors, test error against sharpness, and the norm; with a flow the number of edges.
+
+    At the edge is within 5 % of it (`numerics.training_prediction`).
+    """
     if not np.isfinite(run.sharpness).any():
         raise InputError("there is nothing to draw: no record of the run is finite.")
     figure = Figure(figsize=(PAGE, 4.2))
@@ -96,12 +99,12 @@ def training(run: TrainingRun, prediction: Prediction | None = None, /) -> Figur
     last = grid[1, 2]
     if flow is None:
         _each(last, times, run.columns["norm_squared"], DESCENT, r"$|w|^2$")
-        _each(last, times, run.recipe.learning_rate * run.sharpness / 2, FLOW, r"$\eta\lambda_1/2$")
-        last.set(ylabel=r"$|w|^2$, and its value at the edge", yscale="log")
+        _each(last, times, run.recipe.learning_rate * run.sharpness / 2, FLOW, r"$\eta\lambda_1/2$, the edge")
+        last.set(ylabel=r"$|w|^2$", yscale="log")
     else:
         last.step(flow.times, flow.gd_edges, color=DESCENT, where="mid", label="gradient descent")
         last.step(flow.times, flow.edges, color=FLOW, linestyle="--", where="mid", label="flow")
-        last.set(ylabel="eigenvalues within 5 % of the edge", ylim=(0, None))
+        last.set(ylabel="eigenvalues at the edge", ylim=(0, None))
         last.yaxis.get_major_locator().set_params(integer=True)
     last.legend(loc="best")
     for axes in (*grid[0], grid[1, 0], last):
@@ -173,7 +176,7 @@ def collapse(runs: Mapping[str, TrainingRun], prediction: Prediction | None = No
         shown = prediction.test_error if scale > 1 else prediction.test_loss
         right.plot(since, scale * shown, color=EDGE, linestyle="--")
     left.set(yscale="log", ylabel=r"sharpness $\lambda_1$")
-    middle.set(ylabel="eigenvalues within 5 % of the edge", ylim=(0, None))
+    middle.set(ylabel="eigenvalues at the edge", ylim=(0, None))
     middle.yaxis.get_major_locator().set_params(integer=True)
     right.set(ylabel=_test_label(next(iter(runs.values())))[0], ylim=(0, None))
     for axes in (left, middle, right):
