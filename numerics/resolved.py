@@ -35,6 +35,7 @@ from numerics.equilibrium import Law, law_of
 from numerics.objective import Objective, as_objective, interpolating, lambdify
 from numerics.results import RESULTS
 from numerics.spectrum import normal_rank, unit_vector
+from theory import rules
 from theory.center import U, X
 from theory.edge_law import QUARTIC_RESPONSE
 from theory.errors import InputError
@@ -55,7 +56,7 @@ Array = jax.Array
 RTOL, ATOL = 1e-9, 1e-10
 MAX_STEPS = 10_000_000
 # sigma runs ahead of flow time by delta (U_0 - U)/a, some delta for every orbit that is still a small one.
-AHEAD = 4.0
+AHEAD, DOUBLINGS = 4.0, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,9 +192,7 @@ def resolved_flow(
         InputError: a number is out of range, the start is not near a manifold of minimizers, or the rule has no slow
             oscillator.
     """
-    from numerics.compare import default_rule
-
-    rule = default_rule() if rule is None else rule
+    rule = rules.get("gd-wd") if rule is None else rule
     if not (0 < rate <= 0.1 and math.isfinite(time) and time / rate >= 2):
         raise InputError(f"rate = {rate} must lie in (0, 0.1], and time = {time} hold two iterations at least.")
     if not math.isfinite(amplitude) or amplitude == 0:
@@ -210,7 +209,7 @@ def resolved_flow(
     rank = normal_rank(subject if objective is subject else objective, zeta)
     delta = math.sqrt(rate)
     length = time + AHEAD * delta * (1 + abs(amplitude))
-    while True:
+    for _ in range(DOUBLINGS):
         curve = curve_along(objective, zeta, rank=rank, length=length, law=law, lean=fields.lean)
         found, code = _run(program, curve, steps, rate, amplitude, corrected, law)
         if curve.result is not RESULTS.SUCCESSFUL or not np.any(found["sigma"] > curve.times[-1]):
@@ -260,12 +259,16 @@ def _result(
     if not alive.all():
         stopped = code == int(diffrax.RESULTS.max_steps_reached._value)  # type: ignore[attr-defined]
         result = RESULTS.MAX_STEPS if stopped else RESULTS.DIVERGED
-        message = f"the oscillation is not finite after flow time {rate * float(steps[alive][-1:].sum()):.4g}"
+        message = f"the oscillation is not known after flow time {rate * float(steps[alive][-1:].sum()):.4g}"
     beyond = alive & (sigma > curve.times[-1])
     if beyond.any():
-        result = curve.result if not curve.result.ok else RESULTS.DIVERGED
-        message = f"the curve along Gamma ends at flow time {rate * float(steps[int(np.argmax(beyond))]):.4g}"
-        alive &= np.arange(len(steps)) < int(np.argmax(beyond))
+        first = int(np.argmax(beyond))
+        at = f"at flow time {rate * float(steps[first]):.4g}"
+        if curve.result.ok:  # it ran ahead by many times the time that was asked for
+            result, message = RESULTS.DIVERGED, f"{at} the oscillation has grown out of all bounds"
+        else:
+            result, message = curve.result, f"{at} it comes to where the curve along Gamma ends"
+        alive &= np.arange(len(steps)) < first
     steps, x, u, sigma, energy = (a[alive] for a in (steps, x, u, sigma, energy))
     zeta, top, lean, sharpness = curve.at(sigma)
     points = zeta + delta * x[:, None] * top + rate * (x**2)[:, None] * lean

@@ -53,6 +53,7 @@ _HOMES = {
     "read_sweep": "numerics.sweep",
     "resolve_loss": "sharpflow.specs",
     "resolve_rule": "sharpflow.specs",
+    "resolved_flow": "numerics.resolved",
     "retract": "numerics.manifold",
     "sharpness": "numerics.spectrum",
     "sharpness_flow": "theory.flow",
@@ -77,6 +78,7 @@ if TYPE_CHECKING:  # for type checkers, which do not follow __getattr__; the hou
     from numerics.objective import Objective as Objective
     from numerics.order import Order as Order
     from numerics.order import order as order
+    from numerics.resolved import resolved_flow as resolved_flow
     from numerics.spectrum import eigenvalues as eigenvalues
     from numerics.spectrum import log_sharpness_gradient as log_sharpness_gradient
     from numerics.spectrum import sharpness as sharpness
