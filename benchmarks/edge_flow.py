@@ -129,7 +129,7 @@ def large(dimension, residuals=True):
 
 def scale():
     """A step of the flow, k = 4, in gradients, and its memory in vectors of length D."""
-        from numerics.edge_step import Stepper
+    from numerics.edge_step import Stepper
     from numerics.krylov_normals import KrylovNormals
     from numerics.normals import FrameNormals
     from numerics.relax import relax

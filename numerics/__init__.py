@@ -8,8 +8,9 @@ from __future__ import annotations
 from theory.lazy import export
 
 _HOMES = {
+    "CentralFlow": "numerics.central_flow",
     "Comparison": "numerics.comparison",
-    "EdgeFlow": "numerics.edge_flow",
+    "EdgeFlow": "numerics.edge_path",
     "Examples": "numerics.examples",
     "FlowSolution": "numerics.flow",
     "Iterates": "numerics.descent",
@@ -26,6 +27,7 @@ _HOMES = {
     "bifurcation_delay": "numerics.delay",
     "bn_regression_objective": "numerics.bn_regression",
     "breast_cancer": "numerics.examples",
+    "central_flow": "numerics.central_flow",
     "cifar10": "numerics.cifar10",
     "compare": "numerics.compare",
     "configure": "numerics.config",

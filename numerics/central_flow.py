@@ -3,12 +3,14 @@
     d theta/d tau = -(e/rate) P (grad L + rate sum_ij Sigma_ij A_ij/2)
     d log e/d tau = 2 - e^2 |grad L|^2/rate - 4 tr Sigma
 
-with e = effective_lr, A_ij = P grad(v_i^T Hess L v_j) of the top eigenvectors, and Sigma >= 0 (in units of the rate) what
-keeps every eigenvalue of e Hess L on the sphere at or below 2 (`numerics.central_step`). The mean gradient over an
-oscillation of covariance S is grad L + grad <Hess L, S>/2, and that of |grad L|^2 gains <Hess^2 L, S>, which is
-4 tr S/e^2 at the edge: nothing else is new. No minimizer is asked for: this is for cross-entropy, and for losses
-whose minima are no manifold. Unlike `numerics.edge_flow` it depends on the rate, and comes to it as the rate goes to
-0: grad L then takes theta to within O(rate) of Gamma, and cancels the part of A normal to it.
+with e = effective_lr, A_ij = P grad(v_i^T Hess L v_j) of the top eigenvectors, and Sigma >= 0 (in units of the rate)
+what keeps every eigenvalue of e Hess L on the sphere at or below 2 (`numerics.central_step`). The mean gradient over
+an oscillation of covariance S is grad L + grad <Hess L, S>/2, and that of |grad L|^2 gains <(Hess L)^2, S>, which is
+4 tr S/e^2 at the edge: nothing else is new (`theory.several_edges`). No minimizer is asked for: this is for
+cross-entropy, and for losses whose minima are no manifold. Unlike `numerics.edge_flow` it depends on the rate, and
+comes to it as the rate goes to 0: grad L then takes theta to within O(rate) of Gamma, and cancels the part of A normal
+to it. It holds as long as a step of gradient descent, and the oscillation, are short against the length over which the
+curvature changes.
 
 Source of the construction (for gradient descent without normalization): Cohen, Damian, Talwalkar, Kolter, Lee 2024,
 arXiv:2410.24206.
@@ -39,7 +41,8 @@ __all__ = ["CentralFlow", "central_flow", "compiled_central_flow"]
 
 configure()
 
-# What two moves of different order may differ by in a step, on the sphere and in log e: the error is a small part of it.
+# What two moves of different order may differ by in a step, on the sphere and in log e. The error is a small part of
+# it: 80 steps over flow time 3 on the crossing loss end within 1e-6, and are within 5e-4 on the way.
 TOLERANCE = 1e-4
 FIRST_COUNT = 4
 # The first step: so many iterations of 1/(e lambda_1), in which the steepest direction falls by a fifth.
@@ -105,8 +108,7 @@ def central_flow(
         count: eigenvalues carried to begin with; enlarged when the last comes near the edge, up to 16.
         tolerance: bend of a step, on the sphere and in log effective_lr; a step's error is a small part of it.
         max_steps: steps to try, in all (looked at every 256).
-        oscillating: False leaves Sigma = 0, gradient flow with the schedule of weight decay: what it is good for is to be
-            compared with.
+        oscillating: False leaves Sigma = 0, gradient flow with the schedule of weight decay: something to compare with.
 
     Returns:
         the path; a run that failed ends at its last good step.
@@ -127,10 +129,14 @@ def central_flow(
         raise InputError(f"{objective.name!r} has {d} weights; the central flow takes from 3 to {LARGEST} of them.")
     theta = unit_vector(objective, objective.start if start is None else start, "start")
     top = float(eigenvalues(objective, theta)[0])
-    if not (math.isfinite(top) and top > 0):
-        raise InputError(f"{objective.name!r}: the Hessian has no positive eigenvalue at the start; it has {top:g}.")
-    effective_lr = 2 / top if effective_lr is None else effective_lr
-    if not (math.isfinite(effective_lr) and 0 < effective_lr <= 2 / top * (1 + 1e-6)):
+    if effective_lr is None and top > 0:
+        effective_lr = 2 / top
+    if effective_lr is None or not math.isfinite(top):
+        raise InputError(
+            f"{objective.name!r}: the largest eigenvalue of the Hessian at the start is {top:g}, so that no learning "
+            "rate is at an edge; give effective_lr."
+        )
+    if not (math.isfinite(effective_lr) and effective_lr > 0 and effective_lr * top <= 2 * (1 + 1e-6)):
         raise InputError(
             f"effective_lr = {effective_lr:g} must be positive and at most 2/lambda_1 = {2 / top:g} at the start of "
             f"{objective.name!r}: beyond the edge gradient descent is thrown out, and no flow describes it."
@@ -141,6 +147,6 @@ def central_flow(
         lost=(RESULTS.STEPSIZE_UNDERFLOW, lambda _: "the flow bends within a single iteration"),
         time=time, tolerance=tolerance, max_steps=max_steps, extra=(np.float64(rate),),
     )  # fmt: skip
-    first = min(FIRST * rate / (effective_lr * top), time / 10)
+    first = min(FIRST * rate / max(effective_lr * abs(top), 1e-3), time / 10)
     path = runner.run(theta, effective_lr, first, count)
     return CentralFlow(float(rate), path, np.array([float(objective.value(z)) for z in path.points]))

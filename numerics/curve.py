@@ -1,7 +1,7 @@
 """The averaged flow of one eigenvalue as a curve on Gamma, d zeta/d sigma = -D(K^2) g, with the jets of the loss on it.
 
-K = |g|, c_3 and Q = c_4 - 3 c_3^2 - 3 sum_j c_21j^2/m_j are what the oscillation at the edge asks of the loss, up to terms
-of relative order rate; the sign of v_1 is carried along. Cubic splines through equally spaced records.
+K = |g|, c_3 and Q = c_4 - 3 c_3^2 - 3 sum_j c_21j^2/m_j are what the oscillation at the edge asks of the loss, up to
+terms of relative order rate; the sign of v_1 is carried along. Cubic splines through equally spaced records.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def curve_along(
     path = manifold_flow(objective, zeta, time=length, drift=law.drift, rank=rank, records=BLOCK)
     if len(path) < 4:
         raise InputError(
-            f"{objective.name!r}: the flow of one eigenvalue ends at its start ({path.result.value}): {path.result.advice}"
+            f"{objective.name!r}: the flow of one eigenvalue ends at once ({path.result.value}). {path.result.advice}"
         )
     padded = np.concatenate([path.points, np.repeat(path.points[-1:], BLOCK + 1 - len(path), axis=0)])
     tops, leans, jets = (np.array(a)[: len(path)] for a in _look(objective, rank, lean)(padded))

@@ -57,6 +57,8 @@ RTOL, ATOL = 1e-9, 1e-10
 MAX_STEPS = 10_000_000
 # sigma runs ahead of flow time by delta (U_0 - U)/a, some delta for every orbit that is still a small one.
 AHEAD, DOUBLINGS = 4.0, 4
+# log X^2 beyond which nothing is left of an oscillation, or of the run.
+LARGEST = 600.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +198,7 @@ def resolved_flow(
     if not (0 < rate <= 0.1 and math.isfinite(time) and time / rate >= 2):
         raise InputError(f"rate = {rate} must lie in (0, 0.1], and time = {time} hold two iterations at least.")
     if not math.isfinite(amplitude) or amplitude == 0:
-        raise InputError(f"amplitude = {amplitude} must be finite and not zero: from x = 0 nothing would ever oscillate.")
+        raise InputError(f"amplitude = {amplitude} must be finite and not 0: from x = 0 nothing would ever oscillate.")
     law, objective = law_of(rule), as_objective(subject)
     fields, program = _compiled(Identity(rule))
     if steps is None:
@@ -245,22 +247,14 @@ def _result(
     steps: np.ndarray, rate: float, corrected: bool,
 ) -> ResolvedFlow:  # fmt: skip
     delta = math.sqrt(rate)
-    y, u, sigma, jets = (found[name] for name in ("y", "u", "sigma", "jets"))
-    k, cubic, response, sharpness = jets.T
-    square = law.mean_square(k**2)
-    x = found["sign"] * np.exp(y / 2)
-    odd = steps % 2 == 1
-    energy = u**2 / 2 + law.drive / (2 * law.alpha) * (x**2 / square - 1 - np.log(np.maximum(x**2 / square, 1e-300)))
-    step = [np.asarray(a) for a in fields.odd(x, u, k, cubic, response, delta if corrected else 0.0)]
-    sigma = sigma + np.where(odd, rate * x**2 / square, 0.0)
-    x, u = np.where(odd, step[0], x), np.where(odd, step[1], u)
-    alive = np.isfinite(x) & np.isfinite(u)
+    known = np.isfinite(found["y"]) & np.isfinite(found["u"]) & (np.abs(found["y"]) < LARGEST)
+    alive = np.cumprod(known).astype(bool)
     result, message = RESULTS.SUCCESSFUL, ""
     if not alive.all():
         stopped = code == int(diffrax.RESULTS.max_steps_reached._value)  # type: ignore[attr-defined]
         result = RESULTS.MAX_STEPS if stopped else RESULTS.DIVERGED
         message = f"the oscillation is not known after flow time {rate * float(steps[alive][-1:].sum()):.4g}"
-    beyond = alive & (sigma > curve.times[-1])
+    beyond = alive & (found["sigma"] > curve.times[-1])
     if beyond.any():
         first = int(np.argmax(beyond))
         at = f"at flow time {rate * float(steps[first]):.4g}"
@@ -269,7 +263,17 @@ def _result(
         else:
             result, message = curve.result, f"{at} it comes to where the curve along Gamma ends"
         alive &= np.arange(len(steps)) < first
-    steps, x, u, sigma, energy = (a[alive] for a in (steps, x, u, sigma, energy))
+    steps, y, u, sigma, jets, sign = (
+        a[alive] for a in (steps, *(found[n] for n in ("y", "u", "sigma", "jets", "sign")))
+    )
+    k, cubic, response, _ = jets.T
+    square = law.mean_square(k**2)
+    x = sign * np.exp(y / 2)
+    share, odd = x**2 / square, steps % 2 == 1
+    energy = u**2 / 2 + law.drive / (2 * law.alpha) * (share - 1 - np.log(share))
+    after = fields.odd(x, u, k, cubic, response, delta if corrected else 0.0)
+    sigma = sigma + np.where(odd, rate * share, 0.0)
+    x, u = (np.where(odd, np.asarray(new), old) for new, old in zip(after, (x, u), strict=True))
     zeta, top, lean, sharpness = curve.at(sigma)
     points = zeta + delta * x[:, None] * top + rate * (x**2)[:, None] * lean
     return ResolvedFlow(

@@ -35,6 +35,7 @@ _HOMES = {
     "Trajectory": "numerics.trajectory",
     "Verdict": "sharpflow.claim",
     "Verification": "sharpflow.verification",
+    "central_flow": "numerics.central_flow",
     "compare": "numerics.compare",
     "derive": "theory.derivation",
     "derive_generic": "theory.generic",
@@ -66,6 +67,7 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:  # for type checkers, which do not follow __getattr__; the house test holds the two lists together
+    from numerics.central_flow import central_flow as central_flow
     from numerics.compare import compare as compare
     from numerics.comparison import Comparison as Comparison
     from numerics.descent import descend as descend

@@ -49,7 +49,9 @@ def against_descent(objective, zeta, rate, amplitude, *, periods=4.0, every=None
 def test_phase_and_size_over_four_periods(name, amplitude):
     objective = objective_of(families.get(name).default())
     zeta = objective.start
-    errors = {c: [against_descent(objective, zeta, r, amplitude, corrected=c)[:2] for r in RATES] for c in (True, False)}
+    errors = {
+        c: [against_descent(objective, zeta, rate, amplitude, corrected=c)[:2] for rate in RATES] for c in (True, False)
+    }
     for i in range(2):
         # x/sqrt(rate) and U are off by delta^2 = rate with the next order, by delta without.
         fine, plain = (fit_power(RATES, [e[i] for e in errors[c]]).slope for c in (True, False))
@@ -59,6 +61,7 @@ def test_phase_and_size_over_four_periods(name, amplitude):
         assert errors[True][-1][i] < 1e-3 < errors[False][-1][i]
 
 
+@pytest.mark.deep  # compiles fourth derivatives of a network
 @pytest.mark.parametrize("amplitude", [1.5, 3.0])
 def test_a_network(amplitude):
     objective = two_layer.weight
@@ -68,7 +71,7 @@ def test_a_network(amplitude):
     # the next order in delta is not reached at these rates; the error falls all the same.
     for i in range(2):
         assert fit_power(RATES, [e[i] for e in errors]).slope > 0.4
-        assert errors[-1][i] < 0.02
+        assert errors[-1][i] < 0.02 * amplitude
 
 
 def test_every_single_step():
@@ -92,16 +95,16 @@ def test_the_phase_holds_over_times_of_order_one_over_the_rate():
 @pytest.mark.parametrize("amplitude", [1.1, 3.0])
 def test_the_period_is_that_of_the_quadrature(amplitude):
     objective = objective_of(families.get("conic").default())
-    rate, law = 1e-6, law_of(GD)
-    steps = 2 * np.arange(4000)
+    rate, law = 1e-8, law_of(GD)
+    steps = 20 * np.arange(4000)
     found = resolved_flow(objective, rate=rate, time=steps[-1] * rate, amplitude=amplitude, steps=steps)
     u = (found.edge - 2) / rate**0.5
     up = np.flatnonzero((u[:-1] < 0) & (u[1:] >= 0))[:2]
-    first, second = steps[up] - 2 * u[up] / (u[up + 1] - u[up])
+    first, second = steps[up] - 20 * u[up] / (u[up + 1] - u[up])
     k2 = float(np.sum(np.square(_log_gradient(objective))))
     expected = orbit_period(*law.response(k2), float(found.x[0]) / rate**0.5, 0.0, rate)
-    # one order of delta = 1e-3 is left to both
-    assert second - first == pytest.approx(expected, rel=5e-3)
+    # The quadrature leaves out terms of relative order delta = 1e-4: the orbit shrinks while it goes round.
+    assert second - first == pytest.approx(expected, rel=2e-3)
 
 
 def _log_gradient(objective):
