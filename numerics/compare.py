@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from numerics.central_run import central_comparison, may_compare
 from numerics.comparison import Comparison, DescentSummary, EdgeSeries, FlowSummary, OscillationSeries
 from numerics.edge_flow import TOLERANCE
 from numerics.edge_run import EdgeRun, edge_start, run_from_edge
@@ -53,6 +54,9 @@ def compare(
 ) -> Comparison:  # fmt: skip
     """max |theta_t - zeta(rate t)| over the recorded even steps, and what gradient descent did at the edge.
 
+    An objective whose gradient flow comes to rest at no manifold of minimizers is compared with the central flow, from
+    its start (`numerics.central_run`).
+
     Args:
         subject: a loss with minima, or an objective.
         rule: default gradient descent with weight decay.
@@ -91,6 +95,11 @@ def compare(
         relaxed = relax(objective, start)
         zeta, rank, chart = relaxed.point, relaxed.rank, ()
         shown = tuple(float(v) for v in zeta)
+        if not relaxed.result.ok and law.coefficient == DESCENT and may_compare(objective, start):
+            return central_comparison(
+                objective, start, rule, rate=rate, time=time, amplitude=amplitude, perturbation=perturbation, seed=seed,
+                message=relaxed.message,
+            )  # fmt: skip
         if not relaxed.result.ok:
             return _nothing(objective, rule, rate, time, shown, amplitude, relaxed.result, relaxed.message)
         if rank == 0:

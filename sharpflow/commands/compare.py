@@ -142,4 +142,6 @@ def _lines(result: Comparison) -> list[str]:
         lines.append(f"{result.result.value}: {result.message or result.result.advice}")
         if result.message:
             lines.append(result.result.advice)
+    elif result.message:
+        lines.append(result.message)
     return lines
