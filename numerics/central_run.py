@@ -1,8 +1,9 @@
 """Gradient descent against the central flow: a comparison where there is no manifold of minimizers.
 
 Both set off from the same point, on the edge: theta_0 = normalise(theta + A x v_1) with effective_lr*lambda_1 = 2 at
-theta, x^2 = rate tr Sigma what the flow has when the oscillation sets in. There is no Gamma to retract to: sharpness is
-that of the iterates themselves, and what is named after the minima is nan.
+theta, x^2 = rate tr Sigma what the flow has when the oscillation sets in. There is no Gamma to retract to: the
+spectrum is that halfway from one iterate to the next, where little is left of the oscillation, and what is named after
+the minima is nan.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ def central_comparison(
     alive = inside & np.all(np.isfinite(run.points), axis=1)
     times, points, effective_lr, loss = (a[alive] for a in (run.steps * rate, run.points, run.effective_lr, run.loss))
     flow_points, flow_spectrum, flow_lr = path.at(times)
-    spectrum = np.array([eigenvalues(objective, z)[:SPECTRUM] for z in points])
+    after = points - effective_lr[:, None] * np.array([np.asarray(objective.gradient(z)) for z in points])
+    halfway = points + after / np.linalg.norm(after, axis=1, keepdims=True)
+    spectrum = np.array([eigenvalues(objective, z)[:SPECTRUM] for z in halfway])
     nowhere = np.full_like(points, np.nan)
     return Comparison(
         loss=objective.name, rule=rule.name, rate=float(rate), intrinsic_lr=float(rule.intrinsic_lr(rate)),
