@@ -10,6 +10,7 @@ number of steps of gradient descent.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -45,6 +46,8 @@ TOLERANCE = 1e-4
 FIRST_COUNT = 4
 # The first step is of first order, with an error of a tenth of its square or so.
 FIRST_STEP = 1e-3
+# Of the end, as a length: the steps themselves may be off by so much.
+OFF_MINIMA = TOLERANCE
 # Steps in all, tried or taken; each takes some 100 gradients.
 MAX_STEPS = 100_000
 
@@ -127,7 +130,16 @@ def edge_flow(
         time=time, tolerance=tolerance, max_steps=max_steps,
     )  # fmt: skip
     first = min(FIRST_STEP, math.sqrt(tolerance) / 10, time / 10)
-    return runner.run(point, _first_lr(objective, effective_lr, float(top)), first, count)
+    return _landed(objective, runner.run(point, _first_lr(objective, effective_lr, float(top)), first, count))
+
+
+def _landed(objective: Objective, path: EdgeFlow) -> EdgeFlow:
+    """The path with its distance to Gamma at the end, and what that says of it."""
+    off = float(np.linalg.norm(objective.gradient(path.points[-1]))) / float(path.sharpness[-1])
+    if off <= OFF_MINIMA or not path.result.ok:
+        return replace(path, off_minima=off)
+    message = f"at the end |grad L|/lambda_1 = {off:.1e}: the way back to the minima was not found"
+    return replace(path, off_minima=off, result=RESULTS.LEFT_MINIMA, message=message)
 
 
 def _flattest(spectrum: np.ndarray) -> str:

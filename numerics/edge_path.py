@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,10 +28,11 @@ class EdgeFlow:
         spectrum: (N, r) top eigenvalues of the spherical Hessian, falling; nan where fewer were known.
         sigma: (N, k, k) Sigma at each time, in units of the rate, in the top eigenvectors there (padded with 0).
         residual: the largest error in the conditions on Sigma.
-        result, message: how it ended: successful, diverged, lost_rank, edges_exhausted, max_steps.
+        result, message: how it ended: successful, diverged, lost_rank, left_minima, edges_exhausted, max_steps.
         rejected: tries given up for a smaller step.
         seconds, compile_seconds: running and compiling.
         name: of the objective.
+        off_minima: |grad L|/lambda_1 at the last point, the distance to Gamma there; nan where none was measured.
     """
 
     times: np.ndarray
@@ -45,6 +47,7 @@ class EdgeFlow:
     seconds: float
     compile_seconds: float
     name: str = field(default="objective")
+    off_minima: float = math.nan
 
     @property
     def sharpness(self) -> np.ndarray:
