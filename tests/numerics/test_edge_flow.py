@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn.datasets import load_breast_cancer
 
+from numerics.bn_regression import bn_regression_objective
 from numerics.crossing import broken
 from numerics.descent import descend
 from numerics.edge_flow import compiled_edge_flow, edge_flow
@@ -141,6 +143,20 @@ def test_lost_rank_is_named():
     assert flow.result is RESULTS.LOST_RANK
     assert "curvature" in flow.message
     assert np.all(np.isfinite(flow.points))
+
+
+@pytest.mark.slow
+def test_regression_with_2000_weights_against_its_closed_form():
+    """Random features of real data, batch normalization: tan(alpha) falls as exp(-tau), and no flow is in that."""
+    data, random = load_breast_cancer(), np.random.default_rng(0)
+    inputs = (data.data - data.data.mean(axis=0)) / data.data.std(axis=0)
+    rows = random.permutation(len(inputs))[:20]
+    features = np.tanh(inputs[rows] @ random.standard_normal((30, 2000)) / 30**0.5) / 2000**0.5
+    problem = bn_regression_objective(features, data.target[rows].astype(float))
+    flow = edge_flow(problem.objective, problem.point(1.0), time=2.0, tolerance=1e-6)
+    assert flow.result is RESULTS.SUCCESSFUL
+    np.testing.assert_allclose(problem.tan_alpha(flow.points), np.exp(-flow.times), rtol=1e-3)
+    assert flow.off_minima < 1e-12
 
 
 def test_leaving_the_minima_is_named():
