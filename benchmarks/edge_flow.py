@@ -129,11 +129,11 @@ def large(dimension, residuals=True):
 
 def scale():
     """A step of the flow, k = 4, in gradients, and its memory in vectors of length D."""
-    from numerics.edge_flow import _trace
     from numerics.edge_step import Stepper
     from numerics.krylov_normals import KrylovNormals
     from numerics.normals import FrameNormals
     from numerics.relax import relax
+    from numerics.stretches import trace
 
     yield "| D | normal directions by | a step, gradients | memory, vectors of length D |"
     yield "| --- | --- | --- | --- |"
@@ -149,7 +149,7 @@ def scale():
             s = s._replace(log_lr=jnp.log(2 / s.here.values[0]))
             # Two steps of 1e-3, whatever their error.
             wanted = (s, jnp.asarray(2e-3), jnp.asarray(1e9))
-            run = jax.jit(_trace(stepper, 2)).lower(*wanted).compile()
+            run = jax.jit(trace(stepper, 2)).lower(*wanted).compile()
             assert int(run(*wanted)[1]) == 2, "not two steps"
             taken = seconds(lambda run=run, wanted=wanted: jax.block_until_ready(run(*wanted)))
             gradient = jax.jit(jax.grad(objective.function))

@@ -8,8 +8,9 @@ from __future__ import annotations
 from theory.lazy import export
 
 _HOMES = {
+    "CentralFlow": "numerics.central_flow",
     "Comparison": "numerics.comparison",
-    "EdgeFlow": "numerics.edge_flow",
+    "EdgeFlow": "numerics.edge_path",
     "Examples": "numerics.examples",
     "FlowSolution": "numerics.flow",
     "Iterates": "numerics.descent",
@@ -18,6 +19,7 @@ _HOMES = {
     "Objective": "numerics.objective",
     "Order": "numerics.order",
     "RESULTS": "numerics.results",
+    "ResolvedFlow": "numerics.resolved",
     "RunFailed": "numerics.results",
     "Sweep": "numerics.sweep",
     "Task": "numerics.network_task",
@@ -25,6 +27,7 @@ _HOMES = {
     "bifurcation_delay": "numerics.delay",
     "bn_regression_objective": "numerics.bn_regression",
     "breast_cancer": "numerics.examples",
+    "central_flow": "numerics.central_flow",
     "cifar10": "numerics.cifar10",
     "compare": "numerics.compare",
     "configure": "numerics.config",
@@ -43,6 +46,7 @@ _HOMES = {
     "order": "numerics.order",
     "read_sweep": "numerics.sweep",
     "regression_data": "numerics.data",
+    "resolved_flow": "numerics.resolved",
     "retract": "numerics.manifold",
     "sharpness": "numerics.spectrum",
     "sweep": "numerics.sweep",

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from numerics.comparison import Comparison, DescentSummary, EdgeSeries, FlowSummary
+from numerics.central_run import central_comparison, may_compare
+from numerics.comparison import Comparison, DescentSummary, EdgeSeries, FlowSummary, OscillationSeries
 from numerics.edge_flow import TOLERANCE
 from numerics.edge_run import EdgeRun, edge_start, run_from_edge
 from numerics.equilibrium import Law, law_of
@@ -22,6 +23,7 @@ from numerics.flow_run import FlowRun, derived_flow, run_chart_flow, run_edge_fl
 from numerics.objective import Objective, as_objective, interpolating, minima_point, require_scale_invariant
 from numerics.oscillation import oscillation, window_mean
 from numerics.relax import relax
+from numerics.resolved import resolved_flow
 from numerics.results import RESULTS, worst
 from numerics.spectrum import normal_rank, top_eigenvalues
 from theory.errors import InputError
@@ -48,8 +50,12 @@ def compare(
     subject: Loss | Objective, /, *, rule: Rule | None = None, rate: float, time: float,
     start: Sequence[float] | np.ndarray | None = None, amplitude: float = 1.2, flow: SharpnessFlow | None = None,
     law: Law | None = None, perturbation: float | None = None, seed: int = 0, tolerance: float | None = None,
+    resolve: bool = False,
 ) -> Comparison:  # fmt: skip
     """max |theta_t - zeta(rate t)| over the recorded even steps, and what gradient descent did at the edge.
+
+    An objective whose gradient flow comes to rest at no manifold of minimizers is compared with the central flow, from
+    its start (`numerics.central_run`).
 
     Args:
         subject: a loss with minima, or an objective.
@@ -64,6 +70,7 @@ def compare(
             to oscillate with; default 0 for a `Loss`, intrinsic_lr/100 for an `Objective`.
         tolerance: of a step of the flow without a chart (`numerics.edge_flow`); default one that leaves the flow within
             some hundredths of intrinsic_lr.
+        resolve: also predict the oscillation of the last periods (`numerics.resolved`).
 
     Returns:
         a `Comparison`; where a run failed its ``result`` says how, and its series end there.
@@ -88,6 +95,11 @@ def compare(
         relaxed = relax(objective, start)
         zeta, rank, chart = relaxed.point, relaxed.rank, ()
         shown = tuple(float(v) for v in zeta)
+        if not relaxed.result.ok and law.coefficient == DESCENT and may_compare(objective, start):
+            return central_comparison(
+                objective, start, rule, rate=rate, time=time, amplitude=amplitude, perturbation=perturbation, seed=seed,
+                message=relaxed.message,
+            )  # fmt: skip
         if not relaxed.result.ok:
             return _nothing(objective, rule, rate, time, shown, amplitude, relaxed.result, relaxed.message)
         if rank == 0:
@@ -118,7 +130,10 @@ def compare(
     else:
         path = run_manifold_flow(objective, begun.zeta, _rising(times), rank=rank, drift=law.drift)
     joined = _join(objective, rule, law, rate, time, shown, amplitude, run, path, nominal, small)
-    return replace(joined, perturbation=float(perturbation), edges=_edges(objective, run, path, rank, rate))
+    return replace(
+        joined, perturbation=float(perturbation), edges=_edges(objective, run, path, rank, rate),
+        oscillation=_resolved(objective, rule, begun.zeta, run, rate, amplitude) if resolve else None,
+    )  # fmt: skip
 
 
 def default_rule() -> Rule:
@@ -212,6 +227,20 @@ def _edges(objective: Objective, run: EdgeRun, path: FlowRun, rank: int, rate: f
         flow_mean_square=rate * mean_square, excess_loss=run.mean_loss - minimum,
         flow_excess_loss=rate * spectrum[:, 0] * mean_square / 2,
     )  # fmt: skip
+
+
+def _resolved(
+    objective: Objective, rule: Rule, zeta: np.ndarray, run: EdgeRun, rate: float, amplitude: float
+) -> OscillationSeries:
+    """The tail of a run, and what the resolved oscillator says of it."""
+    steps = run.tail_steps
+    found = resolved_flow(
+        objective, zeta, rule=rule, rate=rate, time=max(float(steps[-1]), 2.0) * rate, amplitude=amplitude, steps=steps
+    )
+    missing = len(steps) - len(found.steps)
+    x, edge = (np.append(values, np.full(missing, np.nan)) for values in (np.abs(found.x), found.edge))
+    measured = run.tail_effective_lr * np.asarray(run.tail_normal.sharpness)
+    return OscillationSeries(steps, np.asarray(run.tail_normal.retraction.distance), x, measured, edge)
 
 
 def _foretold(

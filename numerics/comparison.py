@@ -16,7 +16,7 @@ from numerics.results import RESULTS
 from numerics.trajectory import Trajectory
 from theory.errors import InputError
 
-__all__ = ["Comparison", "DescentSummary", "EdgeSeries", "FlowSummary"]
+__all__ = ["Comparison", "DescentSummary", "EdgeSeries", "FlowSummary", "OscillationSeries"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +71,22 @@ class EdgeSeries:
 
 
 @dataclass(frozen=True, eq=False)
+class OscillationSeries:
+    """The oscillation at the end of a run, at M iterations ``steps``; nan where it was not predicted.
+
+    Attributes:
+        x, predicted_x: (M,) |theta - retraction|, and |x| of `numerics.resolved`.
+        edge, predicted_edge: (M,) effective_lr*lambda_1.
+    """
+
+    steps: np.ndarray
+    x: np.ndarray
+    predicted_x: np.ndarray
+    edge: np.ndarray
+    predicted_edge: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """Gradient descent and the flow at N common flow times (those of recorded even steps).
 
@@ -89,6 +105,7 @@ class Comparison:
         edge_value: effective_lr*lambda_1 at the edge of this rule.
         edges: of several eigenvalues, where the flow is that of `numerics.edge_flow`; else ``None``.
         perturbation: length of the random step that was added to the start.
+        oscillation: of the last periods, measured and predicted, where that was asked for; else ``None``.
     """
 
     loss: str
@@ -117,6 +134,7 @@ class Comparison:
     edge_value: float = 2.0
     edges: EdgeSeries | None = None
     perturbation: float = 0.0
+    oscillation: OscillationSeries | None = None
 
     @property
     def max_distance(self) -> float:
@@ -177,6 +195,7 @@ class Comparison:
                 "edge": self.edge,
                 "edges": None if self.edges is None else vars(self.edges),
                 "perturbation": self.perturbation,
+                "oscillation": None if self.oscillation is None else vars(self.oscillation),
                 "seconds": dict(self.seconds),
                 "result": self.result.value,
                 "message": self.message or ("" if self.result.ok else self.result.advice),

@@ -1,4 +1,4 @@
-"""Measurements on the crossing losses: tracking with two eigenvalues at the edge, sharpness, and the hidden exit."""
+"""Measurements on the crossing losses: two eigenvalues at the edge, sharpness, a slope, and the hidden exit."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numerics.central_flow import central_flow
 from numerics.compare import compare
-from numerics.crossing import START, broken, symmetric
+from numerics.crossing import START, broken, symmetric, tilted
 from numerics.delay import bifurcation_delay
 from numerics.descent import descend
 from theory.rule import Rule
 
-__all__ = ["Crossing", "Exit", "hidden_exit", "through_the_crossing"]
+__all__ = ["Crossing", "Exit", "Tilted", "down_a_slope", "hidden_exit", "through_the_crossing"]
 
 
 class Crossing(NamedTuple):
@@ -36,6 +37,36 @@ def through_the_crossing(rule: Rule, /, *, rate: float, time: float) -> Crossing
     run = compare(broken, rule=rule, rate=rate, time=time)
     rise = float(np.max(np.diff(np.log(run.flow_sharpness))))
     return Crossing(run.max_distance / run.intrinsic_lr, run.flow.edge_count, rise, run.result.value)
+
+
+class Tilted(NamedTuple):
+    """Gradient descent where there is no manifold of minimizers: largest distances in units of intrinsic_lr.
+
+    Attributes:
+        central: to the central flow.
+        without_slope: to that of the loss without its slope, which is the flow along its minima.
+        without_oscillation: to gradient flow with the schedule of weight decay.
+    """
+
+    central: float
+    without_slope: float
+    without_oscillation: float
+
+
+def down_a_slope(rule: Rule, /, *, rate: float, time: float) -> Tilted:
+    """On the loss with a slope, from the edge; nan where a flow failed."""
+    zeta = START / np.linalg.norm(START)
+    flows = [central_flow(tilted, zeta, rate=rate, time=time), central_flow(broken, zeta, rate=rate, time=time),
+             central_flow(tilted, zeta, rate=rate, time=time, oscillating=False)]  # fmt: skip
+    run = descend(
+        tilted, rule, start=zeta + rate**0.5 * np.array([0, 0, 0, 0.7, 0.05]),
+        effective_lr=float(flows[0].path.effective_lr[0]), rate=rate, every=2 * max(1, int(time / rate / 800)),
+        records=400,
+    )  # fmt: skip
+    times = run.steps * rate
+    inside = times <= time
+    far = [np.linalg.norm(run.points - flow.path.at(times)[0], axis=1)[inside].max() for flow in flows]
+    return Tilted(*(float(distance / (2 * rate) ** 0.5) for distance in far))
 
 
 class Exit(NamedTuple):

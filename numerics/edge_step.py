@@ -136,7 +136,7 @@ class Stepper:
             return jnp.zeros((), bool)
         return self.edge(s.here, s.log_lr)[self.k - 1] > 1 - MARGIN
 
-    def lost_rank(self, s: StepState) -> Array:
+    def lost(self, s: StepState) -> Array:
         """Whether a normal direction has gone flat."""
         return self.normals.complete & (s.here.values[-1] < LOST_RANK * s.here.values[0])
 

@@ -37,6 +37,7 @@ _HOMES = {
     "Trajectory": "numerics.trajectory",
     "Verdict": "sharpflow.claim",
     "Verification": "sharpflow.verification",
+    "central_flow": "numerics.central_flow",
     "compare": "numerics.compare",
     "derive": "theory.derivation",
     "derive_generic": "theory.generic",
@@ -57,6 +58,7 @@ _HOMES = {
     "read_training": "numerics.training_run",
     "resolve_loss": "sharpflow.specs",
     "resolve_rule": "sharpflow.specs",
+    "resolved_flow": "numerics.resolved",
     "retract": "numerics.manifold",
     "sharpness": "numerics.spectrum",
     "sharpness_flow": "theory.flow",
@@ -70,6 +72,7 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:  # for type checkers, which do not follow __getattr__; the house test holds the two lists together
+    from numerics.central_flow import central_flow as central_flow
     from numerics.compare import compare as compare
     from numerics.comparison import Comparison as Comparison
     from numerics.descent import descend as descend
@@ -82,6 +85,7 @@ if TYPE_CHECKING:  # for type checkers, which do not follow __getattr__; the hou
     from numerics.objective import Objective as Objective
     from numerics.order import Order as Order
     from numerics.order import order as order
+    from numerics.resolved import resolved_flow as resolved_flow
     from numerics.spectrum import eigenvalues as eigenvalues
     from numerics.spectrum import log_sharpness_gradient as log_sharpness_gradient
     from numerics.spectrum import sharpness as sharpness

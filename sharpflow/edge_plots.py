@@ -1,4 +1,4 @@
-"""The figure of a comparison with several eigenvalues at the edge."""
+"""The figures of a comparison at the edge: several eigenvalues, and the oscillation itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numerics.comparison import Comparison
 
-__all__ = ["edges"]
+__all__ = ["edges", "oscillation"]
 
 # Eigenvalues drawn: those that come near the edge, and a few that do not.
 SHOWN = 6
@@ -65,6 +65,32 @@ def edges(run: Comparison, /) -> Figure:
         grid[0, 1].plot([], [], color=FLOW, linestyle="--", label="flow")[0],
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
+@styled
+def oscillation(run: Comparison, /) -> Figure:
+    """|x_t| and effective_lr*lambda_1 over the last periods of a run: measured, and predicted step by step."""
+    series = run.oscillation
+    if series is None or not len(series.steps):
+        raise InputError("the oscillation was not predicted in this comparison; ask for it with resolve=True.")
+    figure = Figure(figsize=(PAGE, 2.6))
+    left, right = figure.subplots(1, 2)
+    scale = run.rate**0.5
+    for axes, measured, predicted in (
+        (left, series.x / scale, series.predicted_x / scale),
+        (right, (series.edge - run.edge_value) / scale, (series.predicted_edge - run.edge_value) / scale),
+    ):  # fmt: skip
+        axes.plot(series.steps, measured, color=DESCENT, label="gradient descent")
+        axes.plot(series.steps, predicted, color=FLOW, linestyle="--", label="predicted")
+        axes.set_xlabel("iteration $t$")
+        axes.set_xlim(series.steps[0], series.steps[-1])
+    left.set(ylabel=r"$|x_t|/\sqrt{\varepsilon}$", title=f"{run.loss}, {run.rule}{ended(run)}", ylim=(0, None))
+    right.set(
+        ylabel=rf"$(\eta_{{\mathrm{{eff}}}}\,\lambda_1 - {run.edge_value:.3g})/\sqrt{{\varepsilon}}$",
+        title=rf"rate $\varepsilon$ = {power(run.rate)}",
+    )
+    figure.legend(handles=left.lines, loc="outside lower center", ncols=2)
     return figure
 
 

@@ -97,7 +97,8 @@ def distances(axes: Axes, run: Comparison) -> None:
     """The distance to the flow in units of intrinsic_lr, raw and on Gamma."""
     unit = run.intrinsic_lr
     axes.plot(run.times, run.distance / unit, color=DESCENT, linewidth=0.8, label="raw")
-    axes.plot(run.times, run.distance_on_minima / unit, color="#009E73", label=r"retracted to $\Gamma$")
+    if np.isfinite(run.distance_on_minima).any():  # without minima there is nothing to retract to
+        axes.plot(run.times, run.distance_on_minima / unit, color="#009E73", label=r"retracted to $\Gamma$")
     axes.set(ylabel=r"distance to the flow / $\eta_{\mathrm{in}}$", title=rf"$\eta_{{\mathrm{{in}}}}$ = {unit:.2g}")
     top = float(np.nanmax(np.concatenate([run.distance, run.distance_on_minima]))) / unit
     axes.set_ylim(0, 1.35 * top if top > 0 else 1)

@@ -6,6 +6,9 @@ eigenvalues lambda that meet at s = 0, two tangent directions. One step of the e
 the edge effective_lr lambda = 2 is expanded in delta = sqrt(rate). Over two steps x changes sign and comes back, so
 that only products X_i X_j survive; their means are Sigma_ij. Higher terms of L in x enter at higher orders, or in odd
 powers.
+
+Away from Gamma L has a slope as well, delta^2 sum_m b_m s_m: as small as the mean gradient of the oscillation is, as
+otherwise it alone would matter. The same step then gives the central flow, of which b = 0 is the flow along Gamma.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from theory.proof import Proof
 from theory.reduction import Reduction
 from theory.zero import prove_equal
 
-__all__ = ["edge_map", "operator", "prove_edge_sharpness_falls", "prove_several_edges"]
+__all__ = ["edge_map", "operator", "prove_central_flow", "prove_edge_sharpness_falls", "prove_several_edges"]
 
 K, M = 2, 2  # eigenvalues at the edge, tangent directions
 LAMBDA = sp.Symbol("lambda", positive=True)
@@ -33,6 +36,8 @@ JETS = {
     for j in range(K)
     for m in range(M)
 }
+# b_m, of the slope.
+SLOPE = sp.symbols("b_1:3", real=True)
 SIGMA = sp.Matrix(K, K, lambda i, j: sp.Symbol(f"Sigma_{min(i, j) + 1}{max(i, j) + 1}", real=True))
 
 
@@ -56,10 +61,14 @@ def _order(expression: sp.Expr, power: int) -> sp.Expr:
     return sp.expand(derivative / sp.factorial(power))
 
 
-def edge_map(reduction: Reduction, /) -> tuple[list[sp.Expr], sp.Expr]:
-    """Per step and rate: the change of s_1, s_2 and of log effective_lr, to leading order; polynomials in X and A."""
+def edge_map(reduction: Reduction, /, slope: tuple[sp.Expr, ...] = (0, 0)) -> tuple[list[sp.Expr], sp.Expr]:
+    """Per step and rate: the change of s_1, s_2 and of log effective_lr, to leading order; polynomials in X and A.
+
+    ``slope`` holds b_1 and b_2, of the loss away from Gamma.
+    """
     assert reduction.schedule is not None
     w, loss = _loss()
+    loss = loss + DELTA**2 * sum(b * w[1 + m] / w[0] for m, b in enumerate(slope))
     at = dict(zip(w, (1, 0, 0, DELTA * XS[0], DELTA * XS[1]), strict=True))
     gradient = [sp.diff(loss, v).subs(at) for v in w]
     # grad L(theta) = |w| grad L(w): theta - e grad L(theta) has the direction of w - e |w|^2 grad L(w).
@@ -190,6 +199,52 @@ def prove_edge_sharpness_falls(reduction: Reduction, /) -> Proof:
                 show=(-sp.Symbol("|Sigma A|^2") / trace, 4 * trace - 2),
                 note="4 (tr Sigma)^2 + |sum Sigma_ij A_ij|^2 = 2 tr Sigma. The left side is minus a square over a "
                 "trace: the largest eigenvalue never rises, and rests only where the drift is zero and tr Sigma = 1/2.",
+            ),
+        ),
+    )
+
+
+def prove_central_flow(reduction: Reduction, /) -> Proof:
+    """d theta = -(e/rate) P (grad L + rate sum Sigma_ij A_ij/2), and E as it moves along it, from one exact step."""
+    drift, growth = edge_map(reduction, SLOPE)
+    means, grows = [_averaged(d) for d in drift], _averaged(growth)
+    push, e = _push(SIGMA), 2 / LAMBDA
+    # rate lambda A_ijm is the gradient of v_i^T H v_j, in units of which Sigma pushes; rate b_m is that of L.
+    edge = sp.Matrix(K, K, lambda i, j: _curvature(i, j, TANGENT) / LAMBDA)
+    change = sp.Matrix(
+        K, K,
+        lambda i, j: sum(sp.diff(edge[i, j], TANGENT[m]) * means[m] for m in range(M)) + int(i == j) * grows,
+    )  # fmt: skip
+    steered = sp.Matrix(K, K, lambda i, j: -e * sum(JETS[i, j, m] * SLOPE[m] for m in range(M)))
+    return Proof(
+        "the central flow",
+        (
+            *(
+                prove_equal(
+                    f"the drift along s_{m + 1}, a step, over the rate",
+                    means[m],
+                    sp.expand(-e * (SLOPE[m] + LAMBDA * push[m] / 2)),
+                    note="-e times the mean gradient: that of L, and half that of <H, Sigma>. The coefficient of "
+                    "delta^2 in s+ of the exact map of a loss with a slope.",
+                )
+                for m in range(M)
+            ),
+            prove_equal(
+                "the change of log effective_lr, a step, over the rate",
+                grows,
+                2 - 4 * SIGMA.trace(),
+                note="The slope itself enters by its square, at the next order.",
+            ),
+            *(
+                prove_equal(
+                    f"dE_{i + 1}{j + 1}/d tau",
+                    change[i, j],
+                    sp.expand((2 * sp.eye(K) - operator(SIGMA) + steered)[i, j]),
+                    note="2 I - M(Sigma) as on Gamma, and what the slope alone does to E: the same complementarity "
+                    "with another right side.",
+                )
+                for i in range(K)
+                for j in range(i, K)
             ),
         ),
     )

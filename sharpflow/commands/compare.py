@@ -32,12 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--save-flow", metavar="FILE", help="write the trajectory of the flow as npz")
     add_plot(parser, "--plot", "sharpness, edge and distance over time")
     add_plot(parser, "--sphere", "the sphere with Gamma, the iterates and the flow")
+    add_plot(parser, "--resolve", "the oscillation of the last periods, as predicted step by step and as measured")
     add_plot(parser, "--portrait", "the oscillation (X, U) at the start, with level sets of its energy")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0 where both ran to the end, 1 where one did not."""
-    figures = {name: getattr(arguments, name) for name in ("plot", "sphere", "portrait")}
+    figures = {name: getattr(arguments, name) for name in ("plot", "sphere", "portrait", "resolve")}
     for name, path in figures.items():
         check_plot(path, f"--{name}")
     output = Output(arguments.json, csv=arguments.csv, save=arguments.save, save_flow=arguments.save_flow, **figures)
@@ -50,7 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from numerics.compare import compare
 
-    result = compare(loss, rule=rule, rate=rate, time=time, start=start, amplitude=amplitude)
+    resolve = arguments.resolve is not None
+    result = compare(loss, rule=rule, rate=rate, time=time, start=start, amplitude=amplitude, resolve=resolve)
     output.say(*_lines(result), *_kink(result, loss))
     output.write_json(result.to_json())
     if arguments.csv is not None:
@@ -78,6 +80,10 @@ def _figure(name: str, result: Comparison, subject: Loss | Objective, rule: Rule
         return edges(result)
     if name == "plot":
         return plots.comparison(result)
+    if name == "resolve":
+        from sharpflow.edge_plots import oscillation
+
+        return oscillation(result)
     if name == "sphere":
         return plots.sphere(result, subject if isinstance(subject, Loss) else None)
 
@@ -136,4 +142,6 @@ def _lines(result: Comparison) -> list[str]:
         lines.append(f"{result.result.value}: {result.message or result.result.advice}")
         if result.message:
             lines.append(result.result.advice)
+    elif result.message:
+        lines.append(result.message)
     return lines

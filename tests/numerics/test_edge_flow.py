@@ -6,12 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn.datasets import load_breast_cancer
 
+from numerics.bn_regression import bn_regression_objective
 from numerics.crossing import broken
 from numerics.descent import descend
 from numerics.edge_flow import compiled_edge_flow, edge_flow
 from numerics.flow_run import derived_flow, run_chart_flow
 from numerics.objective import Objective, interpolating, minima_point, objective_of
+from numerics.relax import relax
 from numerics.results import RESULTS
 from numerics.spectrum import eigenvalues
 from theory import families, rules
@@ -140,6 +143,37 @@ def test_lost_rank_is_named():
     assert flow.result is RESULTS.LOST_RANK
     assert "curvature" in flow.message
     assert np.all(np.isfinite(flow.points))
+
+
+@pytest.mark.slow
+def test_regression_with_2000_weights_against_its_closed_form():
+    """Random features of real data, batch normalization: tan(alpha) falls as exp(-tau), and no flow is in that."""
+    data, random = load_breast_cancer(), np.random.default_rng(0)
+    inputs = (data.data - data.data.mean(axis=0)) / data.data.std(axis=0)
+    rows = random.permutation(len(inputs))[:20]
+    features = np.tanh(inputs[rows] @ random.standard_normal((30, 2000)) / 30**0.5) / 2000**0.5
+    problem = bn_regression_objective(features, data.target[rows].astype(float))
+    flow = edge_flow(problem.objective, problem.point(1.0), time=2.0, tolerance=1e-6)
+    assert flow.result is RESULTS.SUCCESSFUL
+    np.testing.assert_allclose(problem.tan_alpha(flow.points), np.exp(-flow.times), rtol=1e-3)
+    assert flow.off_minima < 1e-12
+
+
+def test_leaving_the_minima_is_named():
+    def function(w):
+        x, y, s, z = w / jnp.linalg.norm(w)
+        # Gamma is z = 0, y = x^2 (1 + s), bent; the second direction normal to it is kept from the flow.
+        return ridge_like(x, s) * z**2 / 2 + 0.1 * (y - x**2 * (1 + s)) ** 2
+
+    bent = Objective(function, np.array([0.7, 0.5, 0.5, 0.0]))
+    start = relax(bent).point
+    good = edge_flow(bent, start, time=0.5)
+    assert good.result is RESULTS.SUCCESSFUL
+    assert good.off_minima < 1e-8
+    lost = edge_flow(bent, start, time=0.5, rank=1)
+    assert lost.result is RESULTS.LEFT_MINIMA
+    assert lost.off_minima > 1e-3
+    assert "way back" in lost.message
 
 
 @pytest.mark.deep  # compiles for 4, 8 and 16 eigenvalues

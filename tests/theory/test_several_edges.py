@@ -17,7 +17,8 @@ REDUCTION = reduce_rule(rules.get("gd-wd"))
 
 
 def test_the_equations_follow_from_the_exact_step():
-    for proof in (edges.prove_several_edges(REDUCTION), edges.prove_edge_sharpness_falls(REDUCTION)):
+    for prove in (edges.prove_several_edges, edges.prove_edge_sharpness_falls, edges.prove_central_flow):
+        proof = prove(REDUCTION)
         assert proof.status is Status.PROVED
         assert all(step.method for step in proof.steps)
 
@@ -56,6 +57,20 @@ def test_a_planted_operator_is_refuted(monkeypatch):
     edges_operator = edges.operator
     monkeypatch.setattr(edges, "operator", wrong)
     assert edges.prove_several_edges(REDUCTION).status is Status.REFUTED
+    assert edges.prove_central_flow(REDUCTION).status is Status.REFUTED
+
+
+def test_a_slope_that_counts_twice_is_refuted(monkeypatch):
+    real = edges.edge_map
+    monkeypatch.setattr(edges, "edge_map", lambda reduction, slope: real(reduction, tuple(2 * b for b in slope)))
+    assert edges.prove_central_flow(REDUCTION).status is Status.REFUTED
+
+
+def test_without_a_slope_it_is_the_flow_along_the_minima():
+    sloping, flat = edges.edge_map(REDUCTION, edges.SLOPE), edges.edge_map(REDUCTION)
+    at_rest = dict.fromkeys(edges.SLOPE, 0)
+    assert [sp.expand(d.subs(at_rest)) for d in sloping[0]] == flat[0] != sloping[0]
+    assert sloping[1] == flat[1]
 
 
 def test_a_planted_schedule_is_refuted():
