@@ -177,7 +177,7 @@ def test_a_seed_that_diverges_says_when_and_why(tasks):
     assert np.isfinite(run.columns["train_loss"][:, 1]).all()
     assert run.columns["train_loss"][-1, 1] < run.columns["train_loss"][0, 1]
     assert np.isnan(run.columns["spectrum"][-1, 0]).all()
-    ended = train_network([loud], run.recipe)
+    ended = train_network([loud, loud], run.recipe)
     assert not ended.complete
     assert ended.ended
     assert np.isnan(ended.change().sharpness_ratio).all()
