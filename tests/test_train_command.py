@@ -22,6 +22,7 @@ from sharpflow.training_text import prediction_lines, run_lines
 from theory.errors import InputError
 
 SMALL = ("breast-cancer", "--examples", "12", "--test-examples", "20", "--size", "widths=6", "--count", "2")
+IMAGES = ("--data", "{npz}", "--examples", "40", "--test-examples", "10")
 # Wrong calls, and what is said of them.
 WRONG = {
     "no name": ((), "what is to be trained"),
@@ -35,10 +36,7 @@ WRONG = {
     "size of zero": (("digits", "--size", "widths=0"), "no positive whole number"),
     "size without value": (("digits", "--size", "widths"), "not NAME=N"),
     "size in words": (("digits", "--size", "widths=many"), "'many' is not a number"),
-    "several blocks": (
-        ("cifar10", "--data", "{npz}", "--examples", "30", "--test-examples", "9", "--size", "blocks=1,2"),
-        "cannot take inputs",
-    ),
+    "several blocks": (("cifar10", *IMAGES, "--size", "blocks=1,2"), "cannot take inputs"),
     "loss": (("digits", "--loss", "hinge"), "squared or cross-entropy"),
     "images": (("breast-cancer", "--network", "resnet"), "images are"),
     "layer head": (("breast-cancer", "--norm", "layer", "--head", "layer"), "take head = batch"),
@@ -129,14 +127,11 @@ def test_a_run_writes_what_it_measures(out, capsys):
     assert manifest["experiment"] == "breast-cancer"
     assert {"jax", "numpy", "python"} <= set(manifest["versions"])
     assert cli.main(["train", "--status", str(out / "run")]) == 0
-    assert "2 iterations" not in (said := capsys.readouterr().out)
-    assert "400 iterations" in said
+    assert "400 iterations" in capsys.readouterr().out
     # The directory is not overwritten, and another recipe does not go on with it.
-    assert (
-        cli.main(["train", *SMALL, "--steps", "400", "--records", "5", "--seeds", "2", "--out", str(out / "run")]) == 2
-    )
-    more = ("--out", str(out / "run"), "--resume")
-    assert cli.main(["train", *SMALL, "--steps", "402", "--records", "5", "--seeds", "2", *more]) == 2
+    again = ("--records", "5", "--seeds", "2", "--out", str(out / "run"))
+    assert cli.main(["train", *SMALL, "--steps", "400", *again]) == 2
+    assert cli.main(["train", *SMALL, "--steps", "402", *again, "--resume"]) == 2
     assert "go on with --resume" in (complained := capsys.readouterr().err)
     assert "another run" in complained
 
@@ -157,8 +152,8 @@ def test_a_run_that_diverges_ends_with_one_and_nulls(tmp_path, capsys):
 @pytest.mark.slow
 def test_cifar10_from_a_file(npz, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "MAX_PRODUCTS", 40)  # a rough sharpness will do
-    words = ("--data", str(npz), "--examples", "20", "--test-examples", "10", "--steps", "2", "--records", "1")
-    assert cli.main(["train", "cifar10", *words, "--count", "1", "--json", str(tmp_path / "run.json")]) == 0
+    words = (*(word.format(npz=npz) for word in IMAGES), "--steps", "2", "--records", "1", "--count", "1")
+    assert cli.main(["train", "cifar10", *words, "--json", str(tmp_path / "run.json")]) == 0
     found = json.loads((tmp_path / "run.json").read_text())
     assert found["networks"] == ["resnet-batch-norm-cifar10"]
     assert np.isfinite(np.array(found["train_loss"] + found["test_loss"] + found["norm_squared"])).all()
@@ -260,12 +255,9 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_figures_are_drawn_without_a_warning(kind, tmp_path):
     run = made(**KINDS[kind])
-    figures = [
-        draw(run),
-        variants({"one": run, "two": made()}),
-        against_sharpness({"one": run}),
-        collapse({"one": run}),
-    ]
+    figures, one = [draw(run), variants({"one": run, "two": made()})], {"one": run}
+    if "diverged" not in kind:
+        figures += [against_sharpness(one), collapse(one)]
     if run.entry[0] < len(run.times) - 1:
         figures += [draw(run, beside(run)), collapse({"one": run, "two": run}, beside(run))]
     with warnings.catch_warnings():
