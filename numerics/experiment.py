@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from numerics import networks
 from numerics.examples import Examples, mislabel
 from numerics.network_task import Task, task
 from theory.errors import InputError
@@ -81,6 +82,9 @@ class Experiment:
             return self.problem(c, seed)
         examples = self.examples(seed, c) if data is None else data
         network = c.network or self.network
+        known = (*networks.get(network).sizes, "groups")
+        if unknown := sorted(set(c.sizes) - set(known)):
+            raise InputError(f"network {network!r} has no size {unknown[0]!r}; there are {', '.join(known)}.")
         sizes = {**(self.sizes if network == self.network else {}), **c.sizes}
         named = (("head", c.head), ("activation", c.activation))
         options: dict[str, Any] = {name: value for name, value in named if value}

@@ -177,6 +177,16 @@ class _Data(NamedTuple):
     test_labels: Any
 
 
+def _kind(task: Task) -> tuple[object, ...]:
+    """All that the compiled programs take from the first of the tasks."""
+    model, tested = task.model, task.data.test_inputs
+    return (
+        model.network.name, model.layout, model.norm, model.head, model.groups, model.activation, repr(model.sizes),
+        task.data.inputs.shape, task.data.classes, None if tested is None else tested.shape, task.loss, task.smoothing,
+        task.logit_scale,
+    )  # fmt: skip
+
+
 class Trainer:
     """The compiled programs for some seeds of one network.
 
@@ -188,8 +198,7 @@ class Trainer:
     def __init__(self, tasks: Sequence[Task], recipe: Recipe, /) -> None:
         self.tasks, self.recipe = tuple(tasks), recipe
         first = self.tasks[0]
-        shapes = {(t.model.layout, t.data.inputs.shape, t.loss) for t in self.tasks}
-        if len(shapes) > 1:
+        if len({_kind(t) for t in self.tasks}) > 1:
             raise InputError("the seeds of a run must have the same network, loss and number of examples.")
         self.kind = jnp.dtype(recipe.dtype)
         self.dimension = first.model.dimension

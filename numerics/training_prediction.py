@@ -16,8 +16,9 @@ from numerics.network_task import Task
 from numerics.relax import relax
 from numerics.results import RESULTS
 from numerics.training_run import TrainingRun
+from theory.errors import InputError
 
-__all__ = ["NEAR_EDGE", "Prediction", "predict"]
+__all__ = ["NEAR_EDGE", "Prediction", "check_predictable", "predict"]
 
 # Gradient descent swings by some intrinsic_lr about the edge: an eigenvalue within this part of it counts as at it.
 NEAR_EDGE = 0.05
@@ -61,6 +62,17 @@ class Prediction:
         return float(np.exp(np.max(np.abs(np.log(self.gd_sharpness[known] / self.sharpness[known])))))
 
 
+def check_predictable(task: Task, pieces: int = 1, /) -> None:
+    """Raise `InputError` where the loss of a run is not the scale-invariant one that the flow is integrated with."""
+    if not task.model.scale_invariant:
+        raise InputError(f"{task.name} is not scale-invariant: there is no flow on the sphere to put beside its run.")
+    if pieces > 1 and "batch" in (task.model.norm, task.model.head):
+        raise InputError(
+            f"with batch norm in pieces = {pieces} the run has another loss than {task.name} in one piece, which the "
+            "flow takes; predict a run in one piece, or one with layer norm and head."
+        )
+
+
 def predict(task: Task, run: TrainingRun, seed: int = 0, /, *, tolerance: float = TOLERANCE) -> Prediction:
     """What the flow says of a seed of a run after it entered the edge.
 
@@ -73,7 +85,13 @@ def predict(task: Task, run: TrainingRun, seed: int = 0, /, *, tolerance: float 
     Returns:
         flow and run at the records; ``result`` is off_edge where the run never entered the edge, not_at_minima where
         its weights there are not next to a manifold of minimizers.
+
+    Raises:
+        InputError: the loss of the run is not the scale-invariant one of the task, or there is no such seed.
     """
+    check_predictable(task, run.recipe.pieces)
+    if not 0 <= seed < len(run.names):
+        raise InputError(f"seed = {seed!r} must be one of the run's, 0 to {len(run.names) - 1}.")
     begin = int(run.entry[seed])
     if begin < 0 or begin == len(run.times) - 1:
         return _nothing(seed, RESULTS.OFF_EDGE, f"seed {seed} did not enter the edge within the run")

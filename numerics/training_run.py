@@ -55,6 +55,7 @@ class TrainingRun:
         state: after the last record.
         seconds, compile_seconds: of this call.
         complete: whether the last record is the recipe's.
+        notes: sentences on files of the directory that were found damaged or missing.
     """
 
     recipe: Recipe
@@ -64,6 +65,7 @@ class TrainingRun:
     seconds: float
     compile_seconds: float
     complete: bool
+    notes: tuple[str, ...] = ()
 
     @property
     def times(self) -> np.ndarray:
@@ -123,16 +125,21 @@ class TrainingRun:
             return predicted, measured
         for s in range(len(self.names)):
             edge, loss = self.edge[:, s], self.columns["train_loss"][:, s]
-            right = np.flatnonzero((loss < REST * loss[0]) & (edge < 2))
+            right = np.flatnonzero((loss < REST * loss[0]) & (edge > 0) & (edge < 2))
             passed = np.flatnonzero(edge >= 2)
             waited = len(right) and (not len(passed) or passed[0] > right[0])
-            if waited and np.isfinite(edge[right[0]]):
+            if waited:
                 wait = math.log(2 / edge[right[0]]) / (-2 * math.log1p(-self.recipe.rate)) * self.recipe.rate
                 predicted[s] = self.times[right[0]] + wait
-            if len(passed) and (k := passed[0]) > 0:
+            if len(passed) and (k := passed[0]) > 0 and edge[k - 1] > 0:
                 low, high = np.log(edge[k - 1]), np.log(edge[k])
                 measured[s] = np.interp(math.log(2), [low, high], self.times[k - 1 : k + 1])
         return predicted, measured
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing to go on with: the last record is made, or no seed is finite any more."""
+        return self.complete or bool(np.all(self.failed_at >= 0))
 
     def failures(self) -> list[str]:
         """A sentence for each seed that diverged: when, and what the record before says of it."""
@@ -165,7 +172,7 @@ class TrainingRun:
             "edge": self.edge, "entry_step": self.state.entry, "failed_at": self.failed_at,
             "waiting_predicted": waiting[0], "waiting_measured": waiting[1],
             "sharpness_ratio": change.sharpness_ratio, "test_error_fall": change.test_error_fall,
-            "worst_train_error": change.worst_train_error, "failures": self.failures(),
+            "worst_train_error": change.worst_train_error, "failures": self.failures(), "notes": list(self.notes),
             "seconds": {"run": self.seconds, "compile": self.compile_seconds},
         }  # fmt: skip
 
@@ -246,12 +253,16 @@ def _run(
     trainer, steps = Trainer(tasks, recipe), recipe.record_steps
     rows: dict[int, Row] = {}
     state: State | None = None
+    notes: list[str] = []
     if files is not None and (found := files.last()) is not None:
         index, state = found
         rows = {i: row for i, row in files.rows().items() if i <= index}
         # Where a record was damaged later its steps are gone over again, from the start.
-        if sorted(rows) != list(range(index + 1)):
+        if missing := sorted(set(range(index + 1)) - set(rows)):
+            notes.append(f"Record {missing[0]} was damaged or missing: the run was begun again from its start.")
             rows, state = {}, None
+    if files is not None:
+        notes[:0] = [f"{name} was damaged and is not used: {why}" for name, why in sorted(files.damaged.items())]
     if state is None:
         state, rows[0] = trainer.begin()
         if files is not None:
@@ -270,7 +281,7 @@ def _run(
     return TrainingRun(
         recipe, tuple(t.name for t in tasks), _columns(ordered), state,
         seconds=clock.perf_counter() - begun - trainer.compile_seconds, compile_seconds=trainer.compile_seconds,
-        complete=len(rows) == len(steps),
+        complete=len(rows) == len(steps), notes=tuple(notes),
     )  # fmt: skip
 
 
@@ -296,4 +307,7 @@ def read_training(path: str, /) -> TrainingRun:
         raise InputError(f"{path} holds no finished record yet.")
     kept = [rows[i] for i in sorted(rows) if i <= last[0]]
     complete = len(kept) == len(recipe.record_steps)
-    return TrainingRun(recipe, names, _columns(kept), last[1], 0.0, 0.0, complete)
+    notes = [f"{name} is damaged: {why}" for name, why in sorted(files.damaged.items())]
+    if len(kept) <= last[0]:
+        notes.append(f"Of the first {last[0] + 1} records {len(kept)} are whole; --resume makes the others again.")
+    return TrainingRun(recipe, names, _columns(kept), last[1], 0.0, 0.0, complete, tuple(notes))

@@ -32,6 +32,8 @@ __all__ = ["FORMAT", "TrainingFiles", "TrainingStopped"]
 FORMAT = "sharpflow-training-1"
 KEPT = 2
 _NAME = re.compile(r"(\d{6})-([0-9a-f]{16})\.npz")
+# What a process leaves that is killed while it writes the manifest, the first file of all.
+_LEFT = re.compile(r"\.0-\d+-manifest\.json\.tmp")
 
 
 class TrainingStopped(Exception):  # noqa: N818  a condition of the machine, not a mistake in the input
@@ -58,14 +60,13 @@ class TrainingFiles:
         folder = Path(path).expanduser()
         if folder.exists() and not folder.is_dir():
             raise InputError(f"--out: {folder} is a file; name a folder.")
-        if folder.exists() and any(folder.iterdir()):
+        if folder.exists() and any(entry for entry in folder.iterdir() if not _LEFT.fullmatch(entry.name)):
             if (folder / "manifest.json").exists():
                 raise InputError(f"--out: {folder} holds a run; go on with --resume, or name another folder.")
             raise InputError(f"--out: {folder} is not empty and holds no run; name another folder.")
         files = cls(folder, {"format": FORMAT, "digest": digest, **about})
         try:
-            for name in ("rows", "states"):
-                (folder / name).mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"--out: cannot make {folder}: {error.strerror or error}.") from error
         files._write("manifest.json", (json.dumps(files.manifest, indent=2) + "\n").encode())
@@ -88,9 +89,11 @@ class TrainingFiles:
     def require(self, digest: str, /) -> None:
         """Raise `InputError` unless the run in the directory is the one that is asked for."""
         if self.manifest["digest"] != digest:
+            command = self.manifest.get("command")
+            was = " ".join(map(str, command)) if isinstance(command, list) else "unknown"
             raise InputError(
                 f"{self.path} holds another run: its data, network or recipe differ from what was asked for; repeat "
-                f"the command in its manifest, or name another folder. It was: {' '.join(self.manifest['command'])}"
+                f"the command in its manifest, or name another folder. It was: {was}"
             )
 
     # Rows and states
@@ -118,9 +121,16 @@ class TrainingFiles:
     def _save(self, folder: str, index: int, arrays: Mapping[str, Any]) -> None:
         buffer = io.BytesIO()
         header = json.dumps({"digest": self.manifest["digest"], "index": index})
-        np.savez(buffer, allow_pickle=False, header=np.array(header), **{k: np.asarray(v) for k, v in arrays.items()})
+        contents = {"header": np.array(header), **{k: np.asarray(v) for k, v in arrays.items()}}
+        # No allow_pickle: older NumPy saves it as one more array, and these are numbers.
+        np.savez(buffer, **contents)  # type: ignore[arg-type]
         content = buffer.getvalue()
-        self._write(f"{folder}/{index:06d}-{content_hash(content)}.npz", content)
+        name = f"{index:06d}-{content_hash(content)}.npz"
+        self._write(f"{folder}/{name}", content)
+        self.damaged.pop(f"{folder}/{name}", None)
+        for other in (self.path / folder).glob(f"{index:06d}-*.npz"):
+            if other.name != name:
+                other.unlink(missing_ok=True)  # damaged, or of other versions: there is one record of an index
 
     def _found(self, folder: str) -> dict[int, Path]:
         found: dict[int, Path] = {}
@@ -169,17 +179,30 @@ class TrainingFiles:
             except OSError as error:
                 raise InputError(f"{self.path} is being worked on by another process; wait for it.") from error
             for folder in ("rows", "states"):
+                self._make(folder)
                 for entry in (self.path / folder).glob(".*.tmp"):
                     entry.unlink(missing_ok=True)  # left by a process that was killed
+            for entry in self.path.iterdir():
+                if _LEFT.fullmatch(entry.name):
+                    entry.unlink(missing_ok=True)
             yield
         finally:
             os.close(handle)
+
+    def _make(self, folder: str) -> None:
+        try:
+            (self.path / folder).mkdir(exist_ok=True)
+        except OSError as error:
+            raise self._stopped(folder, error) from error
 
     def _write(self, name: str, content: bytes) -> None:
         try:
             write_whole(self.path / name, content)
         except OSError as error:
-            raise TrainingStopped(
-                f"cannot write {self.path / name}: {error.strerror or error}. What was reported done is safe; make "
-                "room or put the folder back, and go on with --resume."
-            ) from error
+            raise self._stopped(name, error) from error
+
+    def _stopped(self, name: str, error: OSError) -> TrainingStopped:
+        return TrainingStopped(
+            f"cannot write {self.path / name}: {error.strerror or error}. What was reported done is safe; make room or "
+            "put the folder back, and go on with --resume."
+        )

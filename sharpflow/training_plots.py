@@ -36,13 +36,26 @@ def _test_label(run: TrainingRun) -> tuple[str, float]:
     return ("test loss", 1.0) if np.isnan(run.columns["test_error"]).all() else ("test error (%)", 100.0)
 
 
+def _diverged(run: TrainingRun) -> str:
+    """What a figure says of seeds that diverged; nothing where none did."""
+    count = int(np.sum(run.failed_at >= 0))
+    return f"{count} of {len(run.names)} seeds diverged" if count else ""
+
+
+def _mean(values: np.ndarray, *, log: bool = False) -> np.ndarray:
+    """(N,) over those seeds of (N, S) that are finite at the end: none leaves the mean midway; over all if none is."""
+    kept = np.isfinite(values[-1])
+    chosen = values[:, kept] if kept.any() else values
+    with np.errstate(all="ignore"):
+        mean: np.ndarray = np.exp(np.mean(np.log(chosen), axis=1)) if log else np.mean(chosen, axis=1)
+    return mean
+
+
 def _each(axes: Axes, times: np.ndarray, values: np.ndarray, colour: str, label: str, *, log: bool = False) -> None:
     """Every seed thin, their mean (geometric on a logarithmic axis) in full."""
     if values.shape[1] > 1:
         axes.plot(times, values, color=colour, linewidth=0.5, alpha=0.35)
-    with np.errstate(all="ignore"):
-        mean = np.exp(np.mean(np.log(values), axis=1)) if log else np.mean(values, axis=1)
-    axes.plot(times, mean, color=colour, label=label)
+    axes.plot(times, _mean(values, log=log), color=colour, label=label)
 
 
 def _entry(axes: Axes, run: TrainingRun) -> None:
@@ -69,14 +82,15 @@ def training(run: TrainingRun, prediction: Prediction | None = None, /) -> Figur
         if run.sharpness.shape[1] > 1:
             grid[0, 0].plot(times, seed, color=EDGE, linewidth=0.8, label=f"its seed {flow.seed}")
         grid[0, 0].plot(flow.times, flow.sharpness, color=FLOW, linestyle="--", label=f"flow, seed {flow.seed}")
-    grid[0, 0].set(yscale="log", ylabel=r"sharpness $\lambda_1$", title=run.names[0])
+    title = "\n".join(filter(None, (run.names[0], _diverged(run))))
+    grid[0, 0].set(yscale="log", ylabel=r"sharpness $\lambda_1$", title=title)
     if flow is not None:
         grid[0, 0].legend(loc="best")
     which = 0 if flow is None else flow.seed
     values = run.columns["effective_lr"][:, which, None] * run.columns["spectrum"][:, which]
     grid[0, 1].plot(times, values, color=DESCENT, linewidth=0.7)
     grid[0, 1].axhline(2, color=EDGE, linestyle=":", linewidth=1)
-    top = min(4.0, float(np.nanmax(values)) * 1.05)
+    top = float(np.clip(1.05 * np.max(values, initial=0, where=np.isfinite(values)), 0.1, 4))
     grid[0, 1].set(ylabel=r"$\eta_{\mathrm{eff}}\,\lambda_i$" + f", seed {which}", ylim=(0, top))
     _each(grid[0, 2], times, run.columns["train_loss"], DESCENT, "training", log=True)
     _each(grid[0, 2], times, run.columns["test_loss"], TEST, "test", log=True)
@@ -109,7 +123,8 @@ def training(run: TrainingRun, prediction: Prediction | None = None, /) -> Figur
     last.legend(loc="best")
     for axes in (*grid[0], grid[1, 0], last):
         axes.set_xlabel(_clock(run))
-        axes.set_xlim(0, float(times[-1]))
+        if times[-1] > 0:
+            axes.set_xlim(0, float(times[-1]))
         _entry(axes, run)
     return figure
 
@@ -135,12 +150,10 @@ def variants(runs: Mapping[str, TrainingRun], /) -> Figure:
         colour, style = COLOURS[index % len(COLOURS)], "-" if index < len(COLOURS) else "--"
         share = run.columns["step"] / max(int(run.columns["step"][-1]), 1)
         _, scale = _test_label(run)
-        with np.errstate(all="ignore"):
-            sharpness = np.exp(np.mean(np.log(run.sharpness), axis=1))
-        for axes, values in zip(
-            grid, (sharpness, run.edge.mean(axis=1), scale * run.test_error.mean(axis=1)), strict=True
-        ):
-            axes.plot(share, values, color=colour, linestyle=style, linewidth=0.9, label=name)
+        label = f"{name} ({said})" if (said := _diverged(run)) else name
+        drawn = (_mean(run.sharpness, log=True), _mean(run.edge), scale * _mean(run.test_error))
+        for axes, values in zip(grid, drawn, strict=True):
+            axes.plot(share, values, color=colour, linestyle=style, linewidth=0.9, label=label)
     grid[0].set(yscale="log", ylabel=r"sharpness $\lambda_1$ at $|w| = 1$")
     grid[1].axhline(2, color=EDGE, linestyle=":", linewidth=1)
     grid[1].set(ylabel=r"$\eta_{\mathrm{eff}}\,\lambda_1$", ylim=(0, 4))

@@ -59,8 +59,8 @@ def run_lines(run: TrainingRun, /) -> list[str]:
             lines.append(f"    edge reached at time {spread(measured)}, predicted from the waiting {spread(predicted)}")
     elif not run.failures():
         lines.append("  No seed entered the edge of stability.")
-    lines += [f"  {sentence}" for sentence in run.failures()]
-    residual = np.nanmax(run.columns["spectrum_residual"])
+    lines += [f"  {sentence}" for sentence in (*run.failures(), *run.notes)]
+    residual = np.max(run.columns["spectrum_residual"], initial=0, where=np.isfinite(run.columns["spectrum_residual"]))
     if residual > 1e-2:
         lines.append(f"  Eigenvalues did not converge everywhere: largest residual {residual:.1e} of lambda_1.")
     if run.seconds > 0:

@@ -18,6 +18,9 @@ def problem(choices: Choices, seed: int) -> Task:
     unknown = sorted(set(choices.sizes) - {"rows", "columns", "width", "rank"})
     if unknown:
         raise InputError(f"experiment 'matrix-completion' has no size {unknown[0]!r}; rows, columns, width, rank.")
+    for name, value in choices.sizes.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InputError(f"experiment 'matrix-completion': {name} = {value!r} must be one positive whole number.")
     return completion(seed=seed, **choices.sizes).task
 
 

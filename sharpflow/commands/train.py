@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.status is not None:
         from numerics.training_run import read_training
 
-        return _finish(read_training(arguments.status), None, output, plot)
+        return _finish(read_training(arguments.status), None, output, plot, kept=True)
     if arguments.name is None:
         from numerics import experiments
 
@@ -88,6 +88,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("--resume needs --out DIR, the directory of the run to go on with.")
     seeds, choices, recipe, experiment = _read(arguments)
     tasks = experiment.tasks(seeds, choices)
+    if arguments.predict:
+        from numerics.training_prediction import check_predictable
+
+        check_predictable(tasks[0], recipe.pieces)
 
     from numerics.training_run import train_network
     from numerics.training_store import TrainingStopped
@@ -111,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
         from numerics.training_prediction import predict
 
         prediction = predict(tasks[0], result, 0)
-    return _finish(result, prediction, output, plot)
+    return _finish(result, prediction, output, plot, kept=arguments.out is not None)
 
 
 def _read(arguments: argparse.Namespace) -> tuple[int, Choices, Recipe, Experiment]:
@@ -178,8 +182,9 @@ def _progress(recipe: Recipe) -> Any:
                 name: float(np.nanmean(getattr(row, name))) if np.isfinite(getattr(row, name)).any() else float("nan")
                 for name in ("train_loss", "train_error", "test_error", "test_loss")
             }
-            sharpness = float(np.nanmean(row.spectrum[:, 0]))
-            edge = float(np.nanmean(row.effective_lr * row.spectrum[:, 0]))
+            known = np.isfinite(row.spectrum[:, 0])
+            sharpness = float(np.mean(row.spectrum[known, 0])) if known.any() else float("nan")
+            edge = float(np.mean((row.effective_lr * row.spectrum[:, 0])[known])) if known.any() else float("nan")
         filled = round(BAR * row.step / recipe.record_steps[-1])
         right = (
             f"accuracy {1 - mean['train_error']:.3f}, test {1 - mean['test_error']:.3f}"
@@ -195,7 +200,7 @@ def _progress(recipe: Recipe) -> Any:
     return show
 
 
-def _finish(result: TrainingRun, prediction: Prediction | None, output: Output, plot: str | None) -> int:
+def _finish(result: TrainingRun, prediction: Prediction | None, output: Output, plot: str | None, *, kept: bool) -> int:
     from sharpflow.training_text import prediction_lines, run_lines
 
     output.say(*run_lines(result), *(prediction_lines(prediction) if prediction else []))
@@ -213,6 +218,7 @@ def _finish(result: TrainingRun, prediction: Prediction | None, output: Output, 
         from sharpflow.training_plots import training
 
         save_plot(training(result, prediction), plot)
-    if not result.complete:
-        output.say(f"The run is at iteration {result.state.step} of {result.recipe.steps}; go on with --resume.")
+    if not result.ended:
+        more = "go on with --resume" if kept else "with --out DIR it could go on from here"
+        output.say(f"The run is at iteration {result.state.step} of {result.recipe.steps}; {more}.")
     return 0 if result.complete and not result.failures() else 1

@@ -1,0 +1,245 @@
+"""Training with records: against a plain loop, a dense Hessian, and itself in pieces."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from numerics import experiments, training, training_run
+from numerics.examples import Examples, digits, mislabel
+from numerics.experiment import Choices, Experiment
+from numerics.full_batch import FullBatch
+from numerics.network_task import task
+from numerics.results import RESULTS
+from numerics.training import Recipe, Trainer
+from numerics.training_prediction import predict
+from numerics.training_run import train_network
+from theory.errors import InputError
+
+SMALL = Choices(examples=12, test_examples=20, sizes={"widths": (6,)})
+RECIPE = Recipe(0.05, 2e-3, steps=400, records=8, count=3, dtype="float64")
+
+
+@pytest.fixture(scope="module")
+def tasks():
+    return experiments.get("breast-cancer").tasks(2, SMALL)
+
+
+@pytest.fixture(scope="module")
+def trainer(tasks):
+    return Trainer(tasks, RECIPE)
+
+
+@pytest.fixture(scope="module")
+def whole(tasks, trainer):
+    """All of the small run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_run, "Trainer", lambda *_: trainer)
+        return train_network(tasks, RECIPE)
+
+
+# Another path
+
+
+def test_weights_and_means_are_those_of_a_plain_loop(tasks, trainer):
+    state, first = trainer.begin()
+    state, row = trainer.advance(state, 60)
+    eta, decay = 0.05, 2e-3
+    both = jax.jit(jax.value_and_grad(tasks[0].value))  # the network of both seeds
+    for seed, one in enumerate(tasks):
+        x, t = jnp.asarray(one.data.inputs), jnp.asarray(one.targets())
+        w, lr = np.array(one.start), first.effective_lr[seed]
+        losses, squares = [], []
+        for _ in range(60):
+            loss, gradient = (np.asarray(a) for a in both(w, x, t))
+            losses.append(loss)
+            squares.append(gradient @ gradient * (w @ w))  # grad L(theta) = |w| grad L(w)
+            # The recursion of the effective learning rate, which never sees |w|.
+            lr = lr / ((1 - eta * decay) ** 2 * (1 + lr**2 * squares[-1]))
+            w = (1 - eta * decay) * w - eta * gradient
+        # Rounding 1e-16, multiplied by at most some 1e4 in 60 steps beyond the edge.
+        np.testing.assert_allclose(state.weights[seed], w, rtol=0, atol=1e-10 * np.abs(w).max())
+        assert row.norm_squared[seed] == pytest.approx(w @ w, rel=1e-10)
+        assert row.effective_lr[seed] == pytest.approx(eta / ((1 - eta * decay) * (w @ w)), rel=1e-10)
+        assert row.effective_lr[seed] == pytest.approx(lr, rel=1e-10)
+        assert row.mean_loss[seed] == pytest.approx(np.mean(losses), rel=1e-10)
+        assert row.mean_gradient_squared[seed] == pytest.approx(np.mean(squares), rel=1e-10)
+        errors = one.errors(w)
+        assert row.train_loss[seed] == pytest.approx(errors.train_loss, rel=1e-8)
+        assert row.test_loss[seed] == pytest.approx(errors.test_loss, rel=1e-8)
+        assert (row.train_error[seed], row.test_error[seed]) == (errors.train_wrong, errors.test_wrong)
+
+
+def test_a_seed_among_others_runs_as_it_does_alone(tasks, trainer):
+    single = Trainer(tasks[1:], RECIPE)
+    (one, alone), (both, together) = (t.advance(t.begin()[0], 100) for t in (single, trainer))
+    for name in ("train_loss", "norm_squared", "spectrum", "test_error"):
+        # Matrices of two seeds are multiplied in another order: rounding, multiplied by some 1e4 beyond the edge.
+        np.testing.assert_allclose(getattr(alone, name)[0], getattr(together, name)[1], rtol=1e-7, atol=1e-12)
+    assert one.entry[0] == both.entry[1]
+
+
+def test_the_recorded_spectrum_is_that_of_the_dense_hessian(tasks, trainer, whole):
+    weights = whole.state.weights
+    single = Trainer(tasks, dataclasses.replace(RECIPE, dtype="float32"))
+    state = single.begin()[0]._replace(weights=weights.astype(np.float32))
+    _, low = single._record(state, np.zeros(2), np.zeros(2))
+    assert low.spectrum.dtype == np.float32
+    hessian = jax.jit(jax.hessian(tasks[0].value))
+    for seed, one in enumerate(tasks):
+        x, t = jnp.asarray(one.data.inputs), jnp.asarray(one.targets())
+        theta = weights[seed] / np.linalg.norm(weights[seed])
+        off = np.eye(len(theta)) - np.outer(theta, theta)
+        exact = np.linalg.eigvalsh(off @ np.asarray(hessian(theta, x, t)) @ off)[::-1][:3]
+        found = whole.columns["spectrum"][-1, seed]
+        residual = whole.columns["spectrum_residual"][-1, seed]
+        assert 0 < residual <= training.EIGENPAIRS["float64"]
+        # There is an eigenvalue within the residual of each Ritz value.
+        np.testing.assert_allclose(found, exact, rtol=0, atol=residual * exact[0])
+        # float32: the residual, and products that are off by 1e-7 in each of some 1e3 operations.
+        assert low.spectrum_residual[seed] <= training.EIGENPAIRS["float32"]
+        np.testing.assert_allclose(low.spectrum[seed], exact, rtol=0, atol=2e-4 * exact[0])
+
+
+# Pieces
+
+
+def noise(norm, **options):
+    data = Examples(np.random.default_rng(0).standard_normal((12, 5)), np.arange(12) % 3, name="noise")
+    return task("mlp", data, norm=norm, widths=(6,), **options)
+
+
+def seen(full, one, w, v):
+    """Loss, gradient, and Hessian product of v at w/|w|."""
+    x, t = jnp.asarray(one.data.inputs), jnp.asarray(full.targets())
+    theta = w / np.linalg.norm(w)
+    run = jax.jit(lambda w, x, t, theta, v: (*full.value_and_gradient(w, x, t), full.hessian_product(theta, x, t)(v)))
+    return tuple(np.asarray(a) for a in run(w, x, t, theta, v))
+
+
+@pytest.mark.parametrize("norm", ["layer", "batch"])
+def test_pieces(norm):
+    one = noise(norm)
+    w, v = np.random.default_rng(1).standard_normal((2, one.model.dimension))
+    v -= v @ w * w / (w @ w)
+    pieces = FullBatch(one, 3)
+    loss, gradient, product = seen(pieces, one, w, v)
+    if norm == "layer":  # statistics within each example: the pieces are one loss
+        parts = [one]
+    else:
+        cut = [slice(k, k + 4) for k in (0, 4, 8)]
+        data = [Examples(one.data.inputs[c], one.data.targets[c]) for c in cut]
+        parts = [dataclasses.replace(one, data=d) for d in data]
+        targets = np.concatenate([part.targets() for part in parts])
+        np.testing.assert_allclose(pieces.targets(), targets, atol=1e-14)
+        assert abs(targets - one.targets()).max() > 0.1
+    expected = [seen(FullBatch(part), part, w, v) for part in parts]
+    for got, wanted in zip((loss, gradient, product), zip(*expected, strict=True), strict=True):
+        np.testing.assert_allclose(got, np.mean(np.stack(wanted), axis=0), rtol=0, atol=1e-11 * np.abs(got).max())
+    # Scale-invariant in pieces too.
+    longer, shorter, _ = seen(pieces, one, 3 * w, v)
+    assert longer == pytest.approx(loss, rel=1e-12)
+    np.testing.assert_allclose(3 * shorter, gradient, rtol=0, atol=1e-11 * np.abs(gradient).max())
+    of_first = parts[0].model.compiled(w, parts[0].data.inputs)[:4]
+    np.testing.assert_allclose(jax.jit(pieces.outputs)(w, one.data.inputs)[:4], of_first, atol=1e-12)
+
+
+def test_pieces_that_do_not_fit():
+    for pieces, said in ((5, "divides the 12"), (0, "divides"), (True, "divides"), (6, "3 are needed")):
+        with pytest.raises(InputError, match=said):
+            FullBatch(noise("batch"), pieces)
+    data = Examples(np.random.default_rng(0).standard_normal((12, 5)), np.repeat(np.arange(3), 4))
+    with pytest.raises(InputError, match="the same for all"):
+        FullBatch(task("mlp", data, widths=(6,)), 3).targets()
+
+
+# Divergence
+
+
+def test_a_seed_that_diverges_says_when_and_why(tasks):
+    one = experiments.get("breast-cancer").task(0, dataclasses.replace(SMALL, norm="none"))
+    loud = dataclasses.replace(one, start=30 * one.start)  # without normalization the scale matters
+    run = train_network([loud, one], Recipe(0.05, 0.0, steps=200, records=4, count=2))
+    assert run.complete
+    at = int(run.failed_at[0])
+    w, x, t = jnp.asarray(loud.start, jnp.float32), loud.data.inputs, loud.targets()
+    gradient, steps = jax.jit(jax.grad(loud.value)), 0
+    while np.isfinite(w).all():
+        w, steps = w - 0.05 * gradient(w, x, t), steps + 1
+    assert abs(at - steps) <= 1  # |w|^2 or the sum of w overflows a step before w
+    (said,) = run.failures()
+    assert f"seed 0 is not finite from iteration {at} on" in said
+    assert "beyond the edge 2: lower the learning rate" in said
+    assert run.failed_at[1] == -1
+    assert np.isfinite(run.columns["train_loss"][:, 1]).all()
+    assert run.columns["train_loss"][-1, 1] < run.columns["train_loss"][0, 1]
+    assert np.isnan(run.columns["spectrum"][-1, 0]).all()
+    ended = train_network([loud, loud], run.recipe)
+    assert not ended.complete
+    assert ended.ended
+    assert np.isnan(ended.change().sharpness_ratio).all()
+    with pytest.raises(InputError, match="not scale-invariant"):
+        predict(one, run, 1)
+
+
+# Examples and experiments
+
+
+def test_wrong_labels():
+    data = digits(n=60, test=30)
+    wrong = mislabel(data, 0.25, seed=3)
+    changed = wrong.targets != data.targets
+    assert changed.sum() == 15
+    np.testing.assert_array_equal(wrong.test_targets, data.test_targets)
+    np.testing.assert_array_equal(wrong.inputs, data.inputs)
+    np.testing.assert_array_equal(mislabel(data, 0.25, seed=3).targets, wrong.targets)
+    assert np.any(mislabel(data, 0.25, seed=4).targets != wrong.targets)
+    # Any other class: with 150 draws each of the nine shifts is missed with a chance of 9 (8/9)^150 = 2e-7.
+    shifts = [(mislabel(data, 0.25, seed=s).targets - data.targets) % 10 for s in range(10)]
+    assert set(np.concatenate(shifts)) == set(range(10))
+    assert mislabel(data, 0.0) is data
+
+
+def test_one_file_is_enough_for_an_experiment(tmp_path, monkeypatch):
+    source = Path(str(experiments.__path__[0]), "digits.py").read_text(encoding="utf-8")
+    (tmp_path / "my_digits.py").write_text(source.replace('"digits"', '"my-digits"'), encoding="utf-8")
+    monkeypatch.setattr(experiments, "__path__", [*experiments.__path__, str(tmp_path)])
+    experiments.names.cache_clear()
+    try:
+        assert "my-digits" in experiments.names()
+        one = experiments.get("my-digits").task(0, Choices(examples=20, test_examples=10))
+        assert one.model.sizes["widths"] == (64, 64)
+    finally:
+        experiments.names.cache_clear()
+
+
+@pytest.mark.parametrize("name", experiments.names())
+def test_every_experiment_has_the_shape_of_one(name):
+    found = experiments.get(name)
+    assert isinstance(found, Experiment)
+    assert found.name == name
+    assert found.title
+    assert (found.data is None) != (found.problem is None)
+    Recipe(found.learning_rate, found.weight_decay, time=found.time)
+    if name != "cifar10":
+        one, two = found.tasks(2)
+        assert one.data.test_inputs is not None
+        assert np.any(one.start != two.start)
+
+
+# The flow beside it
+
+
+def test_a_run_below_the_edge_gives_no_flow(tasks, whole):
+    run = dataclasses.replace(whole, state=whole.state._replace(entry=np.array([-1, -1])))
+    found = predict(tasks[0], run)
+    assert found.result is RESULTS.OFF_EDGE
+    assert np.isnan(found.worst_ratio)
+    with pytest.raises(InputError, match="seed = 2"):
+        predict(tasks[0], run, 2)
+    pieces = dataclasses.replace(run, recipe=dataclasses.replace(RECIPE, pieces=3))
+    with pytest.raises(InputError, match="another loss"):
+        predict(tasks[0], pieces)

@@ -1,0 +1,80 @@
+"""Training at length: the flow beside a run, every loss with every norm, networks of paper size."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from numerics import experiments, training
+from numerics.examples import Examples, digits
+from numerics.experiment import Choices
+from numerics.layers import NORMS
+from numerics.network_task import LOSSES, task
+from numerics.training import Recipe, Trainer
+from numerics.training_prediction import predict
+from numerics.training_run import train_network
+
+RATES = (4e-4, 1e-4)
+
+
+@pytest.fixture(scope="module")
+def beside():
+    """Task, and at each of the rates a run of seed 0 with the flow beside it."""
+    one = experiments.get("breast-cancer").task(0, Choices(examples=12, test_examples=20, sizes={"widths": (6,)}))
+    runs = [train_network([one], Recipe(rate / 2e-3, 2e-3, time=2.0, records=60, dtype="float64")) for rate in RATES]
+    return one, [(run, predict(one, run)) for run in runs]
+
+
+def missed(prediction):
+    """Of the sharpness: the root mean square of the logarithm of the ratio, over the records after the first tenth."""
+    ratio = np.log(prediction.gd_sharpness / prediction.sharpness)[len(prediction.times) // 10 :]
+    return float(np.sqrt(np.mean(ratio**2)))
+
+
+@pytest.mark.deep
+def test_the_flow_is_beside_gradient_descent(beside):
+    for run, found in beside[1]:
+        assert found.result.ok, found.message
+        assert len(found.times) == len(run.times) - run.entry[0]
+        # Gradient descent is one intrinsic_lr off, sharpness by some of them: it falls by K <= 10 to a unit of length.
+        assert abs(np.log(found.gd_sharpness[-1] / found.sharpness[-1])) <= 10 * run.recipe.intrinsic_lr
+        assert found.gd_sharpness[0] / found.gd_sharpness[-1] > 5
+    large, small = (missed(found) for _, found in beside[1])
+    assert small < large
+
+
+@pytest.mark.deep
+def test_a_wrong_effective_learning_rate_is_told_apart(beside):
+    """The flow begins with the run's own; a falsified one predicts another waiting time, and the numbers disagree."""
+    one, pairs = beside
+    run, found = pairs[1]
+    columns = {**run.columns, "effective_lr": run.columns["effective_lr"] / 4}
+    wrong = predict(one, dataclasses.replace(run, columns=columns))
+    assert missed(wrong) > 3 * missed(found)
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_with_every_norm_trains(loss, norm):
+    one = task("mlp", digits(n=20, test=20), norm=norm, loss=loss, widths=(8,))
+    run = train_network([one], Recipe(0.5, 1e-4, steps=400, records=4, count=2))
+    loss_at = run.columns["train_loss"][:, 0]
+    assert loss_at[-1] < 0.7 * loss_at[0]
+    assert np.isfinite(run.columns["spectrum"]).all()
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("network", ["resnet20", "vgg11"])
+def test_networks_of_paper_size_take_steps_in_pieces(network, monkeypatch):
+    monkeypatch.setattr(training, "MAX_PRODUCTS", 6)  # no sharpness is wanted, only that it runs
+    images = np.random.default_rng(0).standard_normal((8, 32, 32, 3)).astype(np.float32)
+    data = Examples(images, np.arange(8) % 4, images[:3] + 1, np.arange(3), name="noise")
+    trainer = Trainer([task(network, data)], Recipe(0.05, 2e-3, steps=2, records=1, count=1, pieces=2))
+    state, first = trainer.begin()
+    assert state.weights.dtype == np.float32
+    state, row = trainer.advance(state, 2)
+    assert state.alive[0] == 2
+    for name in ("train_loss", "test_loss", "norm_squared", "spectrum", "mean_gradient_squared"):
+        assert np.isfinite(getattr(row, name)).all(), name
+    assert row.train_loss[0] != first.train_loss[0]
