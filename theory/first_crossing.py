@@ -61,7 +61,7 @@ class Crossing:
         }  # fmt: skip
         return Step(
             "no multiplier of a normal direction leaves the unit circle before the edge",
-            sp.Symbol("#{e : |z| = 1}"), sp.Integer(0), status=self.status,
+            sp.Symbol("crossings"), sp.Integer(0), status=self.status,
             method="resultant on the unit circle, its real roots counted by Sturm's theorem",
             residual=None if self.count is None else sp.Integer(self.count), witness=witness, seconds=seconds,
             note=f"z an eigenvalue of M at effective_lr*mu = e, 0 < e < {edge}, at the default constants; at e = "

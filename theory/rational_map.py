@@ -1,7 +1,7 @@
 """The two-step map checked by exact arithmetic on rational numbers, by code that shares nothing with the derivation.
 
 All jets, the norm, the constants and X, U are drawn at random from the integers up to R = 2^64 (or their quotients by
-it), the rule is run on lists of fractions c_0, c_1, ... (a number of the form sum c_k delta^k), and what comes out after
+it), the rule is run on lists of fractions c_0, c_1, ... (a number of the form sum c_k delta^k), and what comes out of
 two steps is compared with the series at these numbers, coefficient by coefficient. Both sides are rational functions of
 what is drawn; a bound d on the degree of the numerator of their difference is counted along with them
 (`theory.rational_series`). Should they differ, a random point shows it but for a probability of d/R (Schwartz and
@@ -235,8 +235,8 @@ def confirm_map(single: EdgeMap, steps: TwoStep, /, *, points: int = POINTS, see
         seconds=time.perf_counter() - begin,
         second=f"confirmed at {points} rational points, error below {bound:.0e}" if status is Status.PROVED else "",
         note="The coefficients of X and U to delta^2, of s to delta^3, of what is damped to delta^2; by code that "
-        f"shares nothing with the derivation. Each difference is a quotient whose numerator has at most degree {degree} "
-        "in what is drawn, each from 2^64 numbers.",
+        f"shares nothing with the derivation. Each difference is a quotient whose numerator has degree {degree} at "
+        "most in what is drawn, each from 2^64 numbers.",
     )  # fmt: skip
 
 

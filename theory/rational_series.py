@@ -1,4 +1,4 @@
-"""c_0 + c_1 delta + ... with rational numbers c_k at a random point, and a bound on the degree of each in what was drawn.
+"""c_0 + c_1 delta + ... with rational numbers c_k at a random point, and bounds on their degrees in what was drawn.
 
 Every c_k is the value of a rational function of what was drawn, brought to the form
 
@@ -6,8 +6,8 @@ Every c_k is the value of a rational function of what was drawn, brought to the 
 
 with the same divisors D_i for all k: leading coefficients of series that were divided by. For a divisor with leading
 coefficient B_0/prod D_i^p_i and degrees n, m, write it b_0 (1 + e): e_k has the numerator B_k B_0^(k - 1), of degree
-(n + m) k, over prod D_i^(q_i k) B_0^k, and so has the k-th coefficient of every power of 1 + e, of the inverse and of the
-square root. These bounds are what Schwartz and Zippel ask for.
+(n + m) k, over prod D_i^(q_i k) B_0^k, and so has the k-th coefficient of every power of 1 + e, of its inverse and of
+its square root. These bounds are what Schwartz and Zippel ask for.
 """
 
 from __future__ import annotations
