@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,8 +92,12 @@ def test_a_derivation_is_kept_and_read_again(run, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda text: text[:-20], lambda text: text.replace("4/(K2", "3/(K2"), lambda text: ""]
-)
+    "damage",
+    [
+        lambda text: text[:-20], lambda text: text.replace("4/(K2", "3/(K2"), lambda text: "", lambda text: "\0" * 40,
+        lambda text: "[1, 2]", lambda text: '{"sha256": 1, "content": 5}', lambda text: "[" * 100_000,
+    ],
+)  # fmt: skip
 def test_a_damaged_file_is_noticed_and_written_anew(run, damage):
     call = ("derive", "generic", "--rule", "rule.py:mine")
     first = run(*call)
@@ -113,6 +118,26 @@ def test_another_map_under_the_same_name_is_derived(run, tmp_path):
     _, out, _ = run("derive", "generic", "--rule", "rule.py:mine", "--json", "-")
     assert json.loads(out)["drift"]["coefficient"] == "6/(K2 + 4)"
     assert len(kept()) == 2
+
+
+def test_a_changed_constant_or_helper_is_another_rule(run, tmp_path):
+    """A constant, a number at module level, and a helper in a second file that the update calls."""
+    (tmp_path / "helper.py").write_text("def decay(p):\n    return p.strength * p.learning_rate * p.weight_decay\n")
+    text = FILE.replace("FACTOR * p.learning_rate * p.weight_decay", "decay(p)").replace(
+        "from sharpflow import Rule", "from helper import decay\nfrom sharpflow import Rule"
+    )
+    seen = set()
+    for constant, helper in ((2.0, "p.strength"), (3.0, "p.strength"), (3.0, "2 * p.strength")):
+        (tmp_path / "helper.py").write_text(f"def decay(p):\n    return {helper} * p.learning_rate * p.weight_decay\n")
+        rule = text.replace("update=update", f'update=update, constants={{"strength": {constant}}}')
+        (tmp_path / "rule.py").write_text(rule)
+        sys.modules.pop("helper", None)
+        status, out, _ = run("derive", "generic", "--rule", "rule.py:mine", "--json", "-")
+        found = json.loads(out)
+        assert status == 0
+        seen.add((found["drift"]["coefficient"], found["constants"]["strength"]))
+    assert seen == {("2*strength/(K2 + 4)", 2.0), ("2*strength/(K2 + 4)", 3.0), ("4*strength/(K2 + 4)", 3.0)}
+    assert len(kept()) == 3
 
 
 def test_nothing_is_kept_where_nothing_should_be(monkeypatch):
@@ -163,7 +188,7 @@ def test_the_page_of_rules_is_what_is_derived():
     assert len(derived) == 2 + len(rules.names())
     assert set(derived) <= set(page)
     assert not any("(!) |" in line for line in page)
-    assert sum("\u00b1" in line for line in page) == 3 * (len(rules.names()) - 1)  # constant-lr has nothing to measure
+    assert sum("\u00b1" in line for line in page) == 3 * len(rules.names())
 
 
 def test_a_run_that_leaves_the_edge_says_what_foretold_it(run):
