@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sharpflow import cli
-from sharpflow.derivation_cache import directory, generic_result
+from sharpflow.derivation_cache import _read, directory, generic_result
 from sharpflow.rule_table import markdown, rule_rows
 from sharpflow.specs import resolve_rule
 from theory import rules
@@ -92,12 +92,8 @@ def test_a_derivation_is_kept_and_read_again(run, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "damage",
-    [
-        lambda text: text[:-20], lambda text: text.replace("4/(K2", "3/(K2"), lambda text: "", lambda text: "\0" * 40,
-        lambda text: "[1, 2]", lambda text: '{"sha256": 1, "content": 5}', lambda text: "[" * 100_000,
-    ],
-)  # fmt: skip
+    "damage", [lambda text: text[:-20], lambda text: text.replace("4/(K2", "3/(K2"), lambda text: ""]
+)
 def test_a_damaged_file_is_noticed_and_written_anew(run, damage):
     call = ("derive", "generic", "--rule", "rule.py:mine")
     first = run(*call)
@@ -110,6 +106,16 @@ def test_a_damaged_file_is_noticed_and_written_anew(run, damage):
     assert "damaged" in err
     assert "4/(K2 + 4)" in path.read_text()
     assert run(*call)[2] == ""
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0" * 40, b"\xff\xfe", b"[1, 2]", b'{"sha256": 1, "content": 5}', b"{}", b"[" * 100_000]
+)
+def test_whatever_a_kept_file_holds_it_is_read_or_refused(tmp_path, content):
+    (tmp_path / "kept.json").write_bytes(content)
+    assert _read(tmp_path / "kept.json") is None
+    assert _read(tmp_path / "none.json") is None
+    assert _read(tmp_path) is None
 
 
 def test_another_map_under_the_same_name_is_derived(run, tmp_path):
@@ -130,7 +136,8 @@ def test_a_changed_constant_or_helper_is_another_rule(run, tmp_path):
     for constant, helper in ((2.0, "p.strength"), (3.0, "p.strength"), (3.0, "2 * p.strength")):
         (tmp_path / "helper.py").write_text(f"def decay(p):\n    return {helper} * p.learning_rate * p.weight_decay\n")
         rule = text.replace("update=update", f'update=update, constants={{"strength": {constant}}}')
-        (tmp_path / "rule.py").write_text(rule)
+        # Within one process a file is read again where its own text has changed.
+        (tmp_path / "rule.py").write_text(f"{rule}# {helper}\n")
         sys.modules.pop("helper", None)
         status, out, _ = run("derive", "generic", "--rule", "rule.py:mine", "--json", "-")
         found = json.loads(out)
