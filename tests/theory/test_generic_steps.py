@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import sympy as sp
@@ -27,10 +27,9 @@ def three_for_four(e):
 
 def planted(**changes):
     """Gradient descent's law with something in its energy law or of its own replaced."""
-    law = replace(GD, energy=replace(GD.energy, **{k: v for k, v in changes.items() if k in vars(GD.energy)}))
-    for name, value in changes.items():
-        if name not in vars(GD.energy):
-            law.__dict__[name] = value  # a cached property, overridden
+    own = {field.name for field in fields(GD.energy)}
+    law = replace(GD, energy=replace(GD.energy, **{name: value for name, value in changes.items() if name in own}))
+    law.__dict__.update({name: value for name, value in changes.items() if name not in own})  # cached properties
     return law
 
 
