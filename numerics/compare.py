@@ -122,13 +122,13 @@ def compare(
     times = run.steps * rate
     if isinstance(subject, Loss) and (own := flow if flow is not None else derived_flow(subject)) is not None:
         rescale = DESCENT if flow is not None else law.coefficient
-        path = run_chart_flow(own, chart, _rising(times), coefficient=rescale, drift=law.drift)
+        path = run_chart_flow(own, chart, law.clock(_rising(times)), coefficient=rescale, drift=law.drift)
     elif several:
         # The errors of some hundred steps stay within some hundredths of intrinsic_lr.
         tolerance = min(TOLERANCE / 10, small / 1000) if tolerance is None else tolerance
         path = run_edge_flow(objective, begun.zeta, _rising(times), rank=rank, tolerance=tolerance)
     else:
-        path = run_manifold_flow(objective, begun.zeta, _rising(times), rank=rank, drift=law.drift)
+        path = run_manifold_flow(objective, begun.zeta, law.clock(_rising(times)), rank=rank, drift=law.drift)
     joined = _join(objective, rule, law, rate, time, shown, amplitude, run, path, nominal, small)
     return replace(
         joined, perturbation=float(perturbation), edges=_edges(objective, run, path, rank, rate),

@@ -145,6 +145,7 @@ def tracking_horizon(
     times, points = times[exists], points[exists]
     chosen = np.unique(np.linspace(0, len(times) - 1, NODES).round().astype(int))
     tau, c = times[chosen], np.array([predicted_coefficient(subject, rule, z) for z in points[chosen]])
+    c = c * law_of(rule).pace(tau)
     total = np.concatenate([[0.0], np.cumsum((c[1:] + c[:-1]) / 2 * np.diff(tau))])
     return Horizon(float(c[0]), _reached(tau, total, float(c[-1]), energy_ratio(amplitude, largest)), float(total[-1]))
 
@@ -163,5 +164,7 @@ def _flow_of(subject: Loss | Objective, rule: Rule) -> tuple[np.ndarray, np.ndar
     zeta = np.asarray(objective.start, dtype=float)
     times = np.linspace(0.0, LOOK, NODES)
     rank = normal_rank(subject, zeta)
-    run = run_manifold_flow(objective, zeta / np.linalg.norm(zeta), times, rank=rank, drift=law_of(rule).drift)
+    law = law_of(rule)
+    clock = law.clock(times)
+    run = run_manifold_flow(objective, zeta / np.linalg.norm(zeta), clock, rank=rank, drift=law.drift)
     return times, run.points

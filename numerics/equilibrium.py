@@ -8,6 +8,7 @@ iterations. All of it is `theory.edge_law`'s: the rule's own update, run on seri
 
 from __future__ import annotations
 
+import inspect
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,6 +31,7 @@ from theory.series import DELTA
 __all__ = ["Law", "law_of"]
 
 Array = jax.Array
+CLOCK = 4001
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,7 @@ class Law:
     _mean_square: Any
     _drift: Any
     _state: dict[str, Any]
+    _slow: Any = None
 
     def mean_square(self, log_gradient_squared: Any, sharpness: Any = math.nan) -> Any:
         """<x^2>/rate at K^2 (and lambda_1, which only rules without an edge ask for), of numbers or arrays."""
@@ -63,6 +66,21 @@ class Law:
     def response(self, log_gradient_squared: float) -> tuple[float, float]:
         """(a, b) of U' = a - b X^2 at K^2, a/b the mean square."""
         return self.drive, self.drive / float(self.mean_square(log_gradient_squared))
+
+    def clock(self, times: np.ndarray, /) -> np.ndarray:
+        """The time s in which d zeta/ds = -drift g, at flow times (N,) from 0 on: ds/d tau = pace.
+
+        Where a schedule moves the learning rate or the weight decay, the drift has another pace than at the start; s is
+        integrated together with what moves.
+
+        Raises:
+            InputError: the schedule grows without bound before the end, or changes more than the clock.
+        """
+        return times if self._slow is None else _integrated(self._slow, times)[0]
+
+    def pace(self, times: np.ndarray, /) -> np.ndarray:
+        """ds/d tau at flow times (N,)."""
+        return np.ones_like(times) if self._slow is None else _integrated(self._slow, times)[1]
 
     @property
     def growth(self) -> float:
@@ -141,8 +159,50 @@ def _law(key: Identity[Rule]) -> Law:
         states = _states(exact)
     return Law(
         exact, math.nan if exact.edge is None else float(exact.edge.subs(exact.defaults)), numbers[0], numbers[1],
-        _three(drift), lambdify((K2, LAMBDA), square), lambdify((K2, LAMBDA), drift), states,
+        _three(drift), lambdify((K2, LAMBDA), square), lambdify((K2, LAMBDA), drift), states, _slow(exact),
     )  # fmt: skip
+
+
+def _slow(exact: EdgeLaw) -> Any:
+    """(ratios) -> (d log ratio/d tau ..., pace) of the slow scalars of the state, as numbers; ``None`` without any."""
+    single = exact.single
+    if single is None or not single.slow:
+        return None
+    if exact.pace is None:
+        raise InputError(
+            f"rule {exact.rule.name!r}: where its slow state has moved, its drift is another function of K, and "
+            "not the same in another clock: not covered."
+        )
+    rates = [sp.sympify(e).subs(exact.defaults) for e in (*single.slow.values(), exact.pace)]
+    return sp.lambdify(list(single.slow), rates, "math")
+
+
+def _integrated(rates: Any, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """s and ds/d tau, by the classical Runge-Kutta method and linear interpolation: off by (time/CLOCK)^2/8 s''."""
+    logs = np.zeros(len(inspect.signature(rates).parameters))
+    grid, step = np.linspace(0.0, float(times[-1]), CLOCK, retstep=True)
+    total, paces = np.zeros(CLOCK), np.ones(CLOCK)
+
+    def slopes(at: np.ndarray) -> np.ndarray:
+        return np.array(rates(*(math.exp(v) for v in at)), dtype=float)
+
+    try:
+        paces[0] = slopes(logs)[-1]
+        for k in range(1, CLOCK):
+            one = slopes(logs)
+            two = slopes(logs + step / 2 * one[:-1])
+            three = slopes(logs + step / 2 * two[:-1])
+            four = slopes(logs + step * three[:-1])
+            mean = (one + 2 * two + 2 * three + four) / 6
+            logs, total[k] = logs + step * mean[:-1], total[k - 1] + step * mean[-1]
+            paces[k] = slopes(logs)[-1]
+            if not abs(step * paces[k]) < 1:
+                raise OverflowError
+    except OverflowError:
+        raise InputError(
+            f"the schedule of the rule grows without bound at flow time {grid[k]:.3g}; ask for a shorter time."
+        ) from None
+    return np.interp(times, grid, total), np.interp(times, grid, paces)
 
 
 def _three(drift: sp.Expr) -> tuple[float, float, float] | None:

@@ -1,6 +1,7 @@
 """The law of a rule at the edge against its iterates on one loss: each number measured over the one predicted.
 
-drift, mean square, period of a small and of a large orbit, energy coefficient; every ratio is taken at three rates, two
+drift, mean square, period of a small and of a large orbit, energy coefficient (where no orbit closes, the one passage
+of the edge); every ratio is taken at three rates, two
 decades apart, and extrapolated to rate 0 from the two finest.
 """
 
@@ -15,6 +16,8 @@ from numerics.energy_law import energy_growth
 from numerics.equilibrium import law_of
 from numerics.objective import as_objective
 from numerics.orbit import EdgeOrbit, at_zero_rate, edge_orbit, orbit_period
+from numerics.passage import passage
+from theory.edge_law import edge_law
 from theory.loss import Loss
 from theory.rule import Rule
 
@@ -27,6 +30,7 @@ FLOOR = 5e-3
 # E ripples over a period by more than that, and c is what is left of it over many.
 ENERGY_FLOOR = 1e-2
 NOTHING = 1e-6
+ENDS, WAY = "U after the passage", "way along Gamma"
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,10 @@ def check_rule_on(subject: Loss, rule: Rule, /) -> RuleCheck:
     """Measure the law of a rule on a loss.
 
     Raises:
-        InputError: the rule has no closed orbit at the edge.
+        InputError: the rule has no closed orbit at the edge, though something drives its effective_lr.
     """
+    if edge_law(rule).rests:
+        return RuleCheck(rule.name, as_objective(subject).name, _passage(subject, rule))
     law = law_of(rule)
     found = [_ratio("drift", [_drift(subject, rule, rate) for rate in RATES])]
     # In an interval of orbits of period two the mean square is that of the start, and nothing to predict.
@@ -85,6 +91,12 @@ def check_rule_on(subject: Loss, rule: Rule, /) -> RuleCheck:
         found.append(_ratio("period, amplitude 3", [_period(subject, rule, rate, 3.0) for rate in RATES]))
         found.append(_energy(subject, rule))
     return RuleCheck(rule.name, as_objective(subject).name, tuple(found))
+
+
+def _passage(subject: Loss, rule: Rule) -> tuple[Ratio, ...]:
+    """Of a rule that passes the edge once: U at the end, and the way along Gamma."""
+    found = [passage(subject, rule, rate=rate) for rate in RATES]
+    return (_ratio(ENDS, [u for u, _ in found]), _ratio(WAY, [way for _, way in found]))
 
 
 def _ratio(name: str, pairs: list[tuple[float, float]]) -> Ratio:

@@ -251,7 +251,7 @@ class BlockProgram:
         minimum = np.asarray(begun[4].minimum)
         parameters[MINIMUM] = np.float64(np.min(minimum))  # the loss is constant along Gamma
         coefficient = np.asarray(self.law.coefficient or DESCENT, dtype=float)
-        flow = jax.block_until_ready(self._flow(padded, times, coefficient))
+        flow = jax.block_until_ready(self._flow(padded, self.law.clock(times), coefficient))
         position, state = self._placed(self._positions(theta, effective_lr, parameters, begun[4], np.float64(rate)))
         series: list[Any] = []
         means: list[Any] = []

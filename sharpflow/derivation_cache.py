@@ -76,10 +76,11 @@ def _read(path: Path) -> dict[str, Any] | None:
     try:
         whole = json.loads(path.read_text(encoding="utf-8"))
         body = whole["content"]
-        if whole["sha256"] != _sum(body):
+        if not isinstance(body, str) or whole["sha256"] != _sum(body):
             return None
         content: dict[str, Any] = json.loads(body)
-    except (OSError, ValueError, KeyError, TypeError):
+    # What a damaged file may hold: no text, no JSON, other JSON, or brackets deeper than Python reads.
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return content
 

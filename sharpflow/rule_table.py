@@ -37,6 +37,11 @@ HEADING = (
     "",
 )
 
+PASSAGE = (
+    "A rule whose effective_lr nothing drives passes the edge once: it comes from U = 1 above, U ends at -1 (sharpened",
+    "from elsewhere it would oscillate, as `sharpflow derive generic` shows), and zeta moves by 2 sqrt(rate)/(edge K).",
+)
+
 
 @dataclass(frozen=True)
 class RuleRow:
@@ -87,7 +92,7 @@ def rule_rows(
         except (NoClosedForm, InputError) as reason:
             rows.append(RuleRow(rule, None, str(reason)))
             continue
-        if not families or law.drift is None:
+        if not families or (law.drift is None and not law.rests):
             rows.append(RuleRow(rule, law))
             continue
         from numerics.energy_law import tracking_horizon
@@ -98,7 +103,7 @@ def rule_rows(
         losses = [library.get(name).default() for name in families]
         checks = tuple(check_rule_on(loss, rule) for loss in losses)
         horizons = []
-        if law.smooth:
+        if law.coefficient is not None:
             for name, loss in zip(families, losses, strict=True):
                 found = tracking_horizon(loss, rule)
                 horizons.append((name, found.coefficient, found.time))
@@ -125,8 +130,11 @@ def markdown(rows: Sequence[RuleRow], /) -> str:
         lines += ["", "c at the start, and the horizon along the flow (to time 4; beyond, c as at its end):",
                   "", f"| rule | {' | '.join(losses)} |", "| --- " * (len(losses) + 1) + "|"]  # fmt: skip
         lines += [f"| {row.rule.name} | {' | '.join(_horizon(c, h) for _, c, h in row.horizons)} |" for row in far]
-    measured = [row for row in rows if row.checks]
-    if measured:
+    for measured in ([row for row in rows if row.checks and not _passes(row)], [r for r in rows if _passes(r)]):
+        if not measured:
+            continue
+        if _passes(measured[0]):
+            lines += ["", *PASSAGE]
         lines += ["", "Measured over derived, extrapolated to rate 0 from three rates down to 1e-7; (!) disagrees:", ""]
         names = list(dict.fromkeys(r.name for row in measured for check in row.checks for r in check.ratios))
         lines += [f"| rule | loss | {' | '.join(names)} |", "| --- " * (len(names) + 2) + "|"]
@@ -136,6 +144,11 @@ def markdown(rows: Sequence[RuleRow], /) -> str:
                 cells = [_ratio(by_name.get(name)) for name in names]
                 lines.append(f"| {row.rule.name} | {check.loss} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _passes(row: RuleRow) -> bool:
+    """Whether the rule passes the edge once, and that was measured."""
+    return bool(row.checks) and row.law is not None and row.law.rests
 
 
 def _law_line(row: RuleRow) -> str:

@@ -15,7 +15,7 @@ from theory.derivation import derive
 # The contract of DESIGN.md, and what is there besides.
 FIELDS = {"loss", "rule", "minima", "sharpness", "log_sharpness_gradient", "flow", "steps", "latex"}
 MORE = {"variables", "expression", "status", "remarks", "seconds"}
-MORE |= {"edge", "oscillator", "orbit", "drift", "energy_law", "tracks"}  # of the rule, on every loss
+MORE |= {"edge", "oscillator", "orbit", "drift", "energy_law", "tracks", "tracking"}  # of the rule, on every loss
 FLOW = {"chart", "field", "time", "closed_form"}
 MORE_FLOW = {"time_symbol", "point", "log_gradient_squared", "invariants", "conserved"}
 STEP = {"title", "statement", "status", "seconds"}
@@ -95,7 +95,9 @@ def equal(left, right):
 )  # fmt: skip
 def test_json_is_what_was_derived(run, monkeypatch, name, rule):
     made = []
-    monkeypatch.setattr(theory.derivation, "derive", lambda *call: made.append(derive(*call)) or made[0])
+    monkeypatch.setattr(
+        theory.derivation, "derive", lambda *call, **more: made.append(derive(*call, **more)) or made[0]
+    )
     status, out, err = run(name, "--rule", rule, "--json", "-")
     result, (derivation,) = json.loads(out), made
     loss, flow = derivation.loss, derivation.flow

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from sharpflow import cli
-from sharpflow.derivation_cache import directory, generic_result
+from sharpflow.derivation_cache import _read, directory, generic_result
 from sharpflow.rule_table import markdown, rule_rows
 from sharpflow.specs import resolve_rule
 from theory import rules
@@ -107,12 +108,43 @@ def test_a_damaged_file_is_noticed_and_written_anew(run, damage):
     assert run(*call)[2] == ""
 
 
+@pytest.mark.parametrize(
+    "content", [b"", b"\0" * 40, b"\xff\xfe", b"[1, 2]", b'{"sha256": 1, "content": 5}', b"{}", b"[" * 100_000]
+)
+def test_whatever_a_kept_file_holds_it_is_read_or_refused(tmp_path, content):
+    (tmp_path / "kept.json").write_bytes(content)
+    assert _read(tmp_path / "kept.json") is None
+    assert _read(tmp_path / "none.json") is None
+    assert _read(tmp_path) is None
+
+
 def test_another_map_under_the_same_name_is_derived(run, tmp_path):
     run("derive", "generic", "--rule", "rule.py:mine")
     (tmp_path / "rule.py").write_text(FILE.replace("FACTOR", "3"))
     _, out, _ = run("derive", "generic", "--rule", "rule.py:mine", "--json", "-")
     assert json.loads(out)["drift"]["coefficient"] == "6/(K2 + 4)"
     assert len(kept()) == 2
+
+
+def test_a_changed_constant_or_helper_is_another_rule(run, tmp_path):
+    """A constant, a number at module level, and a helper in a second file that the update calls."""
+    (tmp_path / "helper.py").write_text("def decay(p):\n    return p.strength * p.learning_rate * p.weight_decay\n")
+    text = FILE.replace("FACTOR * p.learning_rate * p.weight_decay", "decay(p)").replace(
+        "from sharpflow import Rule", "from helper import decay\nfrom sharpflow import Rule"
+    )
+    seen = set()
+    for constant, helper in ((2.0, "p.strength"), (3.0, "p.strength"), (3.0, "2 * p.strength")):
+        (tmp_path / "helper.py").write_text(f"def decay(p):\n    return {helper} * p.learning_rate * p.weight_decay\n")
+        rule = text.replace("update=update", f'update=update, constants={{"strength": {constant}}}')
+        # Within one process a file is read again where its own text has changed.
+        (tmp_path / "rule.py").write_text(f"{rule}# {helper}\n")
+        sys.modules.pop("helper", None)
+        status, out, _ = run("derive", "generic", "--rule", "rule.py:mine", "--json", "-")
+        found = json.loads(out)
+        assert status == 0
+        seen.add((found["drift"]["coefficient"], found["constants"]["strength"]))
+    assert seen == {("2*strength/(K2 + 4)", 2.0), ("2*strength/(K2 + 4)", 3.0), ("4*strength/(K2 + 4)", 3.0)}
+    assert len(kept()) == 3
 
 
 def test_nothing_is_kept_where_nothing_should_be(monkeypatch):
@@ -163,7 +195,7 @@ def test_the_page_of_rules_is_what_is_derived():
     assert len(derived) == 2 + len(rules.names())
     assert set(derived) <= set(page)
     assert not any("(!) |" in line for line in page)
-    assert sum("\u00b1" in line for line in page) == 3 * (len(rules.names()) - 1)  # constant-lr has nothing to measure
+    assert sum("\u00b1" in line for line in page) == 3 * len(rules.names())
 
 
 def test_a_run_that_leaves_the_edge_says_what_foretold_it(run):

@@ -8,7 +8,7 @@ is named together with the hypothesis.
 
 from __future__ import annotations
 
-import time
+import time as clock
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -25,17 +25,19 @@ from theory.assumptions import (
     prove_simple_sharpness,
 )
 from theory.averaging import prove_averages, prove_energy, prove_period
+from theory.derivation_remarks import remarks, ties
 from theory.edge_jets import edge_jets
 from theory.edge_law import EdgeLaw, edge_law
 from theory.entering import prove_descent_lemma, prove_edge_multiplier, prove_waiting_time
 from theory.errors import InputError, NoClosedForm
 from theory.expansion import expand_nonsmooth
 from theory.flow import SharpnessFlow, flow_coefficient, prove_closed_form, sharpness_flow
-from theory.generic import generic_derivation, law_field, prove_law_drift
+from theory.generic import generic_derivation, law_field, prove_law_drift, prove_law_energy
 from theory.geometry import geometry_of, tidy
+from theory.horizon import LOOK, Tracking, tracking_in_chart
 from theory.invariance import prove_euler, prove_euler_generic, prove_homogeneity
 from theory.limits import TimeLimitExceeded, time_limit
-from theory.loss import HYPOTHESES, Loss
+from theory.loss import Loss
 from theory.proof import Proof, Status, Step, combine
 from theory.reduction import Reduction, decays_by_one_minus_rate, reduce_rule
 from theory.regression import kernel_chart, prove_regression_angle
@@ -58,6 +60,8 @@ __all__ = ["Derivation", "derive"]
 
 # No part of the derivation of a built-in family takes a tenth of it; a loss of a user's own may be harder.
 LIMIT = 60.0
+# Flow time of a comparison by default.
+TIME = 1.0
 # What a part may stand on; the words are those of the hypotheses that a loss may declare to fail.
 GENERIC = ("scale_invariance",)
 ON_GAMMA = (*GENERIC, "smoothness", "minimizers")
@@ -66,6 +70,8 @@ NORMAL = (*CHARTED, "minimal_kernel")
 EDGE = (*NORMAL, "simple_sharpness")
 AVERAGED = (*EDGE, "oscillator")
 DRIFTED = (*AVERAGED, "drift")
+# The parts on the generic loss that a derivation on one loss has no counterpart of.
+ENERGY = ("the map on rational numbers", "the energy law", "tracking", "first corrections")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +88,7 @@ class Derivation:
         law: of the rule at the edge, on every loss; ``None`` where it was not derived.
         energy_coefficient: c of dE/d tau = c <U^2> in the chart, at the rule's default constants; ``None`` where there
             is none, or it was not derived.
+        time: flow time for which tracking is asked.
     """
 
     loss: Loss
@@ -93,6 +100,7 @@ class Derivation:
     remarks: tuple[str, ...] = ()
     law: EdgeLaw | None = None
     energy_coefficient: sp.Expr | None = None
+    time: float = TIME
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -113,6 +121,16 @@ class Derivation:
         """How many steps have each status."""
         found = [step.status for step in self.steps]
         return {status: found.count(status) for status in Status if status in found}
+
+    @cached_property
+    def tracking(self) -> Tracking | None:
+        """c along the flow from the start of the chart, and the horizon; ``None`` without an energy law there."""
+        minima = self.loss.minima
+        if self.energy_coefficient is None or self.flow is None or minima is None or self.law is None:
+            return None
+        field = self.flow.field.subs(self.law.defaults)
+        look = max(LOOK, self.time)
+        return tracking_in_chart(minima.chart, minima.start or (), field, self.energy_coefficient, look=look)
 
     def render(self, style: str = "text", /) -> str:
         """The derivation as ``text``, ``markdown`` or a ``latex`` document."""
@@ -195,8 +213,7 @@ class _Plan:
         yield _Part("Euler identities of every loss", prove_euler_generic, GENERIC)
         yield _Part("Euler identities of this loss", lambda: prove_euler(loss), GENERIC)
         if not self.reduces:
-            for proof in generic_derivation(self.rule).proofs:
-                yield _Part(name := f"on every loss: {proof.title}", partial(replace, proof, title=name), GENERIC)
+            yield from self._on_every_loss()
         elif (reduction := self.reduction).is_smooth:
             if self.decays_weights:
                 yield _Part("reduction to the sphere", lambda: prove_sphere_map(reduction), GENERIC)
@@ -212,8 +229,18 @@ class _Plan:
             yield _Part("norm at the edge", lambda: prove_equilibrium_norm(reduction), GENERIC)
         if loss.minima is not None:
             yield _Part("closed form", self._prove_closed_form, DRIFTED)
+            if self.reduces and self.law is not None and self.law.coefficient is not None:
+                yield from self._on_every_loss(*ENERGY)
+            if self.law is not None and self.law.coefficient is not None:
+                yield _Part("energy law in the chart", lambda: prove_law_energy(geometry_of(loss), self.law), DRIFTED)
             if self.is_reference:
                 yield _Part("angle to the origin of the chart", lambda: _prove_angle(loss), DRIFTED)
+
+    def _on_every_loss(self, *titles: str) -> Iterator[_Part]:
+        """What was derived from the jets of a generic loss; all of it, or the parts of these titles."""
+        for proof in generic_derivation(self.rule).proofs:
+            if not titles or proof.title in titles:
+                yield _Part(name := f"on every loss: {proof.title}", partial(replace, proof, title=name), GENERIC)
 
     def _on_gamma(self) -> Iterator[_Part]:
         loss, rule = self.loss, self.rule
@@ -282,13 +309,14 @@ def _prove_angle(loss: Loss) -> Proof:
     return proof if proof.steps[0].status is Status.PROVED else Proof("")
 
 
-def derive(loss: Loss, rule: Rule | None = None, /, *, limit: float = LIMIT) -> Derivation:
+def derive(loss: Loss, rule: Rule | None = None, /, *, limit: float = LIMIT, time: float = TIME) -> Derivation:
     """The derivation of the flow of ``rule`` (default: gradient descent with weight decay) on ``loss``.
 
     Args:
         loss: with ``minima=None`` only what needs no chart is derived.
         rule: one whose only state is effective_lr.
         limit: seconds for each part, after which it is left undecided.
+        time: flow time for which tracking is asked; compared with the horizon.
 
     Raises:
         InputError: the rule has no form on the sphere, or the chart leaves no direction normal to Gamma.
@@ -319,12 +347,13 @@ def derive(loss: Loss, rule: Rule | None = None, /, *, limit: float = LIMIT) -> 
                 declared.append(part.settles)
                 expected.append(proof)
             # Where eigenvalues only meet here and there, everything holds in between.
-            if part.settles != "simple_sharpness" or part.settles not in declared or _ties(loss):
+            if part.settles != "simple_sharpness" or part.settles not in declared or ties(loss):
                 failed[part.settles] = "was refuted"
     flow = _flow(plan, limit) if loss.minima is not None and not failed else None
-    remarks = tuple(_remarks(plan, failed, declared, omitted, flow))
+    said = tuple(remarks(loss, plan.law, failed, declared, omitted, flow))
     energy = _energy(plan, limit) if flow is not None else None
-    return Derivation(loss, plan.rule, tuple(proofs), flow, plan.clock, tuple(expected), remarks, plan.law, energy)
+    found = Derivation(loss, plan.rule, tuple(proofs), flow, plan.clock, tuple(expected), said, plan.law, energy, time)
+    return replace(found, remarks=(*said, *(() if found.tracking is None else (found.tracking.sentence(time),))))
 
 
 def _energy(plan: _Plan, limit: float) -> sp.Expr | None:
@@ -338,15 +367,9 @@ def _energy(plan: _Plan, limit: float) -> sp.Expr | None:
         return None
 
 
-def _ties(loss: Loss) -> bool:
-    """Whether lambda_1 vanishes or equals another eigenvalue all over Gamma."""
-    geometry = geometry_of(loss)
-    return any(value == 0 for value in (geometry.sharpness, *geometry.gaps))
-
-
 def _attempt(part: _Part, limit: float) -> tuple[Proof, bool]:
     """The proof of a part, and whether it broke off: then with an undecided step that says why."""
-    begin = time.perf_counter()
+    begin = clock.perf_counter()
     try:
         with time_limit(limit):
             return part.prove(), False
@@ -356,7 +379,7 @@ def _attempt(part: _Part, limit: float) -> tuple[Proof, bool]:
         sides, relation, note = ("time", f"{limit:g} s"), ">", "Given up: the computer algebra did not end in time."
     except InputError as reason:
         sides, relation, note = ("this part", "not derived"), "=", str(reason)
-    seconds = time.perf_counter() - begin
+    seconds = clock.perf_counter() - begin
     step = Step(part.name, *sides, relation=relation, status=Status.UNDECIDED, note=note, seconds=seconds)
     return Proof(part.name, (step,)), True
 
@@ -367,31 +390,3 @@ def _flow(plan: _Plan, limit: float) -> SharpnessFlow | None:
             return plan.flow()
     except (NoClosedForm, InputError, TimeLimitExceeded):
         return None  # the parts above have said why
-
-
-def _remarks(
-    plan: _Plan, failed: dict[str, str], declared: list[str], omitted: dict[str, list[str]], flow: SharpnessFlow | None
-) -> Iterator[str]:
-    if plan.loss.minima is None:
-        yield "The loss has minima=None: what needs a chart of Gamma (its edge direction, the drift) is not derived."
-    for name in declared:
-        where = "" if name in failed else " The flow is derived where the gap is open."
-        yield f"The loss declares that the hypothesis {name} fails; it is refuted as declared.{where}"
-    for name, parts in omitted.items():
-        what = f"the hypothesis {name}" if name in HYPOTHESES else f"the {name}"
-        yield f"Not derived, since {what} {failed[name]}: {', '.join(parts)}."
-        undeclared = name == "simple_sharpness" and name not in declared and failed[name] == "was refuted"
-        if undeclared and not _ties(plan.loss):
-            yield (
-                "Where eigenvalues only meet at single points of Gamma, declare it: expects_to_fail="
-                "{'simple_sharpness'} in the Loss. Then the flow is derived where the gap is open."
-            )
-    if plan.law is None:
-        yield "The law of the rule at the edge was not derived; `sharpflow derive generic --rule NAME` says why."
-    elif not plan.law.smooth:
-        yield "Edge: none, nonsmooth. The step of the rule is not differentiable on Gamma."
-    if flow is not None and flow.stands_still:
-        yield "The flow stands still: lambda_1 is constant on Gamma."
-    elif flow is not None and flow.closed_form is None:
-        found = "; there is a quadrature." if flow.invariants else "."
-        yield f"No closed form of the flow was found{found}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from theory.edge_law import EdgeLaw, horizon
+from theory.edge_law import EdgeLaw
 from theory.loss import Loss
 from theory.proof import Proof, Step
 
@@ -45,6 +45,7 @@ def derivation_json(derivation: Derivation, /) -> dict[str, Any]:
         "energy_law": None if derivation.energy_coefficient is None else {
             "coefficient": sp.sstr(derivation.energy_coefficient), **_at_start(derivation),
         },
+        "tracking": _tracking(derivation),
         "remarks": list(derivation.remarks),
         "steps": [
             step_json(proof, step, proof in derivation.expected) for proof in derivation.proofs for step in proof.steps
@@ -95,24 +96,33 @@ def law_json(law: EdgeLaw | None, /) -> dict[str, Any]:
         "oscillator": None if energy is None else {
             "alpha": _text(energy.alpha), "growth": _text(energy.growth), "brake": _text(law.brake),
             "closed": law.closes, "mean_square": _text(law.mean_square), "period": _text(law.period),
+            "potential": _text(law.potential(sp.Symbol("y", real=True))),
+            "period_at_any_amplitude": _text(law.period_integral),
         },
         "orbit": None if orbit is None else {
             "modulus": _text(orbit.modulus), "fixed": _text(orbit.fixed), "multiplier": _text(orbit.multiplier),
             "mean_square": _text(law.mean_square),
         },
-        "drift": {"coefficient": _text(law.drift), "time": f"({law.rule.rate})*t", "direction": "-g"},
+        "drift": {"coefficient": _text(law.drift), "time": f"({law.rule.rate})*t", "direction": "-g",
+                  "pace": _text(law.pace)},
         "tracks": law.tracking,
     }  # fmt: skip
 
 
 def _at_start(derivation: Derivation) -> dict[str, float | None]:
     """c at the start of the chart, and the horizon of tracking from there (null: it does not end)."""
-    minima = derivation.loss.minima
-    assert minima is not None
-    values = dict(zip(minima.chart, minima.start or (), strict=True))
-    c = float(sp.sympify(derivation.energy_coefficient).subs(values))
-    end = horizon(c)
-    return {"at_start": c, "horizon": end if math.isfinite(end) else None}
+    found = derivation.tracking
+    if found is None:
+        return {"at_start": None, "horizon": None}
+    return {"at_start": found.coefficient, "horizon": found.horizon if math.isfinite(found.horizon) else None}
+
+
+def _tracking(derivation: Derivation) -> dict[str, float | bool | None] | None:
+    """Whether the horizon exceeds the time asked for; null without an energy law in the chart."""
+    found = derivation.tracking
+    if found is None:
+        return None
+    return {"time": derivation.time, "tracks": found.tracks(derivation.time)} | _at_start(derivation)
 
 
 def _text(expression: Any) -> str | None:

@@ -19,6 +19,7 @@ from theory.averaging import A, small_period
 from theory.center import EdgeMap, one_step
 from theory.edge_jets import EdgeJets
 from theory.energy_law import BEND, EnergyLaw, energy_law
+from theory.first_crossing import Crossing, first_crossing
 from theory.frame import NORM, Frame, find_edge
 from theory.identity import Identity
 from theory.jets import CUBIC, MIXED, QUARTIC, RATIO, K
@@ -93,6 +94,12 @@ class EdgeLaw:
         return self.smooth and self._energy.growth == 0
 
     @cached_property
+    def crossing(self) -> Crossing:
+        """Whether another multiplier of a normal direction leaves the unit circle first, at the default constants."""
+        assert self.single is not None
+        return first_crossing(self.single.frame, self.single.edge, self.defaults)
+
+    @cached_property
     def largest_multiplier(self) -> float:
         """The largest modulus of the damped multipliers at the edge, at the default constants and m = 1/2."""
         if self.single is None:
@@ -112,7 +119,7 @@ class EdgeLaw:
     def mean_square(self) -> sp.Expr | None:
         """<x^2>/rate over an orbit, as a function of K^2 (or lambda_1, without an oscillator); ``None``: no orbit."""
         if self.smooth:
-            return self._readable(sp.factor(self._energy.growth / self.brake)) if self.closes else None
+            return self.readable(sp.factor(self._energy.growth / self.brake)) if self.closes else None
         return sp.factor(self._orbit.mean_square.subs(ROOT, sp.sqrt(LAMBDA / 2)))
 
     @cached_property
@@ -120,15 +127,25 @@ class EdgeLaw:
         """D with d zeta/d tau = -D g; ``None`` where nothing keeps the oscillation up."""
         if self.smooth:
             along = sp.factor(self._energy.push / K)
-            return self._readable(sp.factor(-along * self._energy.growth / self.brake)) if self.closes else None
+            return self.readable(sp.factor(-along * self._energy.growth / self.brake)) if self.closes else None
         return sp.factor(sp.simplify((-self._orbit.drift / K).subs(ROOT, sp.sqrt(LAMBDA / 2))))
+
+    @cached_property
+    def pace(self) -> sp.Expr | None:
+        """The drift over that at the start, in the slow scalars' ratios to theirs; ``None`` where it depends on K."""
+        if not self.closes:
+            return sp.Integer(1)
+        growth, brake, push = self._energy.moving
+        mean = self._energy.push * self._energy.growth / self._energy.brake
+        found = sp.factor(sp.cancel(push * growth / (brake * mean)))
+        return None if found.has(K) else found
 
     @cached_property
     def coefficient(self) -> sp.Expr | None:
         """c in K^2, B = K^2 dK/ds along g/|g|, and Q = c_4 - 3 c_3^2 - 3 sum_j c_21j^2/m_j."""
         if not self.smooth or not self.closes:
             return None
-        return self._readable(in_invariants(self._energy.coefficient))
+        return self.readable(in_invariants(self._energy.coefficient))
 
     def coefficient_on(self, jets: EdgeJets) -> sp.Expr:
         """c in the chart of a loss, at the default constants."""
@@ -145,9 +162,26 @@ class EdgeLaw:
         if not self.closes:
             return None
         rate = sp.Symbol("rate", positive=True)
-        return self._readable(sp.simplify(small_period(rate).subs(A, self._energy.alpha * self._energy.growth)))
+        return self.readable(sp.simplify(small_period(rate).subs(A, self._energy.alpha * self._energy.growth)))
 
-    def _readable(self, expression: sp.Expr) -> sp.Expr:
+    def potential(self, y: sp.Expr) -> sp.Expr:
+        """V in E = U^2/2 + V(y), y = log X^2, found by integrating - U'/(2 alpha) over y."""
+        place = sp.Dummy("y", real=True)
+        slope = (self._energy.brake * sp.exp(place) - self._energy.growth) / (2 * self._energy.alpha)
+        return sp.integrate(slope, place).subs(place, y)
+
+    @cached_property
+    def period_integral(self) -> sp.Expr | None:
+        """Iterations of an orbit of energy E between y_- and y_+, its turning points; ``None`` without one."""
+        if not self.closes:
+            return None
+        y, rate = sp.Symbol("y", real=True), sp.Symbol("rate", positive=True)
+        speed = self.readable(self._energy.alpha) * sp.sqrt(
+            2 * rate * (sp.Symbol("E") - self.readable(self.potential(y)))
+        )
+        return sp.Integral(1 / speed, (y, sp.Symbol("y_-"), sp.Symbol("y_+")))
+
+    def readable(self, expression: sp.Expr) -> sp.Expr:
         """Factors of the rule's constants that are negative at their defaults, turned: 1 - beta for beta - 1."""
         turned: dict[sp.Symbol, sp.Expr] = {}
         if expression.has(NORM) and self.single is not None:
@@ -173,7 +207,7 @@ class EdgeLaw:
                 return "edge: none, nonsmooth; an interval of orbits of period two, which all carry the same drift"
             multiplier = self.orbit.multiplier.subs(ROOT, sp.sqrt(LAMBDA / 2))
             return f"edge: none, nonsmooth; an orbit of period two that attracts where |{multiplier}| < 1"
-        if self.largest_multiplier >= 1:
+        if self.crossing.outside is not None or self.largest_multiplier >= 1:
             return "no: another multiplier leaves the unit circle before the edge (at the default constants)"
         if not self.closes:
             return "no: the leading orbits are not closed, so that the oscillation dies out and the edge is left"

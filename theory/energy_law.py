@@ -143,6 +143,7 @@ class EnergyLaw:
         steps: the two-step vector field.
         rate: dE/dT per delta, with E = U^2/2 + (brake X^2/2 - growth log|X|)/alpha.
         edge_rate: d log|X|/dT - alpha U per delta, the drift of brake and growth included.
+        moving: growth, brake and push with the slow scalars of the state in them, in units of their start.
     """
 
     alpha: sp.Expr
@@ -152,6 +153,7 @@ class EnergyLaw:
     steps: TwoStep
     rate: sp.Expr
     edge_rate: sp.Expr
+    moving: tuple[sp.Expr, sp.Expr, sp.Expr]
 
     def _average(self, polynomial: sp.Expr) -> Decomposition:
         return decompose(polynomial, self.alpha, self.growth, self.brake)
@@ -214,8 +216,9 @@ def energy_law(single: EdgeMap, /) -> EnergyLaw:
     a_rate = log_rate(a, push, single.slow) if a != 0 else sp.Integer(0)
     b_rate = log_rate(b, push, single.slow)
     start = dict.fromkeys(single.slow, 1)
+    moving = (a, b, push)
     whole = energy_rate(steps, alpha, a, b, a_rate, b_rate)
     mean_u = sp.expand(steps.x_next / X) + (b_rate - a_rate) / 2
     steps = TwoStep(*(getattr(steps, f.name).subs(start) for f in fields(TwoStep)))
     whole, mean_u, alpha, a, b, push = (e.subs(start) for e in (whole, mean_u, alpha, a, b, push))
-    return EnergyLaw(alpha, a, b, push, steps, whole, mean_u)
+    return EnergyLaw(alpha, a, b, push, steps, whole, mean_u, moving)

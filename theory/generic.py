@@ -16,18 +16,26 @@ from typing import Any
 import sympy as sp
 
 from theory.derivation_json import law_json, step_json
+from theory.edge_jets import edge_jets
 from theory.edge_law import K2, LAMBDA, EdgeLaw, edge_law
 from theory.errors import NoClosedForm
 from theory.flow import SharpnessFlow
 from theory.generic_steps import nonsmooth_proofs, smooth_proofs
-from theory.geometry import Geometry
+from theory.geometry import Geometry, tidy
 from theory.identity import Identity
 from theory.jets import generic_loss
 from theory.proof import Proof, Status, Step, combine
 from theory.rule import Rule
 from theory.zero import prove_equal
 
-__all__ = ["GenericDerivation", "derive_generic", "generic_derivation", "law_field", "prove_law_drift"]
+__all__ = [
+    "GenericDerivation",
+    "derive_generic",
+    "generic_derivation",
+    "law_field",
+    "prove_law_drift",
+    "prove_law_energy",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +96,12 @@ class GenericDerivation:
             yield "Edge:", (sp.Symbol("effective_lr*lambda_1"), "=", law.edge)
         if law.mean_square is not None:
             yield "Mean square of the oscillation:", (sp.Symbol("<X^2>"), "=", law.mean_square)
+        if law.period is not None:
+            yield "Period of small orbits, in iterations:", (sp.Symbol("period"), "=", law.period)
+            yield (
+                "and of one of energy E = U^2/2 + V(y), y = log X^2, between its turning points:",
+                (sp.Symbol("period"), "=", law.period_integral),
+            )
         if law.drift is not None:
             yield (
                 f"Drift, in the time tau = {self.rule.rate} t:",
@@ -156,6 +170,26 @@ def prove_law_drift(geometry: Geometry, law: EdgeLaw | None, /) -> Proof:
         note=f"d zeta/d tau = -D g with D = {law.drift}, from the part on every loss; D and K^2 are this loss's.",
     )  # fmt: skip
     return Proof("drift", (step,))
+
+
+def prove_law_energy(geometry: Geometry, law: EdgeLaw | None, /) -> Proof:
+    """c in the chart of a loss, from its jets there, at the rule's default constants.
+
+    Raises:
+        NoClosedForm: the rule has no energy law, or the jets no closed form.
+    """
+    if law is None or law.coefficient is None:
+        raise NoClosedForm("the rule has no energy law.")
+    jets = edge_jets(geometry)
+    whole = law.coefficient_on(jets)
+    shown = sp.Symbol("c"), tidy(whole)
+    parts = {"K^2": jets.log_gradient_squared, "B": jets.bend, "c_3^2": jets.cubic_squared, "c_4": jets.quartic}
+    parts["sum c_21^2/m"] = jets.mixed
+    step = prove_equal(
+        "the energy coefficient in the chart (default constants)", whole, shown[1], domain=geometry.domain, show=shown,
+        note="From the part on every loss, with " + ", ".join(f"{k} = {sp.sstr(v)}" for k, v in parts.items()) + ".",
+    )  # fmt: skip
+    return Proof("energy law in the chart", (step,))
 
 
 def derive_generic(rule: Rule, /) -> GenericDerivation:

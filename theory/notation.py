@@ -60,6 +60,13 @@ LATEX = {
     "V_2(X+, U+, S+)": "V_2(X_+, U_+, S_+)",
     "V_3(X+, U+, S+)": "V_3(X_+, U_+, S_+)",
     "two steps": r"\text{two steps on rational numbers}",
+    "crossings": r"N_{|z| = 1}",
+    "dE/dT at delta^0": r"(dE/dT)_{\delta^0}",
+    "dE/dT at delta^1": r"(dE/dT)_{\delta^1}",
+    "P(X, U)": "P(X, U)",
+    "min E": r"\min E",
+    "U' at x = 0": r"U'_{x = 0}",
+    "s'": "s'",
     "series": r"\text{the series}",
     "M*": "M^*",
     "f'(M*)": "f'(M^*)",
@@ -131,7 +138,10 @@ class _Latex(_Terms, LatexPrinter):
         if known is not None:
             return known
         if re.fullmatch(r"[A-Za-z]+(_?\w+)?", expr.name):
-            return str(super()._print_Symbol(expr))
+            written = str(super()._print_Symbol(expr))
+            # A word is upright, or it reads as a product of its letters; SymPy has put a backslash before Greek ones.
+            word = re.match(r"[A-Za-z]{2,}", written)
+            return rf"\mathrm{{{latex_text(expr.name)}}}" if word else written
         return rf"\text{{{latex_text(expr.name)}}}"
 
 
@@ -198,10 +208,9 @@ def latex_text(text: str) -> str:
 
 
 # Words of the theory in titles and notes; English words that are names as well stay words.
+_ENGLISH = ("coefficient", "crossings", "rate", "series", "speed", "two steps", "E", "L")
 _WORDS = {"effective_lr_t": r"\eta_{\mathrm{eff},t}", "eps": r"\varepsilon", "<U>": r"\langle U \rangle"} | {
-    name: written
-    for name, written in LATEX.items()
-    if name not in ("coefficient", "rate", "speed", "E", "L") and not name.startswith("d(")
+    name: written for name, written in LATEX.items() if name not in _ENGLISH and not name.startswith("d(")
 }
 _GREEK = r"alpha|beta|gamma|Gamma|delta|zeta|eta|theta|lambda|mu|xi|tau|omega|pi"
 _NAMES = "|".join(re.escape(name) for name in sorted(_WORDS, key=len, reverse=True))

@@ -1,137 +1,46 @@
 """The two-step map checked by exact arithmetic on rational numbers, by code that shares nothing with the derivation.
 
-All jets, the norm, the constants and X, U are drawn at random from the integers up to 2^24 (or their quotients), the
-rule is run on lists of fractions c_0, c_1, ... (a number of the form sum c_k delta^k), and what comes out after two
-steps is compared with the series at these numbers, coefficient by coefficient. Both sides are rational functions whose
-numerators have degree at most d in what is drawn; should they differ, a random point shows it but for a probability of
-d/2^24 (Schwartz and Zippel), and N independent points but for its N-th power.
+All jets, the norm, the constants and X, U are drawn at random from the integers up to R = 2^64 (or their quotients by
+it), the rule is run on lists of fractions c_0, c_1, ... (a number of the form sum c_k delta^k), and what comes out of
+two steps is compared with the series at these numbers, coefficient by coefficient. Both sides are rational functions of
+what is drawn; a bound d on the degree of the numerator of their difference is counted along with them
+(`theory.rational_series`). Should they differ, a random point shows it but for a probability of d/R (Schwartz and
+Zippel), and N independent points but for its N-th power.
+
+What is taken over from the derivation is what is put to the test: the edge, what is damped as a function of X, U and s
+(where the run starts, and where it must end), and the two-step vector field.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isqrt
 from types import SimpleNamespace
 from typing import Any
 
 import sympy as sp
 
-from theory.center import EdgeMap
+from theory.center import EdgeMap, S, U, X
 from theory.energy_law import TwoStep
 from theory.proof import Status, Step
+from theory.rational_series import LENGTH, Degrees, Number, degrees_of
 from theory.rule import Operations
 
-__all__ = ["Number", "confirm_map", "run_twice"]
+__all__ = ["confirm_map", "run_twice"]
 
-RANGE = 2**24
-POINTS = 4
-# A generous bound: no coefficient that is compared has a numerator of this degree.
-DEGREE = 400
-LENGTH = 9
+RANGE = 2**64
+POINTS = 2
+# Coefficients of what is damped that the derivation gives, and those that two steps end with for sure.
+KNOWN, DAMPED = 4, 3
+_PARTS = ("radial", "x", "y", "s")
 
 
 def _fraction(value: Any) -> Fraction:
-    if isinstance(value, int | Fraction):
-        return Fraction(value)
     number = sp.Rational(sp.nsimplify(value, rational=True))
     return Fraction(int(number.p), int(number.q))
-
-
-@dataclass(frozen=True, eq=False)
-class Number:
-    """c_0 + c_1 delta + ..., as a list of fractions; what is beyond the list is unknown."""
-
-    c: tuple[Fraction, ...]
-
-    _op_priority = 200.0
-
-    @staticmethod
-    def of(value: Any, power: int = 0) -> Number:
-        """value*delta^power."""
-        if isinstance(value, Number):
-            return value
-        return Number((Fraction(0),) * power + (_fraction(value),) + (Fraction(0),) * (LENGTH - power - 1))
-
-    def __add__(self, other: Any) -> Number:
-        return Number(tuple(a + b for a, b in zip(self.c, Number.of(other).c, strict=False)))
-
-    __radd__ = __add__
-
-    def __neg__(self) -> Number:
-        return Number(tuple(-a for a in self.c))
-
-    def __sub__(self, other: Any) -> Number:
-        return self + (-Number.of(other))
-
-    def __rsub__(self, other: Any) -> Number:
-        return Number.of(other) - self
-
-    def __mul__(self, other: Any) -> Number:
-        if not isinstance(other, Number | int | float | Fraction | sp.Expr):
-            return NotImplemented
-        second = Number.of(other)
-        a, b = self.c, second.c
-        # What is unknown of one factor is multiplied by the leading zeros of the other.
-        count = min(LENGTH, self.low() + len(b), second.low() + len(a))
-        total = [Fraction(0)] * count
-        for i, left in enumerate(a[:count]):
-            if left:
-                for j, right in enumerate(b[: count - i]):
-                    if right:
-                        total[i + j] += left * right
-        return Number(tuple(total))
-
-    __rmul__ = __mul__
-
-    def low(self) -> int:
-        """How many leading coefficients are 0."""
-        return next((k for k, a in enumerate(self.c) if a), len(self.c))
-
-    def down(self, by: int) -> Number:
-        """Divided by delta^by."""
-        if any(self.c[:by]):
-            raise ZeroDivisionError("a pole at delta = 0")
-        return Number(self.c[by:])
-
-    def __truediv__(self, other: Any) -> Number:
-        divisor = Number.of(other)
-        by = divisor.low()
-        b, a = divisor.down(by).c, self.down(by).c
-        quotient: list[Fraction] = []
-        for k in range(min(len(a), len(b))):
-            quotient.append((a[k] - sum((quotient[i] * b[k - i] for i in range(k)), Fraction(0))) / b[0])
-        return Number(tuple(quotient))
-
-    def __rtruediv__(self, other: Any) -> Number:
-        return Number.of(other) / self
-
-    def sqrt(self) -> Number:
-        """The root with a positive leading coefficient, which must be a rational number."""
-        by = self.low()
-        a = self.down(by).c
-        root = Fraction(isqrt(a[0].numerator), isqrt(a[0].denominator))
-        if root**2 != a[0] or by % 2:
-            raise ArithmeticError(f"{a[0]} is not the square of a rational number")
-        found = [root]
-        for k in range(1, len(a)):
-            found.append((a[k] - sum((found[i] * found[k - i] for i in range(1, k)), Fraction(0))) / (2 * root))
-        return Number((Fraction(0),) * (by // 2) + tuple(found))
-
-    def __pow__(self, exponent: Any) -> Number:
-        twice = _fraction(exponent) * 2
-        if twice.denominator != 1:
-            raise ArithmeticError(f"the power {exponent}")
-        base, count = (self.sqrt(), int(twice)) if twice % 2 else (self, int(twice) // 2)
-        if count < 0:
-            base, count = 1 / base, -count
-        result = Number.of(1)
-        for _ in range(count):
-            result = result * base
-        return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +77,7 @@ def _dot(a: _Vector, b: _Vector) -> Number:
 _OPERATIONS = Operations(dot=_dot, norm=lambda a: _dot(a, a).sqrt(), sqrt=lambda a: Number.of(a).sqrt())
 
 
-def _gradient(jets: dict[str, Fraction], sharpness: Fraction) -> Callable[[_Vector], _Vector]:
+def _gradient(jets: dict[str, Any], sharpness: Any) -> Callable[[_Vector], _Vector]:
     """grad L of L(w) = l(xi), xi = w/w_0 without w_0, written out by hand."""
     k, m, h = jets["K"], jets["m"], jets["h"]
     c3, c4, c21, c31, c111 = (jets[name] for name in ("c_3", "c_4", "c_21", "c_31", "c_111"))
@@ -188,28 +97,34 @@ def _gradient(jets: dict[str, Fraction], sharpness: Fraction) -> Callable[[_Vect
     return gradient
 
 
-def run_twice(single: EdgeMap, values: dict[sp.Symbol, Fraction], /) -> tuple[Number, Number, Number]:
-    """X, U and s/delta^2 after two steps of the rule from X, U and S = 0, at these numbers."""
+@dataclass(frozen=True)
+class Run:
+    """Where two steps end: X, U, s/delta^2, and what is damped, by its name."""
+
+    x: Number
+    u: Number
+    s: Number
+    slaved: dict[str, Number]
+
+
+def run_twice(single: EdgeMap, values: dict[sp.Symbol, Fraction], /) -> Run:
+    """Two steps of the rule from X, U and S = 0, at these numbers."""
     frame, rule = single.frame, single.frame.rule
     exact = {symbol: sp.Rational(v.numerator, v.denominator) for symbol, v in values.items()}
-    at = lambda e: _fraction(sp.sympify(e).subs(exact))  # noqa: E731
     delta = Number.of(1, 1)
     parameters = {
         name: value if not isinstance(value, sp.Expr) else _polynomial(value, exact)
         for name, value in frame.parameters.items()
     }
-    jets = {s.name: v for s, v in values.items()}
-    sharpness, edge = at(single.edge.sharpness), at(single.edge.value)
+    jets = {symbol.name: Number.of(v, degrees=Degrees(1)) for symbol, v in values.items()}
+    sharpness, edge = _at(single.edge.sharpness, exact), _at(single.edge.value, exact)
     gradient = _gradient(jets, sharpness)
-    x, u = jets["X"], jets["U"]
-    lr = (edge + u * delta) / sharpness
+    lr = (edge + jets["U"] * delta) / sharpness
     states: dict[str, Any] = {name: _polynomial(value, exact) for name, value in frame.scalars.items()}
-    slaved = {
-        name: Number(tuple(at(c.as_expr()) for c in series.coefficients[:4])) for name, series in single.slaved.items()
-    }
+    slaved = {name: _known(series.coefficients, exact) for name, series in single.slaved.items()}
     for name in frame.vectors:
-        states[name] = _Vector(tuple(slaved[f"{name}.{part}"] for part in ("radial", "x", "y", "s")))
-    w = _Vector((Number.of(1), x * delta, slaved["y"], Number.of(0)))
+        states[name] = _Vector(tuple(slaved[f"{name}.{part}"] for part in _PARTS))
+    w = _Vector((Number.of(1), jets["X"] * delta, slaved["y"], Number.of(0)))
     if frame.on_weights:
         # |w|^2 by the definition of effective_lr: a step from rest multiplies theta and -G by numbers of this ratio.
         squared = _norm_squared(frame, lr, parameters, states)
@@ -230,17 +145,36 @@ def run_twice(single: EdgeMap, values: dict[sp.Symbol, Fraction], /) -> tuple[Nu
     elif "effective_lr" in rule.state:
         lr = states["effective_lr"]
     edge_now = lr * sharpness * (1 + jets["K"] * foot)
-    return xi[0].down(1), (edge_now - edge).down(1), foot.down(2)
+    damped = {"y": xi[1]}
+    for name in frame.vectors:
+        damped |= {f"{name}.{part}": number for part, number in zip(_PARTS, states[name].parts, strict=True)}
+    return Run(xi[0].down(1), (edge_now - edge).down(1), foot.down(2), damped)
+
+
+def _at(expression: Any, exact: dict[sp.Symbol, Any]) -> Number:
+    """A rational expression, at the numbers drawn."""
+    value = sp.sympify(expression)
+    return Number.of(_fraction(value.subs(exact)), degrees=degrees_of(value))
+
+
+def _known(coefficients: Any, exact: dict[sp.Symbol, Any]) -> Number:
+    """What is damped is known to delta^3."""
+    total = Number.of(0)
+    for power, coefficient in enumerate(coefficients[:KNOWN]):
+        expression = coefficient.as_expr()
+        total = total + Number.of(_fraction(expression.subs(exact)), power, degrees_of(expression))
+    return Number(total.c[:KNOWN], total.degrees)
 
 
 def _polynomial(value: Any, exact: dict[sp.Symbol, Any]) -> Number:
     """An expression in delta with numbers put in, of non-negative powers."""
     from theory.series import DELTA
 
-    expression = sp.expand(sp.sympify(value).subs(exact))
+    whole = sp.expand(sp.sympify(value))
     total = Number.of(0)
     for power in range(LENGTH):
-        total = total + Number.of(expression.coeff(DELTA, power), power)
+        part = whole.coeff(DELTA, power)
+        total = total + Number.of(_fraction(part.subs(exact)), power, degrees_of(part))
     return total
 
 
@@ -264,49 +198,35 @@ def _norm_squared(frame: Any, lr: Number, parameters: dict[str, Any], states: di
 
 def confirm_map(single: EdgeMap, steps: TwoStep, /, *, points: int = POINTS, seed: int = 0) -> Step:
     """The step "two steps of the rule on rational numbers = the two-step vector field, integrated over T = 2 delta"."""
-    from theory.center import U, X
-
     begin = time.perf_counter()
     generator = random.Random(seed)
     symbols = [*single.ring.units, *single.ring.symbols]
-    start = dict.fromkeys(single.slow, 1)
-    field = [steps.x, steps.u]
-    follow = [
-        sp.Matrix([2 * field[i], 2 * (steps.x_next, steps.u_next)[i] + 2 * (
-            sp.diff(field[i], X) * field[0] + sp.diff(field[i], U) * field[1]
-        )]) for i in range(2)
-    ]  # fmt: skip
-    along = [2 * steps.s, 2 * steps.s_next + 2 * (sp.diff(steps.s, X) * field[0] + sp.diff(steps.s, U) * field[1])]
-    status, witness = Status.PROVED, {}
+    expected = _expected(steps, dict.fromkeys(single.slow, 1))
+    status, degree = Status.PROVED, 0
+    witness: dict[str, str] = {}
     for _ in range(points):
         values = {symbol: Fraction(generator.randrange(1, RANGE)) for symbol in symbols}
         for symbol in single.frame.constants.values():
             values[symbol] = Fraction(generator.randrange(1, RANGE), RANGE)
-        values |= {symbol: Fraction(1) for symbol in single.slow}
-        values[symbols[symbols.index(sp.Symbol("S", real=True))]] = Fraction(0)
-        exact = {symbol: sp.Rational(v.numerator, v.denominator) for symbol, v in values.items()}
+        values |= {symbol: Fraction(1) for symbol in single.slow} | {S: Fraction(0)}
         try:
-            x, u, s = run_twice(single, values)
+            run = run_twice(single, values)
+            pairs = list(_pairs(single, run, expected, values))
         except ArithmeticError as reason:
             # A root of what is drawn: this rule cannot be brought to rational points.
             status, witness = Status.UNDECIDED, {"at rational points": str(reason)}
             break
-        expected = [e.subs(start).subs(exact) for pair in follow for e in pair] + [
-            e.subs(start).subs(exact) for e in along
-        ]
-        measured = [x.c[1], x.c[2], u.c[1], u.c[2], s.c[0], s.c[1]]
-        names = ["X, delta", "X, delta^2", "U, delta", "U, delta^2", "s, delta^2", "s, delta^3"]
-        for name, left, right in zip(names, measured, expected, strict=True):
-            if left != _fraction(right):
-                status = Status.REFUTED
-                witness = {"coefficient": name, "rule on rational numbers": str(left), "series": str(right)}
-                witness |= {symbol.name: str(v) for symbol, v in values.items()}
-                break
-        if status is Status.REFUTED:
+        degree = max(degree, *(_difference(left, power, right) for _, left, power, right in pairs))
+        wrong = next((pair for pair in pairs if pair[1].c[pair[2]] != pair[3].c[0]), None)
+        if wrong is not None:
+            name, left, power, right = wrong
+            status = Status.REFUTED
+            witness = {"coefficient": name, "rule on rational numbers": str(left.c[power]), "series": str(right.c[0])}
+            witness |= {symbol.name: str(v) for symbol, v in values.items()}
             break
-    bound = (DEGREE / RANGE) ** points
+    bound = min(1.0, degree / RANGE) ** points
     return Step(
-        "two steps of the rule, run on rational numbers, are the series",
+        "two steps of the rule, run on rational numbers, end where the series do",
         sp.Symbol("two steps"), sp.Symbol("series"), status=status,
         method=f"exact rational arithmetic at {points} random points, error below {bound:.0e} (Schwartz-Zippel)"
         if status is not Status.UNDECIDED
@@ -314,5 +234,58 @@ def confirm_map(single: EdgeMap, steps: TwoStep, /, *, points: int = POINTS, see
         residual=sp.Integer(0) if status is Status.PROVED else None, witness=witness,
         seconds=time.perf_counter() - begin,
         second=f"confirmed at {points} rational points, error below {bound:.0e}" if status is Status.PROVED else "",
-        note="The coefficients of X, U to delta^2, of s to delta^3; by code that shares nothing with the derivation.",
+        note="The coefficients of X and U to delta^2, of s to delta^3, of what is damped to delta^2; by code that "
+        f"shares nothing with the derivation. Each difference is a quotient whose numerator has degree {degree} at "
+        "most in what is drawn, each from 2^64 numbers.",
     )  # fmt: skip
+
+
+def _expected(steps: TwoStep, start: dict[sp.Symbol, int]) -> list[tuple[str, str, int, sp.Expr]]:
+    """Coefficients of the flow over T = 2 delta: v -> v + 2 delta v_0 + delta^2 (2 v_1 + 2 (v_0 . grad) v_0)."""
+
+    def again(e: sp.Expr) -> sp.Expr:
+        return 2 * (sp.diff(e, X) * steps.x + sp.diff(e, U) * steps.u)
+
+    found = [
+        ("X, 1", "x", 0, X), ("U, 1", "u", 0, U),
+        ("X, delta", "x", 1, 2 * steps.x), ("U, delta", "u", 1, 2 * steps.u), ("s, delta^2", "s", 0, 2 * steps.s),
+        ("X, delta^2", "x", 2, 2 * steps.x_next + again(steps.x)),
+        ("U, delta^2", "u", 2, 2 * steps.u_next + again(steps.u)),
+        ("s, delta^3", "s", 1, 2 * steps.s_next + again(steps.s)),
+    ]  # fmt: skip
+    return [(name, which, power, sp.sympify(e).subs(start)) for name, which, power, e in found]
+
+
+def _pairs(
+    single: EdgeMap, run: Run, expected: list[tuple[str, str, int, sp.Expr]], values: dict[sp.Symbol, Fraction]
+) -> Iterator[tuple[str, Number, int, Number]]:
+    """What is compared: a name, a series on rational numbers, which coefficient of it, and what it should be."""
+    exact = {symbol: sp.Rational(v.numerator, v.denominator) for symbol, v in values.items()}
+    for name, which, power, expression in expected:
+        yield name, getattr(run, which), power, _at(expression, exact)
+    # V(X, U, S) where the two steps end. Slow scalars have changed by 1 + O(rate) there, which moves V at delta^3 only.
+    ends = {X: run.x, U: run.u, S: run.s}
+    for name, series in single.slaved.items():
+        value = Number.of(0)
+        for power, coefficient in enumerate(series.coefficients[:DAMPED]):
+            value = value + _composed(coefficient, ends, exact) * Number.of(1, power)
+        for power in range(DAMPED):
+            yield f"{name}, delta^{power}", run.slaved[name], power, Number((value.c[power],), value.degrees)
+
+
+def _composed(element: Any, ends: dict[sp.Symbol, Number], exact: dict[sp.Symbol, Any]) -> Number:
+    """A polynomial in X, U, S and the jets, with X, U, S at the ends."""
+    polynomial = sp.Poly(element.as_expr(), *ends)
+    total = Number.of(0)
+    for exponents, coefficient in polynomial.terms():
+        term = _at(coefficient, exact)
+        for end, exponent in zip(ends.values(), exponents, strict=True):
+            term = term * end**exponent
+        total = total + term
+    return total
+
+
+def _difference(left: Number, power: int, right: Number) -> int:
+    """Degree of the numerator of left - right."""
+    (n, d), (above, below) = left.degrees.at(power), right.degrees.at(power)
+    return max(n + below, above + d)

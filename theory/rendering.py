@@ -31,6 +31,8 @@ STYLES = ("text", "markdown", "latex")
 WIDTH = 88
 # A line of an equation on paper has room for about so many symbols; a fraction counts the longer of its parts.
 LINE = 75
+# A name on the left of a long equation stays in its first line.
+SHORT = 15
 # Beyond this nobody reads an equation: it is named by its length, and stands in the JSON in full.
 LONGEST = 2500
 RELATIONS = {"=": "=", ">": ">", ">=": r"\ge", "<=": r"\le"}
@@ -184,7 +186,7 @@ def _wrapped(text: str, indent: int) -> list[str]:
 def _text(derivation: Derivation, unicode: bool) -> Iterator[str]:
     yield from (_title(derivation), "=" * len(_title(derivation)))
     for words, equation in _setting(derivation):
-        yield from ("", words, "", *_drawn(equation, unicode, 4))
+        yield from ("", *_wrapped(words, 0), "", *_drawn(equation, unicode, 4))
     number = 0
     for proof in derivation.proofs:
         yield from ("", "", proof.title, "-" * len(proof.title))
@@ -199,7 +201,7 @@ def _text(derivation: Derivation, unicode: bool) -> Iterator[str]:
             yield from _wrapped(f"{_closing(step)} {step.note}".rstrip(), 5)
     yield from ("", "", "Result", "------")
     for words, equation in _results(derivation):
-        yield from (*(["", words] if words else []), "", *_drawn(equation, unicode, 4))
+        yield from (*(["", *_wrapped(words, 0)] if words else []), "", *_drawn(equation, unicode, 4))
     for remark in (*derivation.remarks, _verdict(derivation)):
         yield from ("", *_wrapped(remark, 0))
 
@@ -302,6 +304,8 @@ def _rows(equation: Equation) -> list[str]:
     if isinstance(left, sp.MatrixBase) and isinstance(right, sp.MatrixBase) and left.shape == right.shape:
         return [row for one, other in zip(left, right, strict=True) for row in _rows((one, relation, other))]
     first, *more = _terms(right)
+    if _length(_math(left)) <= SHORT:
+        return [f"{_math(left)} {sign} {first}", *more]
     return [*_terms(left), f"{sign} {first}", *more]
 
 

@@ -22,7 +22,7 @@ def measure(case: Case) -> Measurement:
     from theory.edge_law import edge_law
 
     law = edge_law(case.rule)
-    if law.drift is None:
+    if law.drift is None and not law.rests:
         return Measurement(Numeric.NOT_APPLICABLE, message=f"the rule has no drift at the edge: {law.tracking}")
     ratios = [ratio for ratio in check_rule_on(case.subject, case.rule).ratios if math.isfinite(ratio.value)]
     if not ratios:

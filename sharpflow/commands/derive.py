@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from sharpflow.arguments import number
 from sharpflow.output import Output, add_json, replacing
 from theory.errors import InputError
 
@@ -19,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rule", default="gd-wd", help="an update rule, named as SPEC is; default: %(default)s")
     parser.add_argument("--format", choices=STYLES, default="text", help="how to write it; default: %(default)s")
     parser.add_argument("--output", metavar="FILE", help="write the derivation to FILE and not to the terminal")
+    parser.add_argument(
+        "--time", default="1", metavar="TAU", help="flow time for which tracking is asked; default: %(default)s"
+    )
     parser.add_argument("--strict", action="store_true", help="an undecided step makes the exit status 1")
     add_json(parser)
 
@@ -26,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """1 where a step was refuted that the loss does not declare to fail (with --strict also where one is undecided)."""
     output = Output(arguments.json, output=arguments.output)
+    time = number(arguments.time, "--time")
 
     from sharpflow.specs import resolve_loss, resolve_rule
     from theory.derivation import derive
@@ -37,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     loss, rule = resolve_loss(arguments.spec), resolve_rule(arguments.rule)
     if not isinstance(loss, Loss):
         raise InputError(f"{loss.name!r} is an Objective, a function: a derivation needs the formula of a Loss.")
-    result = derive(loss, rule)
+    result = derive(loss, rule, time=time)
     if arguments.output is None:
         output.say(render(result, arguments.format, unicode=_shows_unicode(arguments.json)).rstrip("\n"))
     else:

@@ -6,15 +6,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import sympy as sp
+from scipy.integrate import quad
+from scipy.optimize import brentq
 
 from numerics.compare import compare
 from numerics.energy_law import energy_growth, predicted_coefficient, tracking_horizon
 from numerics.equilibrium import law_of
 from numerics.objective import objective_of
+from numerics.orbit import orbit_period
+from numerics.passage import passage
 from numerics.rule_check import check_rule_on
 from theory import families, rules
 from theory.derivation import derive
+from theory.edge_law import edge_law
 from theory.errors import InputError
+from theory.jets import K
 
 RULES = [name for name in rules.names() if name != "constant-lr"]
 
@@ -25,6 +31,44 @@ def test_a_law_on_iterates(rule):
     assert [ratio.name for ratio in check.ratios if ratio.agrees is not True] == []
     # The ratios are not 1 by construction: at rate 1e-5 they are off by the next order.
     assert all(any(value != 1 for value in ratio.at) for ratio in check.ratios)
+
+
+def over_an_orbit(integrand, low, high):
+    """With y = middle + half sin(t), which takes the inverse square roots out of both ends."""
+    middle, half = (low + high) / 2, (high - low) / 2
+    end = math.pi / 2 - 1e-5
+    return quad(lambda t: half * math.cos(t) * integrand(middle + half * math.sin(t)), -end, end)[0]
+
+
+@pytest.mark.parametrize("rule", ["gd-wd", "gd-scheduled"])
+def test_the_integral_of_the_period_is_the_one_that_is_measured(rule):
+    """The exact wing's integral by quadrature, at amplitudes 1.1 and 3, against the one that iterates were held to."""
+    law, rate = edge_law(rules.get(rule)), 1e-6
+    numbers = law.defaults | {K: sp.sqrt(sp.Rational(13, 10)), sp.Symbol("rate", positive=True): sp.Rational(1, 10**6)}
+    (y, low, high), a = law.period_integral.limits[0], float(law.energy.growth.subs(law.defaults))
+    b = float(law.energy.brake.subs(numbers))
+    potential = sp.lambdify(y, law.potential(y).subs(numbers))
+    for amplitude in (1.1, 3.0):
+        energy, rest = potential(math.log(amplitude**2 * a / b)), math.log(a / b)
+        ends = [brentq(lambda v, e=energy: potential(v) - e, *pair) for pair in ((rest - 40, rest), (rest, rest + 6))]
+        integrand = sp.lambdify(y, law.period_integral.function.subs(numbers).subs(sp.Symbol("E"), energy))
+        found = over_an_orbit(integrand, *ends)
+        expected = orbit_period(a, b, amplitude * math.sqrt(a / b), 0.0, rate, float(law.energy.alpha))
+        assert found == pytest.approx(expected, rel=1e-4)  # 1e-5 of the angle is left out at both ends
+    assert (low, high) == sp.symbols("y_- y_+")
+
+
+def test_a_rule_that_nothing_drives_passes_the_edge_once():
+    """U from 1 to -1 and back down along Gamma; the rates show that this is a limit, and no identity."""
+    check = check_rule_on(families.get("conic").default(), rules.get("constant-lr"))
+    assert [ratio.agrees for ratio in check.ratios] == [True, True]
+    for ratio in check.ratios:
+        errors = [abs(value - 1) for value in ratio.at]
+        assert errors[0] > errors[1] > errors[2] > 1e-3
+        # twice or half the prediction, or the other sign, would not agree
+        assert all(abs(ratio.value / factor - 1) > ratio.tolerance for factor in (2, 0.5, -1, 0.75))
+    with pytest.raises(InputError, match="something drives"):
+        passage(families.get("ridge").default(), rules.get("gd-wd"), rate=1e-5)
 
 
 @pytest.mark.slow

@@ -167,8 +167,8 @@ def test_an_error_planted_in_a_rule_changes_its_law(error):
     assert right.coefficient is None or found.coefficient is None or not same(found.coefficient, right.coefficient)
 
 
-# Where the first coefficient lies that is off; U' enters X at the next order.
-FIELDS = {"x": "X, delta", "u": "X, delta^2", "x_next": "X, delta^2", "u_next": "U, delta^2"}
+# Where the first coefficient lies that is off.
+FIELDS = {"x": "X, delta", "u": "U, delta", "x_next": "X, delta^2", "u_next": "U, delta^2"}
 FIELDS |= {"s": "s, delta^2", "s_next": "s, delta^3"}
 CHANGES = {
     **{f"{n} doubled": (n, lambda e: 2 * e) for n in FIELDS},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -9,11 +10,13 @@ import sympy as sp
 
 from theory import rules
 from theory.edge_jets import EdgeJets
-from theory.edge_law import edge_law
+from theory.edge_law import edge_law, energy_ratio
 from theory.flow import TAU, _solve, initial
 from theory.geometry import _roots, _square_root
+from theory.horizon import tracking_in_chart
 
 T = sp.Symbol("t", positive=True)
+RATIO_OF_ENERGIES = energy_ratio()  # 6.86: log of (100 - 1 - log 100)/(1.44 - 1 - log 1.44)
 
 
 def test_the_energy_coefficient_at_numbers():
@@ -68,3 +71,31 @@ def test_a_coordinate_that_decays_on_its_own(rate):
     assert sp.simplify(sp.diff(invariants[q], q) * sp.Rational(3, 5)) == 1
     positive = sp.Symbol("p", positive=True)
     assert sp.simplify(sp.diff(invariants[p].subs(p, positive), positive) * rate * positive) == 1
+
+
+@pytest.mark.parametrize(
+    ("c", "expected"),
+    [(3.0, RATIO_OF_ENERGIES / 3), (-1.0, math.inf), (0.0, math.inf), (0.1, RATIO_OF_ENERGIES / 0.1)],
+)
+def test_the_horizon_of_a_constant_coefficient(c, expected):
+    """log(E_max/E_0)/c, also beyond what is looked at."""
+    p = sp.Symbol("p", real=True)
+    found = tracking_in_chart((p,), (0.3,), sp.Matrix([-p]), sp.Float(c))
+    assert found.horizon == pytest.approx(expected, rel=1e-9)
+    assert found.coefficient == c
+    assert (found.tracks(1.0), found.tracks(100.0)) == (expected > 1, expected > 100)
+    assert found.sentence(100.0).endswith(": it tracks." if expected > 100 else ": it does not track.")
+
+
+def test_the_horizon_where_the_coefficient_changes_along_the_flow():
+    """p = e^-tau and c = 4 - 8 p: int c = 4 tau - 8 (1 - e^-tau) falls first, and reaches the ratio in the end."""
+    p = sp.Symbol("p", real=True)
+    found = tracking_in_chart((p,), (1.0,), sp.Matrix([-p]), 4 - 8 * p)
+    assert found.coefficient == -4
+    tau = found.horizon
+    assert 4 * tau - 8 * (1 - math.exp(-tau)) == pytest.approx(RATIO_OF_ENERGIES, rel=1e-4)  # linear within a step
+    assert found.growth == pytest.approx(4 * 4 - 8 * (1 - math.exp(-4)), rel=1e-8)
+    # A flow that leaves the reals is followed as far as it goes, and a coefficient that is no number is none.
+    ends = tracking_in_chart((p,), (1.0,), sp.Matrix([-1 / sp.sqrt(p)]), sp.Integer(0) * p + 2)
+    assert ends.horizon == pytest.approx(RATIO_OF_ENERGIES / 2)
+    assert tracking_in_chart((p,), (0.0,), sp.Matrix([-p]), 1 / p) is None

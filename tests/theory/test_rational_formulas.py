@@ -9,7 +9,8 @@ import sympy as sp
 
 from theory import rules
 from theory.frame import Frame
-from theory.rational_map import LENGTH, Number, _dot, _gradient, _lr_of_norm, _norm_squared, _polynomial, _Vector
+from theory.rational_map import _dot, _gradient, _lr_of_norm, _norm_squared, _polynomial, _Vector
+from theory.rational_series import LENGTH, Degrees, Number, degrees_of
 from theory.series import DELTA
 
 D = sp.Symbol("d")
@@ -118,3 +119,83 @@ def test_the_effective_learning_rate_of_a_norm_and_back():
     assert lr.c[0] == Fraction(1, 4) / (Fraction(11, 12) * 4)
     assert not any(lr.c[1:])
     assert _norm_squared(frame, lr, parameters, {}).c[0] == 4
+
+
+R, Q = sp.symbols("r q", positive=True)
+
+
+def drawn(expression, values):
+    """A series in D with coefficients in R and Q, with the degrees of each coefficient."""
+    total = Number.of(0)
+    for power in range(LENGTH):
+        part = sp.expand(expression).coeff(D, power)
+        total = total + Number.of(Fraction(str(part.subs(values))), power, degrees_of(part))
+    return total
+
+
+@pytest.mark.parametrize(
+    "combine",
+    [
+        lambda a, b: a + b, lambda a, b: a * b, lambda a, b: a / b, lambda a, b: 1 / (a * b) + a,
+        lambda a, b: (a + 1 / b) / (a - b / a), lambda a, b: (a * a).sqrt() / b, lambda a, b: ((a / b) ** 2).sqrt() * b,
+        lambda a, b: (1 / (a * a)).sqrt() + b**-2,
+    ],
+)  # fmt: skip
+def test_degrees_bound_those_of_the_rational_functions(combine):
+    """deg N and deg D of each coefficient in lowest terms are within the bounds, and deg(N D') as well."""
+    first, second = R**2 + D * R * Q - D**2, 3 + Q * D + R * Q**2 * D**2
+    values = {R: sp.Integer(5), Q: sp.Integer(7)}
+    found = combine(drawn(first, values), drawn(second, values))
+    whole = sp.cancel(combine(_Roots(first), _Roots(second)).e)
+    for power in range(3):
+        above, below = sp.fraction(sp.cancel(sp.diff(whole, D, power).subs(D, 0) / sp.factorial(power)))
+        n, d = found.degrees.at(power)
+        assert found.c[power] == Fraction(str((above / below).subs(values)))
+        assert sp.Poly(above, R, Q).total_degree() <= n
+        assert sp.Poly(below, R, Q).total_degree() <= d
+
+
+class _Roots:
+    """A SymPy expression with the operators of a series, and the root that is positive at the values."""
+
+    def __init__(self, e):
+        self.e = sp.sympify(e)
+
+    def _of(self, other):
+        return other.e if isinstance(other, _Roots) else other
+
+    def __add__(self, other):
+        return _Roots(self.e + self._of(other))
+
+    def __sub__(self, other):
+        return _Roots(self.e - self._of(other))
+
+    def __mul__(self, other):
+        return _Roots(self.e * self._of(other))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other):
+        return _Roots(self.e / self._of(other))
+
+    def __rtruediv__(self, other):
+        return _Roots(other / self.e)
+
+    def __pow__(self, exponent):
+        return _Roots(self.e**exponent)
+
+    def sqrt(self):
+        roots = []
+        for part in sp.fraction(sp.cancel(self.e)):
+            number, factors = sp.factor_list(part)
+            roots.append(sp.sqrt(number) * sp.Mul(*(f ** (k // 2) for f, k in factors)))
+        return _Roots(roots[0] / roots[1])
+
+
+def test_a_divisor_counts_once_however_often_it_divides():
+    """(a + b)/c over c^2 and not over c c."""
+    a, c = Number.of(3, degrees=Degrees(1)), Number.of(5, degrees=Degrees(2))
+    assert (a / c + a / c).degrees.at(0) == (1, 2)
+    assert (a / c + a / Number.of(5, degrees=Degrees(2))).degrees.at(0) == (3, 4)  # another series, for all we know
+    assert ((a / c) * (a / c)).degrees.at(0) == (2, 4)
+    assert degrees_of((R + Q**3) / (R * Q) ** 2).at(0) == (3, 4)
