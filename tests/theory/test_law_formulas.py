@@ -32,6 +32,8 @@ def test_what_is_said_of_tracking_follows_the_multipliers():
     assert "another multiplier" not in gd.tracking
     # momentum 1/2: the product of the two multipliers of a direction is 1/2, whatever its curvature
     assert momentum.largest_multiplier == pytest.approx(0.5**0.5, rel=1e-9)
+    # no edge, and nothing that is damped there
+    assert edge_law(rules.get("normalized-gd")).largest_multiplier == 0
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,8 @@ def test_what_is_said_of_tracking_follows_the_multipliers():
         ((sp.Rational(7, 2), sp.Rational(3, 2)), (3, sp.Rational(1, 2))),
         ((2 * T, T**2 - 2), (T + sp.sqrt(2), T - sp.sqrt(2))),
         ((3, 1), ((3 + sp.sqrt(5)) / 2, (3 - sp.sqrt(5)) / 2)),
+        # 2 mu^2 - 5 mu + 1, whose leading coefficient is not 1
+        ((sp.Rational(5, 2), sp.Rational(1, 2)), ((5 + sp.sqrt(17)) / 4, (5 - sp.sqrt(17)) / 4)),
     ],
 )
 def test_roots_have_the_sums_and_products_asked_for(coefficients, roots):

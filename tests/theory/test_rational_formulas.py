@@ -8,8 +8,20 @@ import pytest
 import sympy as sp
 
 from theory import rules
+from theory.edge_law import edge_law
 from theory.frame import Frame
-from theory.rational_map import LENGTH, Number, _dot, _gradient, _lr_of_norm, _norm_squared, _polynomial, _Vector
+from theory.proof import Status
+from theory.rational_map import (
+    LENGTH,
+    Number,
+    _dot,
+    _gradient,
+    _lr_of_norm,
+    _norm_squared,
+    _polynomial,
+    _Vector,
+    confirm_map,
+)
 from theory.series import DELTA
 
 D = sp.Symbol("d")
@@ -118,3 +130,8 @@ def test_the_effective_learning_rate_of_a_norm_and_back():
     assert lr.c[0] == Fraction(1, 4) / (Fraction(11, 12) * 4)
     assert not any(lr.c[1:])
     assert _norm_squared(frame, lr, parameters, {}).c[0] == 4
+
+
+def test_slow_scalars_begin_at_one_in_the_series_too():
+    law = edge_law(rules.get("gd-scheduled"))
+    assert confirm_map(law.single, law.energy.steps).status is Status.PROVED
