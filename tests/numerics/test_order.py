@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from numerics.order import Fit, fit_power, judge, order
+from numerics.order import Fit, _fine, fit_power, judge, order
 from numerics.results import RESULTS
 from tests.numerics.reference_flows import reference_flow, top_of_rank_one
 from tests.numerics.test_flow import crossing_flow
@@ -29,6 +29,12 @@ def test_known_powers_are_found(power):
     slope, intercept = np.polyfit(np.log(x), np.log(3 * x**power * noise), 1)
     assert fit.slope == pytest.approx(slope, rel=1e-10)
     assert np.log(fit.constant) == pytest.approx(intercept, rel=1e-10)
+
+
+def test_the_flow_of_a_fit_has_an_error_out_of_sight():
+    """0.2 tolerance^(2/3), for all steps together, is a thousandth of intrinsic_lr."""
+    for small in (1e-1, 1e-3):
+        assert 0.2 * _fine(small) ** (2 / 3) == pytest.approx(1e-3 * small)
 
 
 def test_verdicts():
