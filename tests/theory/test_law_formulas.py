@@ -137,3 +137,4 @@ def test_what_is_shown_of_rules_that_are_not_smooth(name, strength):
     steps = {step.title: step for step in generic_derivation(rules.get(name)).steps}
     assert sp.simplify(steps["drift along g"].rhs + K * strength) == 0
     assert sp.simplify(steps["and carries the same drift"].rhs + K * strength) == 0
+    assert {step.status for step in steps.values()} == {Status.PROVED}
