@@ -8,11 +8,16 @@ fault.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# The matrices of the tests are small: threads of the linear algebra only wait for each other, the more the busier the
+# machine is. Read when NumPy is imported, and by the processes that tests start.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Of 65 530; one module of tests makes some thousands.
 MOST_MAPS = 25_000

@@ -87,12 +87,21 @@ class EdgeFlow:
 
 
 def _between(known: np.ndarray, values: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """``values`` known at ``known`` (N,), at ``times`` (M,); nan outside."""
+    """``values`` known at ``known`` (N,), at ``times`` (M,); nan outside, and where they are nan on either side."""
     from scipy.interpolate import PchipInterpolator
 
     if len(known) < 2:
         out = np.full((len(times), *values.shape[1:]), np.nan)
         out[times == known[0]] = values[0]
+        return out
+    if not np.isfinite(values).all():
+        # Eigenvalues that were carried later on only: known from some step to the end.
+        out = np.full((len(times), *values.shape[1:]), np.nan)
+        for k, column in enumerate(values.T):
+            there = np.isfinite(column)
+            if there.any():
+                within = times >= known[there][0]
+                out[within, k] = _between(known[there], column[there], times[within])
         return out
     at: np.ndarray = PchipInterpolator(known, values)(np.minimum(times, known[-1]))
     at[(times > known[-1] * (1 + 1e-12)) | (times < 0)] = np.nan

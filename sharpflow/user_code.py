@@ -1,13 +1,11 @@
 """Running a file or a module of the user's, so that whatever goes wrong in it is told in terms of that file.
 
-What the code prints goes to standard error, since standard output may carry JSON; settings of JAX that it changes are
-put back, since every later number depends on them.
+What it prints and what it does to the settings of JAX is looked after by `sharpflow.user_guard`.
 """
 
 from __future__ import annotations
 
 import ast
-import contextlib
 import hashlib
 import importlib
 import importlib.util
@@ -15,13 +13,13 @@ import linecache
 import os
 import sys
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
+from sharpflow.user_guard import guarded
 from theory.errors import InputError
-from theory.limits import TimeLimitExceeded, time_limit
+from theory.limits import TimeLimitExceeded
 
 __all__ = ["line_of", "load_file", "load_module"]
 
@@ -53,7 +51,8 @@ def load_module(name: str, /) -> ModuleType:
     _add_to_path(os.getcwd())
     importlib.invalidate_caches()
     try:
-        with _guarded():
+        # What is no package of this one's exact wing may set JAX up; to see that, JAX must be there before it.
+        with guarded("", name, jax_too=name.partition(".")[0] != "theory", seconds=_seconds()):
             return importlib.import_module(name)
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
@@ -127,7 +126,7 @@ def _run(place: Path, source: bytes, shown: str) -> ModuleType:
     linecache.checkcache(str(place))
     sys.modules[name] = module  # dataclasses and pickle look their module up
     try:
-        with _guarded():
+        with guarded(str(place), shown, jax_too=b"jax" in source, seconds=_seconds()):
             # Compiled here and not by importlib, which would leave a __pycache__ beside the user's file.
             exec(compile(source, str(place), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
@@ -176,26 +175,3 @@ def _explain(error: BaseException, path: str, shown: str) -> NoReturn:
         advice = "Correct that line; `python " + (path or shown) + "` shows the whole traceback."
     message = " ".join(str(error).split()) or "no message"
     raise InputError(f"{where}: {type(error).__name__}: {message[:500].rstrip('.')}. {advice}") from None
-
-
-@contextlib.contextmanager
-def _guarded() -> Iterator[None]:
-    """Standard output goes to standard error; changed settings of JAX are put back."""
-    jax = sys.modules.get("jax")
-    before = None
-    if jax is not None:
-        from numerics.config import configure
-
-        configure()  # first, or what a user's file makes numerics set would be put back as well
-        before = dict(jax.config.values)
-    try:
-        with contextlib.redirect_stdout(sys.stderr), time_limit(_seconds()):
-            yield
-    finally:
-        if before is not None:
-            after = sys.modules["jax"].config.values
-            for name, value in before.items():
-                if after[name] != value:
-                    sys.modules["jax"].config.update(name, value)
-        elif "numerics.config" in sys.modules:
-            sys.modules["jax"].config.update("jax_enable_x64", True)

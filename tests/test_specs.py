@@ -7,6 +7,7 @@ import textwrap
 import pytest
 
 from sharpflow.specs import resolve_loss, resolve_rule
+from sharpflow.user_guard import REMARKS
 from theory import families, rules
 from theory.errors import InputError
 from theory.loss import Loss
@@ -193,6 +194,7 @@ def test_printing_goes_to_standard_error(write, capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "hello" in captured.err
+    assert "losses.py, line 1: prints while it is read" in captured.err
 
 
 def test_no_files_are_left_beside_the_users(write, tmp_path):
@@ -205,6 +207,10 @@ def test_settings_of_jax_are_put_back(write):
 
     resolve_loss(write("import jax\njax.config.update('jax_enable_x64', False)\n" + GOOD) + ":mine")
     assert jax.config.jax_enable_x64
+    said = REMARKS[-1]
+    assert "losses.py, line 2: sets JAX's jax_enable_x64 to False" in said
+    resolve_loss(write("import jax\njax.config.update('jax_enable_x64', True)\n" + GOOD) + ":mine")
+    assert REMARKS[-1] is said  # nothing was changed
 
 
 def test_an_objective_is_found_and_keeps_double_precision(write):

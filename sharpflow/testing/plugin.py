@@ -6,6 +6,7 @@ until one of its options is used.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -60,9 +61,13 @@ def pytest_generate_tests(metafunc: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Say what was missing, since the reason of a skip is not shown by itself."""
+    """Say what was missing, since the reason of a skip is not shown by itself, and what users' files did when read."""
     if config.stash.get(_NOTHING, False):
         terminalreporter.write_line(f"sharpflow: {GIVE}")
+    guard = sys.modules.get("sharpflow.user_guard")
+    if guard is not None and (config.getoption("--loss") or config.getoption("--update-rule")):
+        for remark in guard.REMARKS:
+            terminalreporter.write_line(f"sharpflow: note: {remark}")
 
 
 def _rule(resolve: Any) -> Any:

@@ -86,6 +86,23 @@ def test_single_precision_reaches_its_rounding():
     np.testing.assert_allclose(found.values, np.linalg.eigvalsh(np.asarray(matrix, float))[::-1][:4], rtol=1e-5)
 
 
+def test_precision_is_relative_to_the_largest_eigenvalue():
+    """A matrix and 2^24 times it: the same vectors, found with as many products."""
+    diagonal = jnp.concatenate([jnp.zeros(10), jnp.linspace(1, 10, 30)])
+    theta, guess = jnp.zeros(40).at[0].set(1.0), jax.random.normal(jax.random.key(0), (40, 2)).at[0].set(0.0)
+
+    @jax.jit
+    def pairs(scale):
+        return block_eigenpairs(
+            lambda v: scale * diagonal * v, theta, guess, jnp.float64(1e-6), count=2, max_products=200
+        )
+
+    one, large = pairs(1.0), pairs(2.0**24)
+    assert one.converged
+    assert (bool(large.converged), int(large.products)) == (True, int(one.products))
+    np.testing.assert_allclose(large.values / 2.0**24, one.values)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [({"count": 0}, "between 1"), ({"count": 20}, "between 1"), ({"tolerance": 0.0}, "positive"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 
 import numpy as np
@@ -11,10 +12,11 @@ from scipy.integrate import solve_ivp
 from numerics.edge_run import edge_start
 from numerics.equilibrium import law_of
 from numerics.flow import integrate
-from numerics.objective import objective_of
+from numerics.objective import Objective, objective_of
 from numerics.orbit import at_zero_rate, edge_orbit, orbit_period
 from numerics.order import Fit, judge
 from numerics.relax import relax
+from numerics.results import RESULTS
 from numerics.spectrum import eigenvalues, log_sharpness_gradient, sharpness
 from theory import families, rules
 from theory.flow import sharpness_flow
@@ -97,10 +99,18 @@ def test_relaxation_says_how_far_it_moved():
     assert found.moved == pytest.approx(np.linalg.norm(found.point - start / np.linalg.norm(start)))
 
 
+def test_relaxation_without_a_frame_says_when_it_has_not_arrived(monkeypatch):
+    """Five hundred weights, for which no rank is looked for: |grad L| of order one where the flow has gone nowhere."""
+    start = np.concatenate([[0.8, 0.5, 0.3], np.full(497, 1e-3)])
+    big = Objective(lambda w: (w[2] ** 2 * (2 + w[0] ** 2 / (w @ w))) / (w @ w), start, name="big")
+    monkeypatch.setattr(importlib.import_module("numerics.relax"), "_compiled", lambda *_: np.asarray)
+    found = relax(big)
+    assert found.result is RESULTS.NOT_AT_MINIMA
+    assert "where gradient flow ended" in found.message
+
+
 def test_eigenvalues_from_residuals_are_those_of_the_hessian():
     import jax.numpy as jnp
-
-    from numerics.objective import Objective
 
     def residuals(w):
         u = w / jnp.linalg.norm(w)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from numerics.order import Fit, fit_power, judge, order
+from numerics.order import Fit, _fine, fit_power, judge, order
+from numerics.results import RESULTS
 from tests.numerics.reference_flows import reference_flow, top_of_rank_one
 from tests.numerics.test_flow import crossing_flow
 from theory import families
@@ -28,6 +31,12 @@ def test_known_powers_are_found(power):
     assert np.log(fit.constant) == pytest.approx(intercept, rel=1e-10)
 
 
+def test_the_flow_of_a_fit_has_an_error_out_of_sight():
+    """0.2 tolerance^(2/3), for all steps together, is a thousandth of intrinsic_lr."""
+    for small in (1e-1, 1e-3):
+        assert 0.2 * _fine(small) ** (2 / 3) == pytest.approx(1e-3 * small)
+
+
 def test_verdicts():
     assert judge(Fit(1.0, 0.98, 1.02, 1, 0)) == "consistent"
     assert judge(Fit(0.5, 0.4, 0.6, 1, 0)) == "inconsistent"
@@ -44,13 +53,33 @@ def test_tracking_is_of_order_one():
     json.dumps(result.to_json(), allow_nan=False)
 
 
+# Raw distances of order one each; on Gamma sqrt(intrinsic_lr), large enough to count or not, or of order one too.
+@pytest.mark.parametrize(
+    ("size", "power", "verdict"), [(0.1, 0.5, "inconsistent"), (1e-5, 0.5, "consistent"), (0.1, 1.0, "consistent")]
+)
+def test_an_error_on_gamma_of_lower_order_refutes_where_it_is_seen(monkeypatch, size, power, verdict):
+    def run(subject, /, *, rate, **options):
+        small = rate**0.5
+        return SimpleNamespace(
+            loss="ridge", rule="gd-wd", result=RESULTS.SUCCESSFUL, intrinsic_lr=small, max_distance=0.7 * small,
+            max_distance_on_minima=size * small**power,
+        )  # fmt: skip
+
+    monkeypatch.setattr(importlib.import_module("numerics.order"), "compare", run)
+    result = order(RIDGE, rates=(1e-6, 1e-5, 1e-4))
+    assert (result.verdict, result.estimate) == (verdict, pytest.approx(1))
+    assert result.on_minima[0] == pytest.approx(power)
+
+
 def test_failed_runs_are_named():
     result = order(families.get("crossing").default(), flow=crossing_flow(), rates=(1e-3, 1e-4, 1e-5), time=4.0)
     assert result.verdict == "inconclusive"
     assert "gap_closed" in result.message
 
 
-@pytest.mark.parametrize("rates", [(1e-4, 1e-5), (1e-4, 5e-5, 2e-5), (1e-4, 0, 1e-6), "abc", (1e-4, np.nan, 1e-6)])
+@pytest.mark.parametrize(
+    "rates", [(1e-4, 1e-5), (1e-4, 5e-5, 2e-5), (1e-4, 3e-5, 5e-6), (1e-4, 0, 1e-6), "abc", (1e-4, np.nan, 1e-6)]
+)
 def test_bad_rates(rates):
     with pytest.raises(InputError):
         order(RIDGE, rates=rates)

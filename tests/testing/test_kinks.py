@@ -7,6 +7,7 @@ import pytest
 import sympy as sp
 
 from numerics.chart_checks import chart_points, embed
+from numerics.inspection import slope_jump
 from numerics.kinks import KINK, chart_jump, derivative_jump, jump_across, jump_beside
 from numerics.objective import objective_of
 from sharpflow import Loss, Minima, cli
@@ -103,3 +104,25 @@ def test_a_flow_that_stops_at_a_kink_says_so(tmp_path, capsys, monkeypatch):
     out = capsys.readouterr().out
     assert "max_steps" in out
     assert "A kink of the loss is near the end of the flow" in out
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        (z**2 / r2 * (3 + 2 * sp.Abs(x) * y / r2), "x = 0 there"),
+        (sp.Abs(z) / r * (3 + x * y / r2), "z = 0 there"),
+        (z**2 / r2 * (3 + x * y / r2) + (z**2 / r2) ** sp.Rational(3, 4), "z = 0 there"),
+    ],
+    ids=["across", "first-derivative", "second-derivative"],
+)
+def test_a_kink_is_one_failure_and_the_formula_is_told(expression, said):
+    report = check_loss(on_circle("kinked", expression), checks=["derivatives", "smoothness", "minimizers"])
+    assert [result.check for result in report.failed] == ["smoothness"]
+    assert said in report["smoothness"].explain()
+
+
+def test_the_slope_jumps_at_a_kink_only():
+    w, u = np.array([0.6, 0.8, 0.0]), np.array([0.0, 0.0, 1.0])
+    kinked, smooth = on_circle("kinked", 2 * sp.Abs(z) / r), on_circle("smooth", z**2 / r2)
+    assert slope_jump(objective_of(kinked), w, u) == pytest.approx(4, rel=1e-6)
+    assert slope_jump(objective_of(smooth), w, u) < 1e-5

@@ -8,12 +8,17 @@ from types import SimpleNamespace
 import pytest
 import sympy as sp
 
-from theory import rules
+from theory import families, rules
 from theory.edge_jets import EdgeJets
-from theory.edge_law import edge_law, energy_ratio
+from theory.edge_law import K2, LAMBDA, QUARTIC_RESPONSE, TURN, edge_law, energy_ratio
 from theory.flow import TAU, _solve, initial
-from theory.geometry import _roots, _square_root
+from theory.generic import generic_derivation, prove_law_drift
+from theory.geometry import _roots, _square_root, geometry_of
 from theory.horizon import tracking_in_chart
+from theory.jets import K
+from theory.proof import Status
+from theory.rational_map import confirm_map
+from theory.rule import Rule
 
 T = sp.Symbol("t", positive=True)
 RATIO_OF_ENERGIES = energy_ratio()  # 6.86: log of (100 - 1 - log 100)/(1.44 - 1 - log 1.44)
@@ -35,6 +40,8 @@ def test_what_is_said_of_tracking_follows_the_multipliers():
     assert "another multiplier" not in gd.tracking
     # momentum 1/2: the product of the two multipliers of a direction is 1/2, whatever its curvature
     assert momentum.largest_multiplier == pytest.approx(0.5**0.5, rel=1e-9)
+    # no edge, and nothing that is damped there
+    assert edge_law(rules.get("normalized-gd")).largest_multiplier == 0
 
 
 @pytest.mark.parametrize(
@@ -44,6 +51,8 @@ def test_what_is_said_of_tracking_follows_the_multipliers():
         ((sp.Rational(7, 2), sp.Rational(3, 2)), (3, sp.Rational(1, 2))),
         ((2 * T, T**2 - 2), (T + sp.sqrt(2), T - sp.sqrt(2))),
         ((3, 1), ((3 + sp.sqrt(5)) / 2, (3 - sp.sqrt(5)) / 2)),
+        # 2 mu^2 - 5 mu + 1, whose leading coefficient is not 1
+        ((sp.Rational(5, 2), sp.Rational(1, 2)), ((5 + sp.sqrt(17)) / 4, (5 - sp.sqrt(17)) / 4)),
     ],
 )
 def test_roots_have_the_sums_and_products_asked_for(coefficients, roots):
@@ -99,3 +108,68 @@ def test_the_horizon_where_the_coefficient_changes_along_the_flow():
     ends = tracking_in_chart((p,), (1.0,), sp.Matrix([-1 / sp.sqrt(p)]), sp.Integer(0) * p + 2)
     assert ends.horizon == pytest.approx(RATIO_OF_ENERGIES / 2)
     assert tracking_in_chart((p,), (0.0,), sp.Matrix([-p]), 1 / p) is None
+
+
+def remembering(w, gradient, state, p, ops):
+    """W+ = (1 - eps) w - eta ((1 + a) G - a G_before): what is remembered of a step is gone after the next."""
+    g = gradient(w)
+    return (1 - p.learning_rate * p.weight_decay) * w - p.learning_rate * ((1 + p.a) * g - p.a * state.before), {
+        "before": g
+    }
+
+
+def test_a_rule_that_forgets_at_once():
+    """Multiplier 0: solved for, the damped part has entries 1. Along -1, G_before = -G: a step (1 + 2 a) G."""
+    law = edge_law(Rule(name="remembering", update=remembering, state=("before",), constants={"a": 0.25}))
+    a = sp.Symbol("a", positive=True)
+    # effective_lr is that of a step from rest, (1 + a) G
+    assert sp.simplify(law.edge - 2 * (1 + a) / (1 + 2 * a)) == 0
+    assert sp.simplify(law.drift - 2 / (4 + K2)) == 0
+    assert sp.simplify(law.coefficient.subs(a, 0) - edge_law(rules.get("gd-wd")).coefficient) == 0
+    assert confirm_map(law.single, law.energy.steps).status is Status.PROVED
+
+
+def test_the_drift_of_a_law_is_proved_on_a_loss():
+    step = prove_law_drift(geometry_of(families.get("ridge").default()), edge_law(rules.get("gd-wd"))).steps[0]
+    assert (step.status, sp.simplify(step.rhs + 2 * K2 / (4 + K2))) == (Status.PROVED, 0)
+
+
+def test_what_is_shown_of_gradient_descent():
+    """X' = X U, U' = 4 - 2 (4 + K^2) X^2, s' = -K X^2 and what follows, as the reader sees it."""
+    x, u, omega = sp.Symbol("X", real=True), sp.Symbol("U", real=True), sp.Symbol("omega", positive=True)
+    names = [sp.Symbol(name) for name in ("c", "<U^2>", "<dE/dT>/delta", "<ds/dtau>")]
+    c, square, change, drift = names
+    d = 2 / (4 + K2)
+    law = 2 * (3 * K2 + 8) / (K2 + 4) - 4 * TURN / (K2 + 4) ** 2 + 4 * QUARTIC_RESPONSE / (3 * (K2 + 4))
+    shown = {
+        "two steps move X by": (sp.Symbol("X'"), x * u),
+        "and the edge by": (sp.Symbol("U'"), 4 - 2 * (4 + K**2) * x**2),
+        "and s by": (sp.Symbol("ds/dtau"), -K * x**2),
+        "frequency of small orbits, in T": (omega**2, 8),
+        "mean of s' over a closed orbit": (drift, -K * d),
+        "dE/dT at the next order is c U^2 and a derivative along the orbit": (change, c * square),
+        "and nothing else": (change - c * square, 0),
+        "of the jets only K, its slope B = K^2 dK/ds, and Q are left": (c, law),
+    }
+    steps = {step.title: step for step in generic_derivation(rules.get("gd-wd")).steps}
+    for title, sides in shown.items():
+        for found, known in zip((steps[title].lhs, steps[title].rhs), sides, strict=True):
+            same = found.xreplace({s: sp.Symbol(s.name) for s in found.free_symbols})
+            known = sp.sympify(known)
+            assert sp.simplify(same - known.xreplace({s: sp.Symbol(s.name) for s in known.free_symbols})) == 0, title
+    # X^2 is its mean and a derivative along the orbit.
+    mean = steps["mean square over a closed orbit"]
+    rest = mean.rhs.replace(lambda e: isinstance(e, sp.Derivative), lambda e: sp.Integer(0))
+    assert {s.name for s in mean.lhs.free_symbols} == {"X"}
+    assert sp.simplify(rest - d.subs(K2, next(s for s in rest.free_symbols if s.name == "K2"))) == 0
+    for order in (1, 2, 3):
+        step = steps[f"what is damped is a function of X, U and s, at order delta^{order}"]
+        assert step.rhs == sp.Symbol(f"V_{order}(X+, U+, S+)")
+
+
+@pytest.mark.parametrize(("name", "strength"), [("normalized-gd", sp.Rational(1, 4)), ("sqrt-loss", LAMBDA / 8)])
+def test_what_is_shown_of_rules_that_are_not_smooth(name, strength):
+    steps = {step.title: step for step in generic_derivation(rules.get(name)).steps}
+    assert sp.simplify(steps["drift along g"].rhs + K * strength) == 0
+    assert sp.simplify(steps["and carries the same drift"].rhs + K * strength) == 0
+    assert {step.status for step in steps.values()} == {Status.PROVED}

@@ -8,8 +8,10 @@ import pytest
 import sympy as sp
 
 from theory import rules
+from theory.edge_law import edge_law
 from theory.frame import Frame
-from theory.rational_map import _dot, _gradient, _lr_of_norm, _norm_squared, _polynomial, _Vector
+from theory.proof import Status
+from theory.rational_map import _dot, _gradient, _lr_of_norm, _norm_squared, _polynomial, _Vector, confirm_map
 from theory.rational_series import LENGTH, Degrees, Number, degrees_of
 from theory.series import DELTA
 
@@ -199,3 +201,8 @@ def test_a_divisor_counts_once_however_often_it_divides():
     assert (a / c + a / Number.of(5, degrees=Degrees(2))).degrees.at(0) == (3, 4)  # another series, for all we know
     assert ((a / c) * (a / c)).degrees.at(0) == (2, 4)
     assert degrees_of((R + Q**3) / (R * Q) ** 2).at(0) == (3, 4)
+
+
+def test_slow_scalars_begin_at_one_in_the_series_too():
+    law = edge_law(rules.get("gd-scheduled"))
+    assert confirm_map(law.single, law.energy.steps).status is Status.PROVED

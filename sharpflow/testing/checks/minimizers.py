@@ -12,18 +12,27 @@ def run(subject: Subject) -> Trial:
     """Gradients and values on Gamma, and a search of the whole sphere for something lower."""
     import numpy as np
 
-    from numerics.inspection import lowest_point
+    from numerics.inspection import lowest_point, slope_jump
 
     objective, points = subject.objective, subject.minima.points
     value = np.array([float(objective.value(z)) for z in points])
     gradient = np.array([float(np.linalg.norm(objective.gradient(z))) for z in points])
-    size = max(1e-300, *(float(np.linalg.norm(objective.hessian(z), 2)) for z in points[:4]))
+    hessians = [np.asarray(objective.hessian(z)) for z in points[:4]]
+    if not np.isfinite(hessians).all():
+        said = "the Hessian of L is not finite at a point of Gamma (see finite and smoothness)"
+        return Trial(Outcome.NOT_APPLICABLE, said, blocked=True)
+    size = max(1e-300, *(float(np.linalg.norm(h, 2)) for h in hessians))
     worst = int(gradient.argmax())
     # Points found by gradient flow are as good as it: where L is flat, it creeps.
     if not gradient[worst] <= (1e-8 if subject.minima.chart is not None else 1e-5) * size:
+        slope, gradient_there = gradient[worst], np.asarray(objective.gradient(points[worst]))
+        if slope_jump(objective, points[worst], gradient_there / slope) > max(0.5 * slope, 1e-3 * size):
+            # At a kink there is no gradient that could vanish; the check smoothness has told of it.
+            said = f"L has no gradient at a point of Gamma: its slope jumps there by as much as it is, {slope:.3g}"
+            return Trial(Outcome.NOT_APPLICABLE, f"{said} (see smoothness)", blocked=True)
         return failed(
             f"|grad L| = {gradient[worst]:.3g} at a point of Gamma, with a Hessian of size {size:.3g}",
-            zeta=points[worst], gradient=np.asarray(objective.gradient(points[worst])),
+            zeta=points[worst], gradient=gradient_there,
         )  # fmt: skip
     k = int(value.argmax())
     if subject.minima.chart is not None and np.ptp(value) > 1e-9 * size:

@@ -8,9 +8,14 @@ from sharpflow.testing.check import Check, Outcome, Subject, Trial
 from sharpflow.testing.trying import judge, with_proof
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from numerics.inspection import Finding
+    from theory.loss import Loss
 
 STEP = 1e-5
+# An argument this much smaller than beside the place of a kink vanishes there.
+NEAR = 1e-3
 # With more weights than this and no residuals, taking some hundred points to Gamma takes a D x D matrix for each.
 DENSE = 64
 
@@ -58,7 +63,27 @@ def _finding(subject: Subject) -> tuple[Finding, str]:
         "w": worst.point, "u": worst.direction, f"D^{worst.order} L(w)[u, ...], on one side": worst.sides[0],
         "on the other": worst.sides[1],
     }  # fmt: skip
+    if subject.loss is not None and (switched := _switches(subject.loss, worst.point)):
+        witness["in the formula"] = f"{switched} there, under a modulus, a sign, a maximum or a root"
     return Finding(worst.value, witness, f"derivative {worst.order} along u" if worst.value > KINK else ""), where
+
+
+def _switches(loss: Loss, point: np.ndarray) -> str:
+    """Which arguments of |f|, sign f, a maximum or a root vanish at the point (D,), as "x = 0"."""
+    from sympy import Abs, sstr
+
+    from theory.smoothness import switches
+
+    found = []
+    for f in dict.fromkeys(f.args[0] if isinstance(f, Abs) else f for f in switches(loss.expression)):
+        at, beside = (
+            abs(complex(f.subs(dict(zip(loss.variables, w, strict=True)), simultaneous=True)))
+            for w in (point, point + 0.3)
+        )
+        # The place of a kink is known to a fifty-thousandth of an interval.
+        if at < NEAR * max(beside, NEAR):
+            found.append(f"{sstr(f)} = 0")
+    return ", ".join(found)
 
 
 check = Check(

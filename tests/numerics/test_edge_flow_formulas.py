@@ -1,0 +1,58 @@
+"""What is read off a path with several eigenvalues at the edge, on a path written down."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from numerics.edge_flow import NUMBERS, STEPS, EdgeFlow, _buffer, _first_lr
+from numerics.objective import Objective
+from numerics.results import RESULTS
+from theory.errors import InputError
+
+TIMES = np.array([0.0, 0.5, 1.5])
+FLOW = EdgeFlow(
+    times=TIMES, points=np.array([[1.0, 0, 0], [0.8, 0.6, 0], [0.6, 0.8, 0]]),
+    effective_lr=np.array([0.5, 0.5, 1.0]),
+    spectrum=np.array([[4.0, 3.99, np.nan], [4.0, 3.9, 1.0], [2.0, 1.995, 0.5]]),
+    sigma=np.array([[[0.5, 0], [0, 0]], [[0.25, 0], [0, 0.125]], [[0.3, 0.1], [0.1, 0.2]]]), residual=0.0,
+    result=RESULTS.SUCCESSFUL, message="", rejected=0, seconds=0.0, compile_seconds=0.0,
+)  # fmt: skip
+
+
+def test_eigenvalues_within_a_hundredth_of_the_edge_are_counted():
+    assert FLOW.edge_count.tolist() == [2, 1, 2]
+    assert FLOW.sharpness.tolist() == [4, 4, 2]
+    assert FLOW.mean_square.tolist() == [0.5, 0.375, 0.5]
+
+
+def test_between_the_steps_and_beyond():
+    points, spectrum, effective_lr = FLOW.at([0.0, 0.5, 1.0, 1.5, 1.6, -0.1])
+    np.testing.assert_allclose(points[[0, 1, 3]], FLOW.points, atol=1e-15)
+    np.testing.assert_allclose(np.linalg.norm(points[:4], axis=1), 1)
+    np.testing.assert_allclose(effective_lr[[0, 1, 3]], FLOW.effective_lr)
+    assert 0.5 < effective_lr[2] < 1
+    assert 2 < spectrum[2, 0] < 4
+    # The third eigenvalue was carried from the first step on.
+    np.testing.assert_array_equal(np.isnan(spectrum[:, 2]), [True, False, False, False, True, True])
+    np.testing.assert_allclose(spectrum[[1, 2, 3], 2], [1, 0.75, 0.5])
+    assert np.all(np.isnan(points[4:]))
+    path = FLOW.trajectory()
+    np.testing.assert_array_equal(path.sharpness, FLOW.sharpness)
+
+
+def test_the_learning_rate_begins_at_the_edge_or_below():
+    objective = Objective(lambda w: w @ w, (1.0, 0.0), name="any")
+    assert _first_lr(objective, None, 4.0) == 0.5
+    # the edge itself, up to rounding of lambda_1
+    assert _first_lr(objective, 0.5 * (1 + 5e-7), 4.0) == 0.5 * (1 + 5e-7)
+    assert _first_lr(objective, 0.5, 4.0) == 0.5
+    for wrong in (0.5 * (1 + 3e-6), 0.0, -0.1, float("nan")):
+        with pytest.raises(InputError, match="beyond the edge"):
+            _first_lr(objective, wrong, 4.0)
+
+
+def test_rows_of_a_stretch_fit_into_memory():
+    assert _buffer(3) == STEPS
+    assert _buffer(NUMBERS // 20) == 20
+    assert _buffer(NUMBERS) == 8
