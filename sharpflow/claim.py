@@ -155,6 +155,7 @@ class Claim:
         hypotheses: names of `HYPOTHESES`; a loss that fails one makes the claim not applicable.
         rules: built-in rules it is tried under; the first is what ``verify`` uses by default.
         any_rule: whether it makes sense for another smooth rule too (``verify --rule``).
+        needs_orbit: whether, under any rule, it speaks of closed orbits at the edge, which some rules lack.
         losses: names of the families it is restricted to; empty means all.
         others_on: families on which ``verify`` tries every one of ``rules``; elsewhere the first alone.
         needs_minima: whether a loss without minima is left out.
@@ -170,6 +171,7 @@ class Claim:
     hypotheses: tuple[str, ...] = ()
     rules: tuple[str, ...] = ("gd-wd",)
     any_rule: bool = False
+    needs_orbit: bool = True
     losses: tuple[str, ...] = ()
     others_on: tuple[str, ...] = ()
     needs_minima: bool = True

@@ -229,7 +229,9 @@ def _declared(name: str, loss: Loss | None) -> str | None:
 
 
 def _broken(row: _Row, rows: Sequence[_Row], done: dict[int, Verdict]) -> str:
-    """Which hypothesis of the claim fails for the loss; empty where none is known to."""
+    """Which hypothesis of the claim fails for the loss or the rule; empty where none is known to."""
+    if row.claim.any_rule and row.claim.needs_orbit and (open_orbits := _open_orbits(row.case.rule)):
+        return f"hypothesis closed orbits at the edge fails for the rule: {open_orbits}"
     loss = row.case.loss
     if loss is None:
         return ""
@@ -241,6 +243,17 @@ def _broken(row: _Row, rows: Sequence[_Row], done: dict[int, Verdict]) -> str:
             if other.index in done and done[other.index].wrong:
                 return f"hypothesis {hypothesis} fails (refuted by the claim {other.id})"
     return ""
+
+
+def _open_orbits(rule: Rule) -> str:
+    """What a rule does whose orbits at the edge do not close; empty for others, and where its law is not derived."""
+    from theory.edge_law import edge_law
+
+    try:
+        law = edge_law(rule)
+    except (NoClosedForm, InputError):
+        return ""
+    return law.tracking if law.closes is False else ""
 
 
 def _measure(claim: Claim, case: Case) -> Measurement:

@@ -269,3 +269,15 @@ def test_a_mistake_in_a_rule_is_told_before_anything_runs(run, tmp_path, command
     assert "it must be 0.25" in err
     with pytest.raises(InputError, match="initial must be a function"):
         Rule(name="r", update=lambda w, gradient, state, p, ops: (w, {}), initial={"a": 1.0})
+
+
+@pytest.mark.slow
+def test_a_rule_without_closed_orbits_is_verified_by_what_it_does(run):
+    """No claim of an oscillation is refuted of it: they do not apply, and its one passage of the edge is measured."""
+    status, out, _ = run("verify", "ridge", "--rule", "constant-lr", "--json", "-")
+    claims = {claim["id"]: claim for claim in json.loads(out)["claims"]}
+    assert status == 0
+    assert (claims["rule-law"]["proof"], claims["rule-law"]["numeric"]) == ("proved", "consistent")
+    for name in ("mean-square-oscillation", "energy-law", "period", "tracking"):
+        assert claims[name]["numeric"] == "not_applicable"
+        assert "closed orbits" in claims[name]["message"]

@@ -40,6 +40,7 @@ claim = Claim(
     title="law of the rule at the edge",
     statement=r"X' = \alpha X U, \quad U' = a - b X^2, \quad \frac{d\zeta}{d\tau} = -D g",
     any_rule=True,
+    needs_orbit=False,
     rules=("gd-wd", *(name for name in rules.names() if name != "gd-wd")),
     others_on=("ridge", "conic", "surface"),
     section="flow",
