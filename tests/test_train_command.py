@@ -150,9 +150,10 @@ def test_a_run_that_diverges_ends_with_one_and_nulls(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_cifar10_from_a_file(npz, tmp_path, monkeypatch):
+@pytest.mark.parametrize("size", [("--size", "channels=4"), pytest.param((), marks=pytest.mark.deep)], ids=str)
+def test_cifar10_from_a_file(npz, size, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "MAX_PRODUCTS", 40)  # a rough sharpness will do
-    words = (*(word.format(npz=npz) for word in IMAGES), "--steps", "2", "--records", "1", "--count", "1")
+    words = (*(word.format(npz=npz) for word in IMAGES), *size, "--steps", "2", "--records", "1", "--count", "1")
     assert cli.main(["train", "cifar10", *words, "--json", str(tmp_path / "run.json")]) == 0
     found = json.loads((tmp_path / "run.json").read_text())
     assert found["networks"] == ["resnet-batch-norm-cifar10"]
