@@ -157,7 +157,10 @@ def variants(runs: Mapping[str, TrainingRun], /) -> Figure:
     grid[0].set(yscale="log", ylabel=r"sharpness $\lambda_1$ at $|w| = 1$")
     grid[1].axhline(2, color=EDGE, linestyle=":", linewidth=1)
     grid[1].set(ylabel=r"$\eta_{\mathrm{eff}}\,\lambda_1$", ylim=(0, 4))
-    grid[2].set(ylabel=_test_label(next(iter(runs.values())))[0], ylim=(0, None))
+    label, scale = _test_label(next(iter(runs.values())))
+    # The first records are guesses, and would leave no room for the rest.
+    later = [scale * np.nanmax(r.test_error[len(r.times) // 10 :].mean(axis=1)) for r in runs.values() if r.complete]
+    grid[2].set(ylabel=label, ylim=(0, 1.2 * max(later, default=1.0)))
     for axes in grid:
         axes.set_xlabel("part of the run")
         axes.set_xlim(0, 1)
@@ -208,6 +211,6 @@ def against_sharpness(groups: Mapping[str, TrainingRun], /) -> Figure:
         _paths(left, run, colour)
         right.plot(run.sharpness[-1], scale * run.test_error[-1], "o", color=colour, label=name)
     left.set(title="from edge entry to the end", ylabel=_test_label(next(iter(groups.values())))[0])
-    right.set(title="at the end", xscale="log", xlabel=r"sharpness $\lambda_1$")
+    right.set(title="at the end", xlabel=r"sharpness $\lambda_1$")
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
