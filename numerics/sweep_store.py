@@ -158,7 +158,9 @@ class SweepFiles:
         """
         buffer = io.BytesIO()
         header = json.dumps({"digest": self.plan.digest, "index": block.index})
-        np.savez(buffer, allow_pickle=False, header=np.array(header), **dict(arrays))
+        named: dict[str, Any] = {"header": np.array(header), **arrays}
+        # No allow_pickle: older NumPy saves it as one more array, and these are numbers.
+        np.savez(buffer, **named)
         content = buffer.getvalue()
         name = f"blocks/{block.index:06d}-{content_hash(content)}.npz"
         self._write(name, content, shard)

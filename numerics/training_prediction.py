@@ -39,6 +39,8 @@ class Prediction:
         test_error: (M,) share of wrong answers of the flow's points; nan without classes.
         flow: the path itself, its times from the entry on; ``None`` where Gamma was not reached.
         result, message: how it ended.
+        moved: how far the weights at edge entry were from Gamma, as unit vectors; far beyond intrinsic_lr the run was
+            still descending, and comes to Gamma elsewhere than gradient flow does.
     """
 
     seed: int
@@ -52,6 +54,7 @@ class Prediction:
     flow: EdgeFlow | None
     result: RESULTS
     message: str = ""
+    moved: float = math.nan
 
     @property
     def worst_ratio(self) -> float:
@@ -124,7 +127,7 @@ def predict(task: Task, run: TrainingRun, seed: int = 0, /, *, tolerance: float 
     test_error = np.array([math.nan if e.test_wrong is None else e.test_wrong for e in errors])
     return Prediction(
         seed, times, spectrum[:, 0], own[:, 0], near(spectrum, lr), near(own, gd_lr), test_loss, test_error, flow,
-        flow.result, flow.message,
+        flow.result, flow.message, relaxed.moved,
     )  # fmt: skip
 
 

@@ -159,8 +159,9 @@ def variants(runs: Mapping[str, TrainingRun], /) -> Figure:
     grid[1].set(ylabel=r"$\eta_{\mathrm{eff}}\,\lambda_1$", ylim=(0, 4))
     label, scale = _test_label(next(iter(runs.values())))
     # The first records are guesses, and would leave no room for the rest.
-    later = [scale * np.nanmax(r.test_error[len(r.times) // 10 :].mean(axis=1)) for r in runs.values() if r.complete]
-    grid[2].set(ylabel=label, ylim=(0, 1.2 * max(later, default=1.0)))
+    means = (r.test_error[len(r.times) // 10 :].mean(axis=1) for r in runs.values())
+    later = [scale * float(np.max(m[np.isfinite(m)])) for m in means if np.isfinite(m).any()]
+    grid[2].set(ylabel=label, ylim=(0, 1.2 * max(later) if later and max(later) > 0 else None))
     for axes in grid:
         axes.set_xlabel("part of the run")
         axes.set_xlim(0, 1)

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from numerics.training_prediction import Prediction
     from numerics.training_run import TrainingRun
 
+# On the sphere: an oscillation at the edge is some intrinsic_lr, 0.1 at the largest rates of the experiments.
+DESCENDING = 0.1
+
 __all__ = ["prediction_lines", "run_lines", "spread"]
 
 
@@ -79,6 +82,11 @@ def prediction_lines(prediction: Prediction, /) -> list[str]:
         f"    eigenvalues at the edge at the end  {prediction.edges[-1]}, gradient descent {prediction.gd_edges[-1]} "
         "(of those recorded)",
     ]
+    if prediction.moved > DESCENDING:
+        lines.append(
+            f"    the weights at edge entry were {prediction.moved:.2g} from the minima: the run was still "
+            "descending, and the flow may begin elsewhere than where it comes to rest"
+        )
     if not prediction.result.ok:
         lines.append(f"    it ended early: {prediction.result.value}: {prediction.message or prediction.result.advice}")
     return lines
