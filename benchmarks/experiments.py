@@ -98,11 +98,10 @@ def digits(place):
 
 def flow(place):
     """Gradient descent at three rates and the flow, from edge entry on."""
+    from numerics.experiment import Choices
     from numerics.training_prediction import predict
     from sharpflow.training_plots import collapse
     from sharpflow.training_text import spread
-
-    from numerics.experiment import Choices
 
     # A Gram matrix of 400 residuals: with 1000 the flow takes minutes.
     small = Choices(examples=40)
