@@ -144,8 +144,8 @@ def flow(place):
             int(found.edges.max()),
         )
     ended = f"{found.result.value}, at flow time {origin[-1]:.3g} after the entry"
-    yield f"\nThe flow ended as: {ended}; it took {taken:.0f} s. Both columns on the right are of the 8 eigenvalues that"
-    yield "gradient descent recorded."
+    yield f"\nThe flow ended as: {ended}; it took {taken:.0f} s."
+    yield "Both columns on the right are of the 8 eigenvalues that gradient descent recorded."
     yield place.save(collapse(runs, found), "flow")
 
 
