@@ -19,6 +19,9 @@ import pytest
 # machine is. Read when NumPy is imported, and by the processes that tests start.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# A program of its own, and no tests.
+collect_ignore = ["tests/mutation"]
+
 # Of 65 530; one module of tests makes some thousands.
 MOST_MAPS = 25_000
 

@@ -147,11 +147,11 @@ def test_names_limit_and_override():
     ids=lambda text: text[:12],
 )
 def test_heavy_texts_end_soon(text):
-    start = time.perf_counter()
+    start = time.process_time()
     with contextlib.suppress(InputError):
         parse_expression(text)
-    # The limit inside is 1 s; the rest is what a loaded machine may take to deliver the signal.
-    assert time.perf_counter() - start < 3
+    # The limit inside is 1 s; the rest is what the signal may take. Of the processor: a loaded machine has less of it.
+    assert time.process_time() - start < 3
 
 
 def test_the_limit_holds_in_a_thread_too():

@@ -240,10 +240,10 @@ def test_a_learning_rate_that_grows_with_the_norm_is_not_accused(run, tmp_path):
     assert found["drift"]["coefficient"] == "1/(K2 + 2)"
     # |w| is no rational number at rational points of this rule: undecided at that level, and everything else proved.
     undecided = [step["title"] for step in found["steps"] if step["status"] != "proved"]
-    assert undecided == ["two steps of the rule, run on rational numbers, are the series"]
+    assert undecided == ["two steps of the rule, run on rational numbers, end where the series do"]
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 def test_soft_clipping_has_the_law_that_its_iterates_obey(run, tmp_path):
     """1 + k |g|^2 is smooth on Gamma; the clipping enters the energy law through lambda_1 = 2 |w|^2 at the edge."""
     (tmp_path / "more.py").write_text(MORE)

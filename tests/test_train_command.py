@@ -149,8 +149,8 @@ def test_a_run_that_diverges_ends_with_one_and_nulls(tmp_path, capsys):
     assert not found["complete"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("size", [("--size", "channels=4"), pytest.param((), marks=pytest.mark.deep)], ids=str)
+@pytest.mark.deep  # compiles a convolutional network
+@pytest.mark.parametrize("size", [("--size", "channels=4"), ()], ids=str)
 def test_cifar10_from_a_file(npz, size, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "MAX_PRODUCTS", 40)  # a rough sharpness will do
     words = (*(word.format(npz=npz) for word in IMAGES), *size, "--steps", "2", "--records", "1", "--count", "1")

@@ -91,7 +91,7 @@ def cross_entropy(smoothing, scale):
 @pytest.mark.parametrize(
     ("smoothing", "scale", "rate"),
     [
-        pytest.param(0.0, 1.0, 1e-4, marks=pytest.mark.slow),
+        pytest.param(0.0, 1.0, 1e-4, marks=pytest.mark.deep),
         pytest.param(0.0, 1.0, 1e-5, marks=pytest.mark.deep),
         pytest.param(0.1, 2.0, 1e-5, marks=pytest.mark.deep),
     ],
@@ -219,7 +219,7 @@ def test_too_many_weights_are_named():
         central_flow(Objective(lambda w: (w[0] / jnp.linalg.norm(w)) ** 2, np.ones(1001)), rate=1e-3, time=1.0)
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 def test_compare_takes_it_where_there_are_no_minima():
     from sharpflow.edge_plots import edges
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from numerics.edge_flow import NUMBERS, STEPS, EdgeFlow, _buffer, _first_lr
+from numerics.edge_flow import _first_lr
+from numerics.edge_path import EdgeFlow
 from numerics.objective import Objective
 from numerics.results import RESULTS
+from numerics.stretches import NUMBERS, STEPS, buffer
 from theory.errors import InputError
 
 TIMES = np.array([0.0, 0.5, 1.5])
@@ -53,6 +55,6 @@ def test_the_learning_rate_begins_at_the_edge_or_below():
 
 
 def test_rows_of_a_stretch_fit_into_memory():
-    assert _buffer(3) == STEPS
-    assert _buffer(NUMBERS // 20) == 20
-    assert _buffer(NUMBERS) == 8
+    assert buffer(3) == STEPS
+    assert buffer(NUMBERS // 20) == 20
+    assert buffer(NUMBERS) == 8

@@ -34,6 +34,6 @@ check = Check(
     ),
     run=run,
     about="rule",
-    supposes=("interpreters", "descent"),
+    supposes=("interpreters", "weight_decay", "descent"),
     order=10,
 )
