@@ -59,8 +59,8 @@ def rule(count):
 
 def digits(place):
     """The headline."""
+    from numerics.training_run import spread
     from sharpflow.training_plots import training
-    from sharpflow.training_text import spread
 
     yield row(
         "experiment",
@@ -100,8 +100,8 @@ def flow(place):
     """Gradient descent at three rates and the flow, from edge entry on."""
     from numerics.experiment import Choices
     from numerics.training_prediction import predict
+    from numerics.training_run import spread
     from sharpflow.training_plots import collapse
-    from sharpflow.training_text import spread
 
     # A Gram matrix of 400 residuals: with 1000 the flow takes minutes.
     small = Choices(examples=40)
@@ -152,8 +152,8 @@ def flow(place):
 def completion(place):
     """Matrix completion: test error along the flow and along gradient descent."""
     from numerics.training_prediction import predict
+    from numerics.training_run import spread
     from sharpflow.training_plots import training
-    from sharpflow.training_text import spread
 
     tasks, run = place.run("matrix-completion", SEEDS)
     found = predict(tasks[0], run, 0)
@@ -205,8 +205,8 @@ def _variants(place):
 def ablation(place):
     """The table of variants, what the theory said of each beforehand, and whether it came out."""
     from numerics.ablation import VARIANTS
+    from numerics.training_run import spread
     from sharpflow.training_plots import training, variants
-    from sharpflow.training_text import spread
 
     found = _variants(place)
     yield row(
@@ -234,8 +234,8 @@ def ablation(place):
 def generalization(place):
     """Rank correlations of sharpness and test error, and the late times."""
     from numerics.generalization import rank_correlation
+    from numerics.training_run import spread
     from sharpflow.training_plots import against_sharpness, training
-    from sharpflow.training_text import spread
 
     found = {n: r for n, (r, _) in _variants(place).items() if n not in ("no normalization", "wrong labels")}
     at_edge = {n: r for n, r in found.items() if n != "no weight decay"}

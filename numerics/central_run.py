@@ -12,6 +12,7 @@ import math
 import time as clock
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from numerics.central_flow import LARGEST, CentralFlow, central_flow
@@ -19,7 +20,7 @@ from numerics.comparison import Comparison, DescentSummary, EdgeSeries, FlowSumm
 from numerics.descent import descend, prepare
 from numerics.objective import Objective
 from numerics.results import worst
-from numerics.spectrum import eigenvalues, unit_vector
+from numerics.spectrum import eigenvalues, fix_sign, spherical_hessian, unit_vector
 from theory.rule import Rule
 
 __all__ = ["central_comparison", "may_compare"]
@@ -59,8 +60,8 @@ def central_comparison(
     first = central_flow(objective, theta, rate=rate, time=time)  # compiles
     flow = central_flow(objective, theta, rate=rate, time=time)
     path = flow.path
-    _, vectors = np.linalg.eigh(np.asarray(objective.hessian(theta)))
-    top = vectors[:, -1] * np.sign(vectors[np.argmax(np.abs(vectors[:, -1]) > 1e-8), -1])
+    # Off Gamma grad L turns the eigenvectors of the whole Hessian towards theta; those on the sphere are asked for.
+    top = np.asarray(fix_sign(jnp.linalg.eigh(spherical_hessian(objective, jnp.asarray(theta)))[1][:, -1]))
     noise = np.random.default_rng(seed).standard_normal(len(theta))
     moved = (
         theta + amplitude * math.sqrt(rate * _oscillation(flow)) * top + perturbation * noise / np.linalg.norm(noise)
@@ -89,8 +90,8 @@ def central_comparison(
         loss=objective.name, rule=rule.name, rate=float(rate), intrinsic_lr=float(rule.intrinsic_lr(rate)),
         time=float(time), start=tuple(float(v) for v in theta), amplitude=float(amplitude),
         gd=DescentSummary(
-            points[-1], int(run.steps[alive][-1]), math.nan, float(effective_lr[-1] * spectrum[-1, 0]), None,
-            float(spectrum[-1, 0]),
+            # No period is told apart here, over which the edge could be averaged.
+            points[-1], int(run.steps[alive][-1]), math.nan, None, None, float(spectrum[-1, 0]),
         ),
         flow=FlowSummary(path.points[-1], float(path.sharpness[-1]), int(path.edge_count[-1])),
         times=times, distance=np.linalg.norm(points - flow_points, axis=1), distance_on_minima=nowhere[:, 0],

@@ -17,7 +17,7 @@ import numpy as np
 
 from numerics.compiled import Compiled
 from numerics.config import configure
-from numerics.edge_jets import across_traced
+from numerics.edge_jets import across_traced, curvature_slope
 from numerics.equilibrium import Law
 from numerics.manifold_flow import manifold_flow
 from numerics.objective import Objective
@@ -76,14 +76,8 @@ def _look(objective: Objective, rank: int, lean: Callable[[Any], Any]) -> Compil
         f = frame(objective, theta, rank)
         g = tangent_log_gradient(objective, theta, f)
         top, cubic, quartic, mixed = across_traced(objective, theta, rank)
-        v = top_eigenvector(f)
-
-        def curvature(z: Array) -> Array:
-            second: Array = jax.grad(jax.grad(lambda t: objective.function(z + t * v)))(0.0)
-            return second
-
-        others = f.vectors[:, 1:]
-        follows = others @ (lean(f.values[1:] / top) * (others.T @ jax.grad(curvature)(theta)) / top)
+        v, others = top_eigenvector(f), f.vectors[:, 1:]
+        follows = others @ (lean(f.values[1:] / top) * (others.T @ curvature_slope(objective, theta, v)) / top)
         response = quartic - 3 * cubic**2 - 3 * mixed
         return v, follows, jnp.stack([jnp.linalg.norm(g), cubic, response, top])
 

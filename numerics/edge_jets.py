@@ -57,6 +57,17 @@ class NumericJets:
     mixed: float
 
 
+def curvature_slope(objective: Objective, theta: Array, v: Array, /) -> Array:
+    """grad(v^T H v) (D,), v (D,) held fixed, for tracing: the whole, normal to Gamma as well."""
+
+    def curvature(z: Array) -> Array:
+        second: Array = jax.grad(jax.grad(lambda t: objective.function(z + t * v)))(0.0)
+        return second
+
+    slope: Array = jax.grad(curvature)(theta)
+    return slope
+
+
 def across_traced(objective: Objective, theta: Array, /, rank: int) -> tuple[Array, Array, Array, Array]:
     """lambda_1, c_3, c_4 and the mixed term at a unit vector of Gamma, for tracing."""
     f = frame(objective, theta, rank)
@@ -66,12 +77,8 @@ def across_traced(objective: Objective, theta: Array, /, rank: int) -> tuple[Arr
         value: Array = objective.function(theta + t * v)
         return value
 
-    def curvature(z: Array) -> Array:
-        second: Array = jax.grad(jax.grad(lambda t: objective.function(z + t * v)))(0.0)
-        return second
-
     third = jax.grad(jax.grad(jax.grad(along)))
-    components = f.vectors[:, 1:].T @ jax.grad(curvature)(theta)
+    components = f.vectors[:, 1:].T @ curvature_slope(objective, theta, v)
     top = f.values[0]
     mixed = jnp.sum(components**2 / (top * f.values[1:]))
     return top, third(0.0) / top, jax.grad(third)(0.0) / top, mixed

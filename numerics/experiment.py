@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from numerics import networks
@@ -129,8 +129,3 @@ def needs_no_place(make: Callable[..., Examples], name: str, /) -> Callable[...,
         return numbers(make, n, test, seed)
 
     return data
-
-
-def with_choices(choices: Choices, /, **changes: Any) -> Choices:
-    """``choices`` with some of them changed."""
-    return replace(choices, **changes)

@@ -144,7 +144,7 @@ def derivative_residual(
 ) -> Finding:  # fmt: skip
     """max |D^k L(w)[u, ...] by JAX - the same by differences|, k = 1, 2, relative to the larger over all places.
 
-    Places where the slope of L jumps are left out.
+    Places where the slope of L jumps are left out; nan where none is left.
 
     Args:
         objective: the loss under JAX.
@@ -170,12 +170,13 @@ def derivative_residual(
             pairs.append((v, by_jax, known))
         rows.append((u, pairs))
     size = [max(1e-300, *(abs(pairs[0][2][k]) for _, pairs in rows)) for k in (0, 1)]
-    worst = Finding(0.0)
+    worst, compared = Finding(0.0), 0
     for u, pairs in rows:
         # Where the values themselves have a kink there is no derivative to compare with: that is for `numerics.kinks`.
         near_by, further = (slope_jump(objective, pairs[0][0], u, step=h) for h in (SIDE, 1e3 * SIDE))
         if near_by > max(CORNER * size[0], STEEPER * 1e-3 * further):
             continue
+        compared += 1
         for k in (0, 1):
             residual, v, by, known_k = min(
                 ((abs(by[k] - known[k]) / size[k], v, by[k], known[k]) for v, by, known in pairs), key=lambda r: r[0]
@@ -183,7 +184,7 @@ def derivative_residual(
             if not residual <= worst.value and np.isfinite(known_k):
                 at = {"w": v, "u": u, "by JAX": by, "by differences": known_k}
                 worst = Finding(residual, at, ("D L(w)[u]", "D^2 L(w)[u, u]")[k])
-    return worst
+    return worst if compared else Finding(float("nan"), note="the slope of L jumps at every place tried")
 
 
 def lowest_point(objective: Objective, level: float, /, *, seed: int = 0) -> Finding:

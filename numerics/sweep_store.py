@@ -11,7 +11,6 @@ later, and that is noticed.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import json
@@ -27,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from numerics.durable import DAMAGE, content_hash, write_whole
+from numerics.durable import DAMAGE, content_hash, locked, new_folder, write_whole
 from numerics.sweep_plan import Block, Plan
 from theory.errors import InputError
 
@@ -60,16 +59,10 @@ class SweepFiles:
     @classmethod
     def create(cls, path: str | os.PathLike[str], plan: Plan, about: Mapping[str, Any]) -> SweepFiles:
         """A new directory; raises `InputError` where there is something in it."""
-        folder = Path(path)
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"--out: {folder} is a file; name a folder.")
-        if folder.exists() and any(folder.iterdir()):
-            if (folder / "manifest.json").exists():
-                raise InputError(f"--out: {folder} holds a sweep; go on with --resume, or name another folder.")
-            raise InputError(f"--out: {folder} is not empty and holds no sweep; name another folder.")
+        folder = new_folder(path, "sweep")
         manifest = {"format": FORMAT, **about, "digest": plan.digest, "plan": plan.to_json(), "checksums": None}
         try:
-            (folder / "blocks").mkdir(parents=True, exist_ok=True)
+            (folder / "blocks").mkdir(exist_ok=True)
         except OSError as error:
             raise InputError(f"--out: cannot make {folder}: {error.strerror or error}.") from error
         files = cls(folder, plan, manifest)
@@ -181,25 +174,17 @@ class SweepFiles:
     @contextmanager
     def lock(self, shard: str) -> Iterator[None]:
         """Held by the one process that works on this shard; the system lets go of it however the process ends."""
-        try:
-            handle = os.open(self.path / f"lock-{shard}", os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise InputError(f"cannot write in {self.path}: {error.strerror or error}.") from error
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                owner = os.pread(handle, 200, 0).decode(errors="replace").strip() or "another process"
-                raise InputError(
-                    f"{self.path} is being worked on by {owner}; wait for it, or share the work with --shard i/n."
-                ) from error
+
+        def busy(owner: str) -> str:
+            who = owner or "another process"
+            return f"{self.path} is being worked on by {who}; wait for it, or share the work with --shard i/n."
+
+        with locked(self.path / f"lock-{shard}", busy) as handle:
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
             for entry in (self.path / "blocks").glob(f".{shard}-*.tmp"):
                 entry.unlink(missing_ok=True)  # left by a process of this shard that was killed
             yield
-        finally:
-            os.close(handle)
 
     def write_status(self, shard: str, status: Mapping[str, Any]) -> None:
         """What the process says of itself; not synced, since nothing depends on it."""

@@ -22,7 +22,7 @@ from numerics.training import Recipe, Row, State, Trainer
 from numerics.training_store import TrainingFiles
 from theory.errors import InputError
 
-__all__ = ["Change", "TrainingRun", "mean_interval", "read_training", "train_network"]
+__all__ = ["Change", "TrainingRun", "mean_interval", "read_training", "spread", "train_network"]
 
 CONFIDENCE = 0.95
 # Gradient descent counts as at rest where the loss has fallen to this part: lambda_1 changes by some per cent more.
@@ -190,6 +190,14 @@ def mean_interval(values: Sequence[float] | np.ndarray, /) -> tuple[float, float
         return mean, math.nan, math.nan
     half = float(student.ppf((1 + CONFIDENCE) / 2, len(known) - 1) * known.std(ddof=1) / math.sqrt(len(known)))
     return mean, mean - half, mean + half
+
+
+def spread(values: Sequence[float] | np.ndarray, /, digits: int = 3, scale: float = 1.0) -> str:
+    """The mean over seeds with its 95 % interval, as ``38.2 [30.1, 46.3]``; "none" without a finite value."""
+    mean, low, high = (scale * v for v in mean_interval(values))
+    if not math.isfinite(mean):
+        return "none"
+    return f"{mean:.{digits}g}" + (f" [{low:.{digits}g}, {high:.{digits}g}]" if math.isfinite(low) else "")
 
 
 def digest_of(tasks: Sequence[Task], recipe: Recipe, /) -> str:

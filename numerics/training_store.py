@@ -10,7 +10,6 @@ A row is written before its state, both whole or not at all; a process that is k
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
 import os
@@ -23,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from numerics.durable import DAMAGE, content_hash, write_whole
+from numerics.durable import DAMAGE, LEFT, content_hash, locked, new_folder, write_whole
 from numerics.training import Row, State
 from theory.errors import InputError
 
@@ -32,8 +31,6 @@ __all__ = ["FORMAT", "TrainingFiles", "TrainingStopped"]
 FORMAT = "sharpflow-training-1"
 KEPT = 2
 _NAME = re.compile(r"(\d{6})-([0-9a-f]{16})\.npz")
-# What a process leaves that is killed while it writes the manifest, the first file of all.
-_LEFT = re.compile(r"\.0-\d+-manifest\.json\.tmp")
 
 
 class TrainingStopped(Exception):  # noqa: N818  a condition of the machine, not a mistake in the input
@@ -57,18 +54,7 @@ class TrainingFiles:
     @classmethod
     def create(cls, path: str | os.PathLike[str], digest: str, about: Mapping[str, Any], /) -> TrainingFiles:
         """A new directory; raises `InputError` where there is something in it."""
-        folder = Path(path).expanduser()
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"--out: {folder} is a file; name a folder.")
-        if folder.exists() and any(entry for entry in folder.iterdir() if not _LEFT.fullmatch(entry.name)):
-            if (folder / "manifest.json").exists():
-                raise InputError(f"--out: {folder} holds a run; go on with --resume, or name another folder.")
-            raise InputError(f"--out: {folder} is not empty and holds no run; name another folder.")
-        files = cls(folder, {"format": FORMAT, "digest": digest, **about})
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"--out: cannot make {folder}: {error.strerror or error}.") from error
+        files = cls(new_folder(path, "run"), {"format": FORMAT, "digest": digest, **about})
         files._write("manifest.json", (json.dumps(files.manifest, indent=2) + "\n").encode())
         return files
 
@@ -169,25 +155,15 @@ class TrainingFiles:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Held by the one process at work here; the system lets go of it however the process ends."""
-        try:
-            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise InputError(f"cannot write in {self.path}: {error.strerror or error}.") from error
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise InputError(f"{self.path} is being worked on by another process; wait for it.") from error
+        with locked(self.path / "lock", lambda _: f"{self.path} is being worked on by another process; wait for it."):
             for folder in ("rows", "states"):
                 self._make(folder)
                 for entry in (self.path / folder).glob(".*.tmp"):
                     entry.unlink(missing_ok=True)  # left by a process that was killed
             for entry in self.path.iterdir():
-                if _LEFT.fullmatch(entry.name):
+                if LEFT.fullmatch(entry.name):
                     entry.unlink(missing_ok=True)
             yield
-        finally:
-            os.close(handle)
 
     def _make(self, folder: str) -> None:
         try:

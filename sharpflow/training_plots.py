@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from sharpflow.figure import Figure
 from sharpflow.plots import DESCENT, EDGE, FLOW, GAMMA, PAGE, styled
@@ -16,6 +17,7 @@ from theory.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
     from numerics.training_prediction import Prediction
     from numerics.training_run import TrainingRun
@@ -58,6 +60,15 @@ def _each(axes: Axes, times: np.ndarray, values: np.ndarray, colour: str, label:
     axes.plot(times, _mean(values, log=log), color=colour, label=label)
 
 
+def _few_ticks(axis: Axis) -> None:
+    """Of a logarithmic axis, in full numbers: at 1, 2, 5 where it spans little, else at powers of ten."""
+    low, high = axis.get_view_interval()
+    narrow = high < 30 * low
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def _entry(axes: Axes, run: TrainingRun) -> None:
     """A line where the seeds entered the edge, in the mean."""
     entered = [run.times[k] for k in run.entry if k >= 0]
@@ -85,7 +96,7 @@ def training(run: TrainingRun, prediction: Prediction | None = None, /) -> Figur
     title = "\n".join(filter(None, (run.names[0], _diverged(run))))
     grid[0, 0].set(yscale="log", ylabel=r"sharpness $\lambda_1$", title=title)
     if flow is not None:
-        grid[0, 0].legend(loc="best")
+        grid[0, 0].legend(loc="lower left")
     which = 0 if flow is None else flow.seed
     values = run.columns["effective_lr"][:, which, None] * run.columns["spectrum"][:, which]
     grid[0, 1].plot(times, values, color=DESCENT, linewidth=0.7)
@@ -121,6 +132,8 @@ def training(run: TrainingRun, prediction: Prediction | None = None, /) -> Figur
         last.set(ylabel="eigenvalues at the edge", ylim=(0, None))
         last.yaxis.get_major_locator().set_params(integer=True)
     last.legend(loc="best")
+    for axis in (grid[0, 0].yaxis, grid[1, 1].xaxis, *([last.yaxis] if flow is None else [])):
+        _few_ticks(axis)
     for axes in (*grid[0], grid[1, 0], last):
         axes.set_xlabel(_clock(run))
         if times[-1] > 0:
@@ -198,6 +211,7 @@ def collapse(runs: Mapping[str, TrainingRun], prediction: Prediction | None = No
     right.set(ylabel=_test_label(next(iter(runs.values())))[0], ylim=(0, None))
     for axes in (left, middle, right):
         axes.set_xlabel("flow time since edge entry")
+    _few_ticks(left.yaxis)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 
@@ -211,6 +225,7 @@ def against_sharpness(groups: Mapping[str, TrainingRun], /) -> Figure:
         _, scale = _test_label(run)
         _paths(left, run, colour)
         right.plot(run.sharpness[-1], scale * run.test_error[-1], "o", color=colour, label=name)
+    _few_ticks(left.xaxis)
     left.set(title="from edge entry to the end", ylabel=_test_label(next(iter(groups.values())))[0])
     right.set(title="at the end", xlabel=r"sharpness $\lambda_1$")
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=4)

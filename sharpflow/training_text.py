@@ -13,21 +13,13 @@ if TYPE_CHECKING:
 # On the sphere: an oscillation at the edge is some intrinsic_lr, 0.1 at the largest rates of the experiments.
 DESCENDING = 0.1
 
-__all__ = ["prediction_lines", "run_lines", "spread"]
-
-
-def spread(values: np.ndarray, /, digits: int = 3, scale: float = 1.0) -> str:
-    """The mean over seeds with its 95 % interval, as ``38.2 [30.1, 46.3]``."""
-    from numerics.training_run import mean_interval
-
-    mean, low, high = (scale * v for v in mean_interval(values))
-    if not np.isfinite(mean):
-        return "none"
-    return f"{mean:.{digits}g}" + (f" [{low:.{digits}g}, {high:.{digits}g}]" if np.isfinite(low) else "")
+__all__ = ["prediction_lines", "run_lines"]
 
 
 def run_lines(run: TrainingRun, /) -> list[str]:
     """A table of the seeds, then means with intervals."""
+    from numerics.training_run import spread
+
     recipe, clock = run.recipe, "time" if run.recipe.rate > 0 else "iteration"
     classes = not np.isnan(run.columns["test_error"]).all()
     what = "test error" if classes else "test loss"

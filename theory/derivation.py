@@ -319,8 +319,11 @@ def derive(loss: Loss, rule: Rule | None = None, /, *, limit: float = LIMIT, tim
         time: flow time for which tracking is asked; compared with the horizon.
 
     Raises:
-        InputError: the rule has no form on the sphere, or the chart leaves no direction normal to Gamma.
+        InputError: ``time`` is not positive, the rule has no form on the sphere, or the chart leaves no direction
+            normal to Gamma.
     """
+    if not time > 0:
+        raise InputError(f"time = {time:g} must be positive; it is the flow time for which tracking is asked.")
     plan = _Plan(loss, rules.get("gd-wd") if rule is None else rule)
     if loss.minima is not None and len(loss.minima.chart) > loss.dimension - 2:
         raise InputError(

@@ -187,7 +187,10 @@ def prove_law_energy(geometry: Geometry, law: EdgeLaw | None, /) -> Proof:
     parts["sum c_21^2/m"] = jets.mixed
     step = prove_equal(
         "the energy coefficient in the chart (default constants)", whole, shown[1], domain=geometry.domain, show=shown,
-        note="From the part on every loss, with " + ", ".join(f"{k} = {sp.sstr(v)}" for k, v in parts.items()) + ".",
+        note="What is checked here is that it was simplified rightly; the jets themselves are found a second time by "
+        "automatic differentiation, and c is measured (`sharpflow verify`, claim energy-law). With "
+        + ", ".join(f"{k} = {sp.sstr(v)}" for k, v in parts.items())
+        + ".",
     )  # fmt: skip
     return Proof("energy law in the chart", (step,))
 

@@ -134,7 +134,7 @@ def _open_orbits(energy: EnergyLaw, law: EdgeLaw) -> Iterator[Step]:
     mean = law.edge * drive / b
     yield prove_equal(
         "what an oscillator needs: sharpening from elsewhere, d log lambda_1/dtau where x = 0",
-        X**2, mean - (sp.diff(U, U) * (law.edge * drive - b * X**2)) / b,
+        X**2, mean - (law.edge * drive - b * X**2) / b,
         show=(X**2, law.readable(mean) - sp.Derivative(U, _T) / law.readable(b)),
         note="U' = edge*sharpening - brake X^2 has closed orbits where sharpening > 0, with the first term as mean.",
     )  # fmt: skip

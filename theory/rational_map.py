@@ -26,7 +26,7 @@ import sympy as sp
 from theory.center import EdgeMap, S, U, X
 from theory.energy_law import TwoStep
 from theory.proof import Status, Step
-from theory.rational_series import LENGTH, Degrees, Number, degrees_of
+from theory.rational_series import LENGTH, Degrees, Number, as_fraction, degrees_of
 from theory.rule import Operations
 
 __all__ = ["confirm_map", "run_twice"]
@@ -36,11 +36,6 @@ POINTS = 2
 # Coefficients of what is damped that the derivation gives, and those that two steps end with for sure.
 KNOWN, DAMPED = 4, 3
 _PARTS = ("radial", "x", "y", "s")
-
-
-def _fraction(value: Any) -> Fraction:
-    number = sp.Rational(sp.nsimplify(value, rational=True))
-    return Fraction(int(number.p), int(number.q))
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +149,7 @@ def run_twice(single: EdgeMap, values: dict[sp.Symbol, Fraction], /) -> Run:
 def _at(expression: Any, exact: dict[sp.Symbol, Any]) -> Number:
     """A rational expression, at the numbers drawn."""
     value = sp.sympify(expression)
-    return Number.of(_fraction(value.subs(exact)), degrees=degrees_of(value))
+    return Number.of(as_fraction(value.subs(exact)), degrees=degrees_of(value))
 
 
 def _known(coefficients: Any, exact: dict[sp.Symbol, Any]) -> Number:
@@ -162,7 +157,7 @@ def _known(coefficients: Any, exact: dict[sp.Symbol, Any]) -> Number:
     total = Number.of(0)
     for power, coefficient in enumerate(coefficients[:KNOWN]):
         expression = coefficient.as_expr()
-        total = total + Number.of(_fraction(expression.subs(exact)), power, degrees_of(expression))
+        total = total + Number.of(as_fraction(expression.subs(exact)), power, degrees_of(expression))
     return Number(total.c[:KNOWN], total.degrees)
 
 
@@ -174,7 +169,7 @@ def _polynomial(value: Any, exact: dict[sp.Symbol, Any]) -> Number:
     total = Number.of(0)
     for power in range(LENGTH):
         part = whole.coeff(DELTA, power)
-        total = total + Number.of(_fraction(part.subs(exact)), power, degrees_of(part))
+        total = total + Number.of(as_fraction(part.subs(exact)), power, degrees_of(part))
     return total
 
 

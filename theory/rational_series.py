@@ -22,7 +22,7 @@ from typing import Any
 
 import sympy as sp
 
-__all__ = ["LENGTH", "Degrees", "Number", "degrees_of"]
+__all__ = ["LENGTH", "Degrees", "Number", "as_fraction", "degrees_of"]
 
 LENGTH = 9
 _SERIALS = count()
@@ -109,7 +109,8 @@ def degrees_of(expression: sp.Expr, /) -> Degrees:
     return reduce(Degrees.times, [base] * abs(int(expression.exp)), NONE)
 
 
-def _fraction(value: Any) -> Fraction:
+def as_fraction(value: Any) -> Fraction:
+    """A rational number, of Python or of SymPy."""
     if isinstance(value, int | Fraction):
         return Fraction(value)
     number = sp.Rational(sp.nsimplify(value, rational=True))
@@ -131,7 +132,7 @@ class Number:
         """value*delta^power."""
         if isinstance(value, Number):
             return value
-        found = (Fraction(0),) * power + (_fraction(value),) + (Fraction(0),) * (LENGTH - power - 1)
+        found = (Fraction(0),) * power + (as_fraction(value),) + (Fraction(0),) * (LENGTH - power - 1)
         return Number(found, degrees)
 
     def __add__(self, other: Any) -> Number:
@@ -206,7 +207,7 @@ class Number:
         return Number((Fraction(0),) * (by // 2) + tuple(found), start.degrees.root((self.serial, by)))
 
     def __pow__(self, exponent: Any) -> Number:
-        twice = _fraction(exponent) * 2
+        twice = as_fraction(exponent) * 2
         if twice.denominator != 1:
             raise ArithmeticError(f"the power {exponent}")
         base, times = (self.sqrt(), int(twice)) if twice % 2 else (self, int(twice) // 2)

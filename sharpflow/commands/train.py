@@ -23,17 +23,14 @@ BAR = 24
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is trained, how, and where it is kept."""
-    parser.add_argument(
-        "name",
-        nargs="?",
-        metavar="NAME",
-        help="digits, breast-cancer, mnist1d, cifar10 (needs --data), matrix-completion",
-    )
+    from numerics import experiments, networks
+
+    parser.add_argument("name", nargs="?", metavar="NAME", help=", ".join(experiments.names()))
     problem = parser.add_argument_group("the problem; defaults are the experiment's")
     problem.add_argument("--data", metavar="PLACE", help="of CIFAR-10: a folder, a tar or an npz file")
     problem.add_argument("--examples", metavar="N", help="how many to train on")
     problem.add_argument("--test-examples", metavar="M", help="how many to test with")
-    problem.add_argument("--network", metavar="NAME", help="mlp, resnet, resnet20, vgg11, two-layer")
+    problem.add_argument("--network", metavar="NAME", help=", ".join(networks.names()))
     problem.add_argument(
         "--norm", metavar="NORM", help="batch, layer, group or weight normalization; none is an ablation"
     )
@@ -211,7 +208,7 @@ def _finish(result: TrainingRun, prediction: Prediction | None, output: Output, 
             "edge_count": prediction.edges, "gd_sharpness": prediction.gd_sharpness,
             "gd_edge_count": prediction.gd_edges, "test_error": prediction.test_error,
             "test_loss": prediction.test_loss, "worst_ratio": prediction.worst_ratio,
-            "result": prediction.result.value, "message": prediction.message,
+            "moved": prediction.moved, "result": prediction.result.value, "message": prediction.message,
         }  # fmt: skip
     output.write_json(content)
     if plot is not None:

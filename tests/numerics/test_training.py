@@ -17,20 +17,8 @@ from numerics.results import RESULTS
 from numerics.training import Recipe, Trainer
 from numerics.training_prediction import predict
 from numerics.training_run import train_network
+from tests.numerics.small_training import RECIPE, SMALL
 from theory.errors import InputError
-
-SMALL = Choices(examples=12, test_examples=20, sizes={"widths": (6,)})
-RECIPE = Recipe(0.05, 2e-3, steps=400, records=8, count=3, dtype="float64")
-
-
-@pytest.fixture(scope="module")
-def tasks():
-    return experiments.get("breast-cancer").tasks(2, SMALL)
-
-
-@pytest.fixture(scope="module")
-def trainer(tasks):
-    return Trainer(tasks, RECIPE)
 
 
 @pytest.fixture(scope="module")

@@ -10,25 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from numerics import experiments, training_run
-from numerics.experiment import Choices
-from numerics.training import Recipe, Row, Trainer
+from numerics import training_run
+from numerics.training import Row
 from numerics.training_run import read_training, train_network
 from numerics.training_store import TrainingFiles, TrainingStopped
+from tests.numerics.small_training import RECIPE
 from theory.errors import InputError
-
-SMALL = Choices(examples=12, test_examples=20, sizes={"widths": (6,)})
-RECIPE = Recipe(0.05, 2e-3, steps=400, records=8, count=3, dtype="float64")
-
-
-@pytest.fixture(scope="module")
-def tasks():
-    return experiments.get("breast-cancer").tasks(2, SMALL)
-
-
-@pytest.fixture(scope="module")
-def trainer(tasks):
-    return Trainer(tasks, RECIPE)
 
 
 @pytest.fixture(scope="module")

@@ -126,3 +126,16 @@ def test_the_slope_jumps_at_a_kink_only():
     kinked, smooth = on_circle("kinked", 2 * sp.Abs(z) / r), on_circle("smooth", z**2 / r2)
     assert slope_jump(objective_of(kinked), w, u) == pytest.approx(4, rel=1e-6)
     assert slope_jump(objective_of(smooth), w, u) < 1e-5
+
+
+def test_where_every_place_has_a_corner_no_derivative_is_judged(monkeypatch):
+    """A check that leaves out all it could compare has not passed."""
+    from numerics import inspection
+    from sharpflow.testing import check_loss
+    from sharpflow.testing.check import Outcome
+    from sharpflow.testing.wrong_losses import plain
+
+    monkeypatch.setattr(inspection, "slope_jump", lambda *_, step: float(step == inspection.SIDE))
+    result = check_loss(plain(), checks=["derivatives"])[0]
+    assert result.outcome is Outcome.INCONCLUSIVE
+    assert "jumps at every place" in result.trial.message

@@ -1,0 +1,135 @@
+"""The judgements of an ablation on runs written down, right and wrong, and rank correlations of known values."""
+
+import numpy as np
+import pytest
+
+from numerics import experiments
+from numerics.ablation import VARIANTS, at_the_end, problem_of, run_variants
+from numerics.experiment import Choices
+from numerics.generalization import rank_correlation
+from numerics.training import Recipe, Row, State
+from numerics.training_run import TrainingRun
+from tests.numerics.small_training import SMALL
+from theory.errors import InputError
+
+JUDGES = {variant.name: variant.judge for variant in VARIANTS}
+STEPS = np.arange(0, 2001, 100)
+ENTRY = 400
+
+
+def made(sharpness, edge, *, entry=ENTRY, alive=2000, seeds=2):
+    """A run with this lambda_1 and effective_lr*lambda_1 (N,) in every seed, flow time 2."""
+    n = len(STEPS)
+    columns = {name: np.zeros((n, seeds)) for name in Row._fields}
+    lambda_1 = np.tile(np.asarray(sharpness, float)[:, None], (1, seeds))
+    columns |= {
+        "step": STEPS, "spectrum": lambda_1[..., None], "norm_squared": np.ones((n, seeds)),
+        "effective_lr": np.asarray(edge, float)[:, None] / lambda_1,
+    }  # fmt: skip
+    zeros = np.zeros((seeds, 3))
+    state = State(2000, zeros, np.full(seeds, alive), zeros[..., None], np.full(seeds, entry), zeros)
+    return TrainingRun(Recipe(1.0, 1e-3, steps=2000), ("made",) * seeds, columns, state, 0.0, 0.0, True)
+
+
+TIMES = STEPS * 1e-3
+FALLS = 100 * np.exp(-2 * np.maximum(TIMES - 0.4, 0))
+AT_EDGE = np.minimum(2.0, 1 + TIMES / 0.4)
+BASE = made(FALLS, AT_EDGE)
+RESTS = made(np.full(len(STEPS), 100.0), np.full(len(STEPS), 0.6), entry=-1)
+
+
+@pytest.mark.parametrize(
+    ("variant", "run", "came_out"),
+    [
+        ("baseline", BASE, True),
+        ("baseline", RESTS, False),
+        ("baseline", made(np.full(len(STEPS), 100.0), AT_EDGE), False),  # at the edge, and no sharpness falls
+        ("baseline", made(FALLS, 0.8 * AT_EDGE), False),  # sharpness falls, and not at the edge
+        ("no weight decay", RESTS, True),
+        ("no weight decay", BASE, False),
+        ("no normalization", RESTS, True),
+        ("no normalization", BASE, False),
+        ("no normalization", made(FALLS, AT_EDGE, alive=700), False),  # diverged: nothing that was foretold
+        ("rate / 4", BASE, True),
+        ("rate / 4", made(FALLS * np.exp(-0.5 * TIMES), AT_EDGE), False),  # a curve of its own
+        ("rate / 4", RESTS, False),
+        ("wrong labels", BASE, True),
+        ("wrong labels", RESTS, False),
+    ],
+)
+def test_judgements(variant, run, came_out):
+    assert JUDGES[variant](run, BASE).came_out is came_out
+
+
+def test_the_curve_is_compared_at_equal_time_since_the_entry():
+    """The same curve, entered 0.2 later: one, where the clock begins at the entry; two, where it does not."""
+    later = made(100 * np.exp(-2 * np.maximum(TIMES - 0.6, 0)), np.minimum(2.0, 1 + TIMES / 0.6), entry=600)
+    assert JUDGES["rate / 4"](later, BASE).came_out
+    assert not JUDGES["rate / 4"](made(later.sharpness[:, 0], AT_EDGE), BASE).came_out
+
+
+def test_the_end_is_the_last_quarter():
+    values = np.zeros((len(STEPS), 2))
+    values[15:] = 1.0
+    assert at_the_end(BASE, values).tolist() == [1.0, 1.0]
+    values[15:] = 0.0
+    values[:15] = 1.0
+    assert at_the_end(BASE, values).tolist() == [0.0, 0.0]
+
+
+def test_variants_change_what_they_say():
+    experiment, base = experiments.get("digits"), Recipe(0.05, 2e-3, time=0.2)
+    for variant in VARIANTS:
+        choices, recipe = problem_of(experiment, variant, base, Choices())
+        same_time = recipe.rate * recipe.steps == pytest.approx(0.2)
+        assert same_time if recipe.rate else recipe.steps == base.steps
+        changed = choices != Choices() or (recipe.learning_rate, recipe.weight_decay) != (0.05, 2e-3)
+        assert changed == (variant.name != "baseline")
+        assert variant.predicted
+    split = problem_of(experiment, next(v for v in VARIANTS if v.name.startswith("learning")), base, Choices())[1]
+    assert split.rate == pytest.approx(base.rate)
+
+
+def test_variants_are_kept_and_not_run_twice(tmp_path):
+    experiment, base = experiments.get("breast-cancer"), Recipe(0.05, 2e-3, steps=40, records=2, count=2)
+    first = run_variants(experiment, base, SMALL, 1, out=str(tmp_path), variants=VARIANTS[:2])
+    again = run_variants(experiment, base, SMALL, 1, out=str(tmp_path), variants=VARIANTS[:2])
+    assert list(first) == ["baseline", "no weight decay"]
+    for name, (run, _) in first.items():
+        assert np.array_equal(run.columns["spectrum"], again[name][0].columns["spectrum"])
+        assert again[name][0].compile_seconds == 0.0
+    assert first["no weight decay"][0].recipe.rate == 0
+
+
+def test_rank_correlations():
+    x = np.arange(8.0)
+    assert rank_correlation(x, x**3).rho == pytest.approx(1)
+    assert rank_correlation(x, -np.exp(x)).rho == pytest.approx(-1)
+    # 1 - 6 sum d^2/(n (n^2 - 1)), two neighbours exchanged: d^2 = 2.
+    y = x.copy()
+    y[[2, 3]] = y[[3, 2]]
+    found = rank_correlation(x, y)
+    assert found.rho == pytest.approx(1 - 6 * 2 / (8 * 63))
+    assert found.low <= found.rho <= found.high
+    assert found.count == 8
+    assert rank_correlation([*x, np.nan], [*x, 1.0]).count == 8
+
+
+def test_what_shares_its_data_is_resampled_together():
+    """Eight copies of each of three pairs say no more than three."""
+    random = np.random.default_rng(0)
+    x, y = random.standard_normal(24), random.standard_normal(24)
+    groups = np.repeat(np.arange(3), 8)
+    x, y = x[:3][groups] + 1e-6 * x, y[:3][groups] + 1e-6 * y
+    together, apart = rank_correlation(x, y, groups), rank_correlation(x, y)
+    assert together.rho == apart.rho
+    assert together.high - together.low > apart.high - apart.low
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "said"),
+    [([1, 2, 3], [1, 2, 3], "four pairs"), ([1, 1, 1, 1], [1, 2, 3, 4], "constant"), ([1, 2], [1, 2, 3], "one length")],
+)
+def test_what_has_no_rank_correlation(x, y, said):
+    with pytest.raises(InputError, match=said):
+        rank_correlation(x, y)
