@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
+from numerics.convolution import convolve
 from numerics.normalization import batch_norm, group_norm, layer_norm, weight_norm
 from theory.errors import InputError
 
@@ -77,9 +78,7 @@ class Layers:
         """N(x * W), (n, height/stride, width/stride, channels), of images x (n, height, width, channels in)."""
         weights = self.take(size, size, x.shape[-1], channels)
         kernel = self._unit(weights) if self.norm == "weight" else weights
-        out = jax.lax.conv_general_dilated(
-            x, kernel, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
+        out = convolve(x, kernel, stride=stride)
         return out if self.norm in ("weight", UNNORMALIZED) else self._normalize(out)
 
     def add(self, x: Array, branch: Array) -> Array:

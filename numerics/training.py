@@ -243,7 +243,8 @@ class Trainer:
                 alive = alive + jnp.isfinite(jnp.sum(w))
                 return w, alive, loss_sum + loss, squared_sum + squared
 
-            zero = jnp.zeros((), w.dtype)
+            # Summed in float64: a stretch may have 1e5 steps, of which float32 would keep three figures.
+            zero = jnp.zeros((), jnp.float64)
             w, alive, loss, squared = jax.lax.fori_loop(0, count, advance, (w, jnp.zeros((), int), zero, zero))
             return w, alive, loss / count, squared / count
 
