@@ -76,15 +76,18 @@ class WholeRun:
         edge = self.arrival_lr * float(self.flow.sharpness[0])
         steps = math.ceil((self.waiting + ONSET) / rate)
         times = rate * np.arange(steps)
-        growth = np.log(np.maximum(np.abs(1 - edge * np.exp(2 * times)), 1e-300))
-        size, lowest, least = math.log(displacement), math.log(displacement), math.log(max(floor, 1e-323))
+        growth = np.cumsum(np.log(np.maximum(np.abs(1 - edge * np.exp(2 * times)), 1e-300)))
+        least = math.log(max(floor, 1e-323))
+        # log|x| after each step, log|x| + growth or the floor, whichever is more: the floor met last counts.
+        met = np.maximum.accumulate(least - growth)
+        size = growth + np.maximum(math.log(displacement), met)
         goal = math.log(math.sqrt(rate * float(self.flow.mean_square.max())))
-        for time, step in zip(times, growth, strict=True):
-            size = max(size + step, least)
-            lowest = min(lowest, size)
-            if time > self.waiting and size >= goal:
-                return Onset(float(time), edge * math.exp(2 * time), lowest)
-        return Onset(math.nan, math.nan, lowest)
+        back = (times > self.waiting) & (size >= goal)
+        if not back.any():
+            return Onset(math.nan, math.nan, float(min(math.log(displacement), size.min())))
+        first = int(np.argmax(back))
+        lowest = min(math.log(displacement), float(size[: first + 1].min()))
+        return Onset(float(times[first]), edge * math.exp(2 * times[first]), lowest)
 
     def waiting_steps(self, rate: float, /) -> float:
         """t* = log(2/(lambda_1 effective_lr))/(-2 log(1 - rate)), in iterations."""
