@@ -22,6 +22,10 @@ __all__ = ["NEAR_EDGE", "Prediction", "check_predictable", "predict"]
 
 # Gradient descent swings by some intrinsic_lr about the edge: an eigenvalue within this part of it counts as at it.
 NEAR_EDGE = 0.05
+# effective_lr*lambda_1 on Gamma may exceed 2 by this part at the entry: the run swings about the edge by some
+# intrinsic_lr for each eigenvalue there. Beyond, gradient descent does not come to rest on this part of Gamma, and no
+# flow on it is what follows.
+BEYOND = 0.2
 # Of a step of the flow, on the sphere: a tenth of intrinsic_lr at the rates of networks, 1e-4 and above.
 TOLERANCE = 1e-3
 
@@ -35,6 +39,7 @@ class Prediction:
         times: (M,) flow time of the run.
         sharpness, gd_sharpness: (M,) lambda_1 of the flow, and of the run at its iterates.
         edges, gd_edges: (M,) eigenvalues within `NEAR_EDGE` of the edge, of those that both know.
+        spectrum, gd_spectrum: (M, k) eigenvalues, those that both know, falling.
         test_loss: (M,) of the flow's points: a mean over the test examples; nan without.
         test_error: (M,) share of wrong answers of the flow's points; nan without classes.
         flow: the path itself, its times from the entry on; ``None`` where Gamma was not reached.
@@ -49,6 +54,8 @@ class Prediction:
     gd_sharpness: np.ndarray
     edges: np.ndarray
     gd_edges: np.ndarray
+    spectrum: np.ndarray
+    gd_spectrum: np.ndarray
     test_loss: np.ndarray
     test_error: np.ndarray
     flow: EdgeFlow | None
@@ -59,10 +66,15 @@ class Prediction:
     @property
     def worst_ratio(self) -> float:
         """The largest factor between the two sharpnesses, nan where there is none."""
-        known = np.isfinite(self.sharpness) & np.isfinite(self.gd_sharpness)
+        return self.worst_spectrum_ratio(1)
+
+    def worst_spectrum_ratio(self, count: int, /) -> float:
+        """The same of the first ``count`` eigenvalues, of those that both know and are positive."""
+        ours, theirs = self.spectrum[:, :count], self.gd_spectrum[:, :count]
+        known = (ours > 0) & (theirs > 0)
         if not known.any():
             return math.nan
-        return float(np.exp(np.max(np.abs(np.log(self.gd_sharpness[known] / self.sharpness[known])))))
+        return float(np.exp(np.max(np.abs(np.log(theirs[known] / ours[known])))))
 
 
 def check_predictable(task: Task, pieces: int = 1, /) -> None:
@@ -86,8 +98,8 @@ def predict(task: Task, run: TrainingRun, seed: int = 0, /, *, tolerance: float 
         tolerance: of a step of the flow.
 
     Returns:
-        flow and run at the records; ``result`` is off_edge where the run never entered the edge, not_at_minima where
-        its weights there are not next to a manifold of minimizers.
+        flow and run at the records; ``result`` is off_edge where the run never entered the edge, or met it on the way
+        down, far from the minima that gradient flow comes to; not_at_minima where these are no manifold of minimizers.
 
     Raises:
         InputError: the loss of the run is not the scale-invariant one of the task, or there is no such seed.
@@ -106,7 +118,16 @@ def predict(task: Task, run: TrainingRun, seed: int = 0, /, *, tolerance: float 
     rank = relaxed.rank or None
     # Where the run is already a little beyond the edge, or the edge moved on the way to Gamma, the flow begins on it.
     at_edge = float(edge_flow(objective, relaxed.point, time=1e-6, rank=rank).effective_lr[0])
-    effective_lr = min(float(run.columns["effective_lr"][begin, seed]), at_edge)
+    own_lr = float(run.columns["effective_lr"][begin, seed])
+    if own_lr > (1 + BEYOND) * at_edge:
+        return _nothing(
+            seed, RESULTS.OFF_EDGE,
+            f"seed {seed} met the edge on its way down: gradient flow from its weights there comes to minima "
+            f"{relaxed.moved:.2g} away, where effective_lr*lambda_1 would be {2 * own_lr / at_edge:.3g}, so that "
+            "gradient descent goes on to others; a smaller learning rate meets the edge later",
+            moved=relaxed.moved,
+        )  # fmt: skip
+    effective_lr = min(own_lr, at_edge)
     times = run.times[begin:]
     flow = edge_flow(
         objective, relaxed.point, time=float(times[-1] - times[0]), effective_lr=effective_lr, rank=rank,
@@ -126,11 +147,13 @@ def predict(task: Task, run: TrainingRun, seed: int = 0, /, *, tolerance: float 
     test_loss = np.array([math.nan if e.test_loss is None else e.test_loss for e in errors])
     test_error = np.array([math.nan if e.test_wrong is None else e.test_wrong for e in errors])
     return Prediction(
-        seed, times, spectrum[:, 0], own[:, 0], near(spectrum, lr), near(own, gd_lr), test_loss, test_error, flow,
-        flow.result, flow.message, relaxed.moved,
+        seed, times, spectrum[:, 0], own[:, 0], near(spectrum, lr), near(own, gd_lr), spectrum[:, :known],
+        own[:, :known], test_loss, test_error, flow, flow.result, flow.message, relaxed.moved,
     )  # fmt: skip
 
 
-def _nothing(seed: int, result: RESULTS, message: str) -> Prediction:
-    none = np.zeros(0)
-    return Prediction(seed, none, none, none, none, none, none, none, None, result, message)
+def _nothing(seed: int, result: RESULTS, message: str, *, moved: float = math.nan) -> Prediction:
+    none, empty = np.zeros(0), np.zeros((0, 0))
+    return Prediction(
+        seed, none, none, none, none, none, empty, empty, none, none, None, result, message, moved
+    )  # fmt: skip

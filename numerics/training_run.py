@@ -84,6 +84,11 @@ class TrainingRun:
         return self.columns["effective_lr"] * self.sharpness
 
     @property
+    def scale_invariant(self) -> bool:
+        """Whether effective_lr goes with |w|; without normalization it is eta, and sharpness the Hessian's at w."""
+        return not np.allclose(self.columns["effective_lr"], self.recipe.learning_rate, rtol=1e-6, equal_nan=True)
+
+    @property
     def test_error(self) -> np.ndarray:
         """(N, S) share of wrong answers to test examples, or their loss where there are no classes."""
         share = self.columns["test_error"]

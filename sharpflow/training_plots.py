@@ -27,6 +27,7 @@ __all__ = ["against_sharpness", "collapse", "training", "variants"]
 TEST = "#009E73"
 # Okabe and Ito's, in an order in which neighbours differ most; further lines are told apart by their dashes.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = "os^DvPX*<>"
 
 
 def _clock(run: TrainingRun) -> str:
@@ -69,9 +70,9 @@ def _few_ticks(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def _entry(axes: Axes, run: TrainingRun) -> None:
-    """A line where the seeds entered the edge, in the mean."""
-    entered = [run.times[k] for k in run.entry if k >= 0]
+def _entry(axes: Axes, run: TrainingRun, seed: int | None = None) -> None:
+    """A dotted line where the seeds entered the edge, in the mean; or where this seed did."""
+    entered = [run.times[k] for k in (run.entry if seed is None else run.entry[seed : seed + 1]) if k >= 0]
     if entered:
         axes.axvline(float(np.mean(entered)), color=GAMMA, linewidth=0.6, linestyle=":")
 
@@ -80,7 +81,8 @@ def _entry(axes: Axes, run: TrainingRun) -> None:
 def training(run: TrainingRun, prediction: Prediction | None = None, /) -> Figure:
     """Sharpness, edge, loss, errors, test error against sharpness, and the norm; with a flow the number of edges.
 
-    At the edge is within 5 % of it (`numerics.training_prediction`).
+    Test error is drawn against sharpness from edge entry on, a seed that did not enter from the start. With a flow the
+    other eigenvalues of its seed are drawn, too. At the edge is within 5 % of it (`numerics.training_prediction`).
     """
     if not np.isfinite(run.sharpness).any():
         raise InputError("there is nothing to draw: no record of the run is finite.")
@@ -93,16 +95,22 @@ def training(run: TrainingRun, prediction: Prediction | None = None, /) -> Figur
         if run.sharpness.shape[1] > 1:
             grid[0, 0].plot(times, seed, color=EDGE, linewidth=0.8, label=f"its seed {flow.seed}")
         grid[0, 0].plot(flow.times, flow.sharpness, color=FLOW, linestyle="--", label=f"flow, seed {flow.seed}")
+        for values, colour, style in ((flow.gd_spectrum, EDGE, "-"), (flow.spectrum, FLOW, "--")):
+            others = np.where(values[:, 1:] > 0, values[:, 1:], np.nan)
+            grid[0, 0].plot(flow.times, others, color=colour, linestyle=style, linewidth=0.4, alpha=0.5)
     title = "\n".join(filter(None, (run.names[0], _diverged(run))))
     grid[0, 0].set(yscale="log", ylabel=r"sharpness $\lambda_1$", title=title)
+    if not run.scale_invariant:
+        grid[0, 0].set_ylabel(r"$\lambda_1$ of the Hessian at $w$")
     if flow is not None:
-        grid[0, 0].legend(loc="lower left")
+        grid[0, 0].legend(loc="best")
     which = 0 if flow is None else flow.seed
     values = run.columns["effective_lr"][:, which, None] * run.columns["spectrum"][:, which]
     grid[0, 1].plot(times, values, color=DESCENT, linewidth=0.7)
-    grid[0, 1].axhline(2, color=EDGE, linestyle=":", linewidth=1)
+    grid[0, 1].axhline(2, color=EDGE, linewidth=1)
     top = float(np.clip(1.05 * np.max(values, initial=0, where=np.isfinite(values)), 0.1, 4))
-    grid[0, 1].set(ylabel=r"$\eta_{\mathrm{eff}}\,\lambda_i$" + f", seed {which}", ylim=(0, top))
+    lr = r"\eta_{\mathrm{eff}}" if run.scale_invariant else r"\eta"
+    grid[0, 1].set(ylabel=rf"${lr}\,\lambda_i$, seed {which}", ylim=(0, top))
     _each(grid[0, 2], times, run.columns["train_loss"], DESCENT, "training", log=True)
     _each(grid[0, 2], times, run.columns["test_loss"], TEST, "test", log=True)
     grid[0, 2].set(yscale="log", ylabel="loss")
@@ -124,7 +132,8 @@ def training(run: TrainingRun, prediction: Prediction | None = None, /) -> Figur
     last = grid[1, 2]
     if flow is None:
         _each(last, times, run.columns["norm_squared"], DESCENT, r"$|w|^2$")
-        _each(last, times, run.recipe.learning_rate * run.sharpness / 2, FLOW, r"$\eta\lambda_1/2$, the edge")
+        if run.scale_invariant:
+            _each(last, times, run.recipe.learning_rate * run.sharpness / 2, FLOW, r"$\eta\lambda_1/2$, the edge")
         last.set(ylabel=r"$|w|^2$", yscale="log")
     else:
         last.step(flow.times, flow.gd_edges, color=DESCENT, where="mid", label="gradient descent")
@@ -138,19 +147,17 @@ def training(run: TrainingRun, prediction: Prediction | None = None, /) -> Figur
         axes.set_xlabel(_clock(run))
         if times[-1] > 0:
             axes.set_xlim(0, float(times[-1]))
-        _entry(axes, run)
+        _entry(axes, run, which if axes is grid[0, 1] or (axes is last and flow is not None) else None)
     return figure
 
 
-def _paths(axes: Axes, run: TrainingRun, colour: str, label: str | None = None) -> None:
-    """Test error against sharpness, from edge entry on, a dot at the end of each seed."""
+def _paths(axes: Axes, run: TrainingRun, colour: str, marker: str = "o") -> None:
+    """Test error against sharpness, from edge entry on, a marker at the end of each seed."""
     _, scale = _test_label(run)
     for s, begin in enumerate(run.entry):
         first = max(int(begin), 0)
         axes.plot(run.sharpness[first:, s], scale * run.test_error[first:, s], color=colour, linewidth=0.6, alpha=0.5)
-        axes.plot(
-            run.sharpness[-1:, s], scale * run.test_error[-1:, s], "o", color=colour, label=label if s == 0 else None
-        )
+        axes.plot(run.sharpness[-1:, s], scale * run.test_error[-1:, s], marker, color=colour)
     axes.set(xscale="log", xlabel=r"sharpness $\lambda_1$")
 
 
@@ -164,11 +171,15 @@ def variants(runs: Mapping[str, TrainingRun], /) -> Figure:
         share = run.columns["step"] / max(int(run.columns["step"][-1]), 1)
         _, scale = _test_label(run)
         label = f"{name} ({said})" if (said := _diverged(run)) else name
+        if not run.scale_invariant:
+            label += r" ($\lambda_1$ at $w$, $\eta$)"
         drawn = (_mean(run.sharpness, log=True), _mean(run.edge), scale * _mean(run.test_error))
         for axes, values in zip(grid, drawn, strict=True):
-            axes.plot(share, values, color=colour, linestyle=style, linewidth=0.9, label=label)
-    grid[0].set(yscale="log", ylabel=r"sharpness $\lambda_1$ at $|w| = 1$")
-    grid[1].axhline(2, color=EDGE, linestyle=":", linewidth=1)
+            # The first is what the others are compared with, and shows beneath them.
+            first = {"linewidth": 2.4, "alpha": 0.5} if index == 0 else {"linewidth": 0.9}
+            axes.plot(share, values, color=colour, linestyle=style, label=label, **first)
+    grid[0].set(yscale="log", ylabel=r"sharpness $\lambda_1$")
+    grid[1].axhline(2, color=EDGE, linewidth=0.8)
     grid[1].set(ylabel=r"$\eta_{\mathrm{eff}}\,\lambda_1$", ylim=(0, 4))
     label, scale = _test_label(next(iter(runs.values())))
     # The first records are guesses, and would leave no room for the rest.
@@ -188,6 +199,7 @@ def collapse(runs: Mapping[str, TrainingRun], prediction: Prediction | None = No
     """Sharpness and test error of seed 0 at several rates over the flow time since edge entry, with the flow."""
     figure = Figure(figsize=(PAGE, 2.6))
     left, middle, right = figure.subplots(1, 3)
+    recorded = 0
     for colour, (name, run) in zip(COLOURS, runs.items(), strict=False):
         begin = int(run.entry[0])
         if begin < 0:
@@ -197,6 +209,7 @@ def collapse(runs: Mapping[str, TrainingRun], prediction: Prediction | None = No
         left.plot(since, run.sharpness[begin:, 0], color=colour, label=name)
         values = run.columns["effective_lr"][begin:, 0, None] * run.columns["spectrum"][begin:, 0]
         middle.step(since, np.sum(values > 1.9, axis=1), color=colour, where="mid")
+        recorded = values.shape[1]
         right.plot(since, scale * run.test_error[begin:, 0], color=colour)
     if prediction is not None and len(prediction.times):
         since = prediction.times - prediction.times[0]
@@ -206,7 +219,12 @@ def collapse(runs: Mapping[str, TrainingRun], prediction: Prediction | None = No
         shown = prediction.test_error if scale > 1 else prediction.test_loss
         right.plot(since, scale * shown, color=EDGE, linestyle="--")
     left.set(yscale="log", ylabel=r"sharpness $\lambda_1$")
-    middle.set(ylabel="eigenvalues at the edge", ylim=(0, None))
+    if recorded:
+        middle.axhline(recorded, color=GAMMA, linestyle=":", linewidth=0.8)
+        middle.annotate(
+            "as many as are recorded", (0.5, recorded), xycoords=("axes fraction", "data"), va="bottom", ha="center"
+        )
+    middle.set(ylabel="eigenvalues at the edge", ylim=(0, 1.15 * recorded if recorded else None))
     middle.yaxis.get_major_locator().set_params(integer=True)
     right.set(ylabel=_test_label(next(iter(runs.values())))[0], ylim=(0, None))
     for axes in (left, middle, right):
@@ -221,10 +239,11 @@ def against_sharpness(groups: Mapping[str, TrainingRun], /) -> Figure:
     """Test error against sharpness, paths from edge entry on (left) and their ends (right), one colour a group."""
     figure = Figure(figsize=(PAGE, 2.8))
     left, right = figure.subplots(1, 2, sharey=True)
-    for colour, (name, run) in zip(COLOURS, groups.items(), strict=False):
+    for index, (name, run) in enumerate(groups.items()):
         _, scale = _test_label(run)
-        _paths(left, run, colour)
-        right.plot(run.sharpness[-1], scale * run.test_error[-1], "o", color=colour, label=name)
+        colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+        _paths(left, run, colour, marker)
+        right.plot(run.sharpness[-1], scale * run.test_error[-1], marker, color=colour, label=name)
     _few_ticks(left.xaxis)
     left.set(title="from edge entry to the end", ylabel=_test_label(next(iter(groups.values())))[0])
     right.set(title="at the end", xlabel=r"sharpness $\lambda_1$")

@@ -65,14 +65,19 @@ def run_lines(run: TrainingRun, /) -> list[str]:
 
 def prediction_lines(prediction: Prediction, /) -> list[str]:
     """What the flow said, beside what gradient descent did."""
-    if not len(prediction.times):
-        return [f"  No flow beside seed {prediction.seed}: {prediction.message or prediction.result.advice}"]
+    from numerics.results import RESULTS
+
+    why = prediction.message or prediction.result.advice
+    if not len(prediction.times) or prediction.result in (RESULTS.LEFT_MINIMA, RESULTS.DIVERGED):
+        # Points off Gamma are not the flow's: nothing they say is worth a number.
+        return [f"  No flow beside seed {prediction.seed}: {why}"]
     lines = [
         f"  The flow beside seed {prediction.seed}, from time {prediction.times[0]:.3g} to {prediction.times[-1]:.3g}:",
         f"    sharpness at the end  {prediction.sharpness[-1]:.4g}, "
         f"gradient descent {prediction.gd_sharpness[-1]:.4g}, largest factor {prediction.worst_ratio:.3g}",
         f"    eigenvalues at the edge at the end  {prediction.edges[-1]}, gradient descent {prediction.gd_edges[-1]} "
-        "(of those recorded)",
+        f"(of the {prediction.spectrum.shape[1]} recorded), largest factor between eigenvalues "
+        f"{prediction.worst_spectrum_ratio(prediction.spectrum.shape[1]):.3g}",
     ]
     if prediction.moved > DESCENDING:
         lines.append(
@@ -80,5 +85,5 @@ def prediction_lines(prediction: Prediction, /) -> list[str]:
             "descending, and the flow may begin elsewhere than where it comes to rest"
         )
     if not prediction.result.ok:
-        lines.append(f"    it ended early: {prediction.result.value}: {prediction.message or prediction.result.advice}")
+        lines.append(f"    it ended early: {prediction.result.value}: {why}")
     return lines

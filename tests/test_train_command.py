@@ -1,5 +1,6 @@
 """`sharpflow train`: what it refuses, what it writes, what it draws and says, and what a kill leaves."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -240,8 +241,9 @@ def beside(run):
     """A flow of the sharpness of seed 0."""
     begin, ones = int(run.entry[0]), np.ones(len(run.times) - int(run.entry[0]), int)
     sharpness = run.sharpness[begin:, 0]
+    spectrum = np.stack([sharpness, sharpness / 2], axis=-1)
     return Prediction(
-        0, run.times[begin:], 1.1 * sharpness, sharpness, ones, ones, 0.01 * sharpness,
+        0, run.times[begin:], 1.1 * sharpness, sharpness, ones, ones, [1.1, 1.2] * spectrum, spectrum, 0.01 * sharpness,
         run.columns["test_error"][begin:, 0], None, RESULTS.SUCCESSFUL,
     )  # fmt: skip
 
@@ -304,6 +306,12 @@ def test_the_lines_of_a_prediction():
     run = made()
     said = "\n".join(prediction_lines(beside(run)))
     assert "sharpness at the end  110, gradient descent 100, largest factor 1.1" in said
-    none = np.zeros(0)
-    nothing = Prediction(0, none, none, none, none, none, none, none, None, RESULTS.OFF_EDGE, "it did not enter")
+    assert "(of the 2 recorded), largest factor between eigenvalues 1.2" in said
+    none, empty = np.zeros(0), np.zeros((0, 0))
+    nothing = Prediction(
+        0, none, none, none, none, none, empty, empty, none, none, None, RESULTS.OFF_EDGE, "it did not enter"
+    )
     assert "No flow beside seed 0: it did not enter" in prediction_lines(nothing)[0]
+    # What was not on Gamma is no prediction: no number of it is printed.
+    off = dataclasses.replace(beside(run), result=RESULTS.LEFT_MINIMA, message="off by 0.3")
+    assert prediction_lines(off) == ["  No flow beside seed 0: off by 0.3"]

@@ -206,7 +206,8 @@ def _finish(result: TrainingRun, prediction: Prediction | None, output: Output, 
         content["prediction"] = {
             "seed": prediction.seed, "times": prediction.times, "sharpness": prediction.sharpness,
             "edge_count": prediction.edges, "gd_sharpness": prediction.gd_sharpness,
-            "gd_edge_count": prediction.gd_edges, "test_error": prediction.test_error,
+            "gd_edge_count": prediction.gd_edges, "spectrum": prediction.spectrum,
+            "gd_spectrum": prediction.gd_spectrum, "test_error": prediction.test_error,
             "test_loss": prediction.test_loss, "worst_ratio": prediction.worst_ratio,
             "moved": prediction.moved, "result": prediction.result.value, "message": prediction.message,
         }  # fmt: skip

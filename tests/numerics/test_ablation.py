@@ -1,12 +1,14 @@
 """The judgements of an ablation on runs written down, right and wrong, and rank correlations of known values."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from numerics import experiments
-from numerics.ablation import VARIANTS, at_the_end, problem_of, run_variants
+from numerics.ablation import COLLAPSED, HELD, SAME, VARIANTS, at_the_end, problem_of, run_variants
 from numerics.experiment import Choices
-from numerics.generalization import rank_correlation
+from numerics.generalization import rank_correlation, within
 from numerics.training import Recipe, Row, State
 from numerics.training_run import TrainingRun
 from tests.numerics.small_training import SMALL
@@ -38,6 +40,19 @@ BASE = made(FALLS, AT_EDGE)
 RESTS = made(np.full(len(STEPS), 100.0), np.full(len(STEPS), 0.6), entry=-1)
 
 
+def one_seed(edge, others):
+    """Two seeds, of which one has another effective_lr*lambda_1."""
+    run = made(FALLS, edge)
+    run.columns["effective_lr"][:, 1] = others / FALLS
+    return run
+
+
+def shrinking(run):
+    """The same with |w|^2 falling."""
+    columns = run.columns | {"norm_squared": run.columns["norm_squared"] * np.exp(-TIMES)[:, None]}
+    return dataclasses.replace(run, columns=columns)
+
+
 @pytest.mark.parametrize(
     ("variant", "run", "came_out"),
     [
@@ -50,15 +65,36 @@ RESTS = made(np.full(len(STEPS), 100.0), np.full(len(STEPS), 0.6), entry=-1)
         ("no normalization", RESTS, True),
         ("no normalization", BASE, False),
         ("no normalization", made(FALLS, AT_EDGE, alive=700), False),  # diverged: nothing that was foretold
+        ("no normalization", made(FALLS, 1.3 * AT_EDGE), False),  # beyond an edge is not below it
+        ("no normalization", one_seed(AT_EDGE, 0.3 * AT_EDGE), False),  # one seed at the edge is one too many
+        ("no weight decay", made(RESTS.sharpness[:, 0], np.full(len(STEPS), 2.1), entry=-1), False),
+        ("no weight decay", shrinking(RESTS), False),
+        ("baseline", made(FALLS, np.where(TIMES > 1.5, 2.0, 0.3)), False),  # at the edge in the last quarter only
+        ("baseline", made(np.where(TIMES == 1.0, 400.0, FALLS), AT_EDGE), False),  # not all along
+        ("baseline", made(FALLS, AT_EDGE, entry=-1), False),
+        ("rate / 4", made(FALLS, AT_EDGE, entry=2000), False),  # nothing in common to compare
+        ("wrong labels", made(0.5 * FALLS, AT_EDGE), False),  # a flatter Gamma
         ("rate / 4", BASE, True),
         ("rate / 4", made(FALLS * np.exp(-0.5 * TIMES), AT_EDGE), False),  # a curve of its own
         ("rate / 4", RESTS, False),
-        ("wrong labels", BASE, True),
+        ("wrong labels", made(2 * FALLS, AT_EDGE), True),
+        ("wrong labels", BASE, False),  # no sharper
         ("wrong labels", RESTS, False),
     ],
 )
 def test_judgements(variant, run, came_out):
     assert JUDGES[variant](run, BASE).came_out is came_out
+
+
+@pytest.mark.parametrize(("part", "came_out"), [(0.9, True), (1.1, False)])
+def test_tolerances(part, came_out):
+    """Each decides, and at the number it says."""
+    assert JUDGES["baseline"](made(FALLS, AT_EDGE * (1 + part * HELD / 2)), BASE).came_out is came_out
+    assert JUDGES["baseline"](made(FALLS, AT_EDGE * (1 - part * HELD / 2)), BASE).came_out is came_out
+    drift = 100 * np.exp(part * SAME * np.clip((TIMES - 0.5) / 1.5, 0, 1))
+    assert JUDGES["no weight decay"](made(drift, np.full(len(STEPS), 0.6), entry=-1), BASE).came_out is came_out
+    apart = made(FALLS * np.exp(part * COLLAPSED * (TIMES > 1)), AT_EDGE)
+    assert JUDGES["rate / 4"](apart, BASE).came_out is came_out
 
 
 def test_the_curve_is_compared_at_equal_time_since_the_entry():
@@ -133,3 +169,34 @@ def test_what_shares_its_data_is_resampled_together():
 def test_what_has_no_rank_correlation(x, y, said):
     with pytest.raises(InputError, match=said):
         rank_correlation(x, y)
+
+
+def test_what_holds_within_groups_is_not_hidden_by_their_levels():
+    """Five seeds, falling in each of three groups whose levels rise together: rho is positive over all, -1 within."""
+    seeds = np.arange(5.0)
+    x = 10.0 * np.arange(3)[:, None] + seeds
+    y = 10.0 * np.arange(3)[:, None] - seeds
+    found = within(x, y)
+    assert rank_correlation(x.ravel(), y.ravel()).rho > 0.5
+    assert found.rhos == pytest.approx([-1, -1, -1])
+    # Of the 120 orders only this and the reverse are as extreme, in however many groups.
+    assert found.orders == 120
+    assert found.p == pytest.approx(2 / 120)
+
+
+def test_the_permutation_test_is_of_its_level():
+    """Without any correlation p is below 0.1 in a tenth of the cases."""
+    random = np.random.default_rng(0)
+    small = [within(random.standard_normal((3, 5)), random.standard_normal((3, 5))).p <= 0.1 for _ in range(400)]
+    # Within 4 standard deviations of the binomial, 0.015 each; discrete, so a little less often.
+    assert 0.03 < np.mean(small) < 0.16
+    many = within(random.standard_normal((2, 9)), random.standard_normal((2, 9)))
+    assert many.orders == 2001
+    assert 0 < many.p <= 1
+
+
+def test_what_has_no_correlation_within():
+    with pytest.raises(InputError, match="four seeds"):
+        within(np.ones((2, 3)), np.ones((2, 3)))
+    with pytest.raises(InputError, match="constant"):
+        within(np.ones((2, 5)), np.arange(10.0).reshape(2, 5))
