@@ -1,6 +1,6 @@
 """The page docs/experiments.md: what normalization, weight decay and the edge do to networks on real data.
 
-    python -m benchmarks.experiments --write docs/experiments.md --out runs     # all of it, half an hour on two cores
+    python -m benchmarks.experiments --write docs/experiments.md --out runs     # all of it, an hour on two cores
     python -m benchmarks.experiments --part digits                              # or flow, completion, ablation, ...
 
 With --out each run is kept there and gone on with; figures are written beside the page.
@@ -9,6 +9,7 @@ With --out each run is kept there and gone on with; figures are written beside t
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ class Place:
 
     out: Path | None
     figures: Path
+    found: dict | None = None
 
     def run(self, name, seeds, choices=None, label="", **changes):
         """A run of an experiment with a changed recipe, kept in a folder of its own."""
@@ -41,12 +43,44 @@ class Place:
         tasks = experiment.tasks(seeds, choices or Choices())
         folder = None if self.out is None else self.out / (f"{name}-{seeds}-{label}" if label else f"{name}-{seeds}")
         resume = folder is not None and (folder / "manifest.json").exists()
-        return tasks, train_network(tasks, recipe, out=None if folder is None else str(folder), resume=resume)
+        begun = time.perf_counter()
+        run = train_network(
+            tasks, recipe, out=None if folder is None else str(folder), resume=resume, about=about(experiment=name)
+        )
+        if folder is not None and not resume:
+            (folder / "seconds.txt").write_text(f"{time.perf_counter() - begun:.1f}\n", encoding="utf-8")
+        return tasks, run
+
+    def seconds(self, name, seeds, begun):
+        """How long the run of an experiment took; where it was kept, when it was made."""
+        kept = None if self.out is None else self.out / f"{name}-{seeds}" / "seconds.txt"
+        return float(kept.read_text(encoding="utf-8")) if kept and kept.exists() else time.perf_counter() - begun
+
+    def variants(self):
+        """Every variant of digits, run once."""
+        from numerics import experiments
+        from numerics.ablation import run_variants
+        from numerics.experiment import Choices
+        from numerics.training import Recipe
+
+        if self.found is None:
+            experiment = experiments.get("digits")
+            base = Recipe(experiment.learning_rate, experiment.weight_decay, time=experiment.time)
+            out = None if self.out is None else str(self.out / f"variants-{SEEDS}")
+            self.found = run_variants(experiment, base, Choices(), SEEDS, out=out)
+        return self.found
 
     def save(self, figure, name):
         """A figure beside the page, at the size of a screen."""
         figure.savefig(self.figures / f"experiments-{name}.png", dpi=110)
         return f"\n![{name}](experiments-{name}.png)"
+
+
+def about(**more):
+    """What a manifest says of where a run comes from."""
+    from sharpflow.verification import environment
+
+    return {"command": ["python", "-m", "benchmarks.experiments", *sys.argv[1:]], "versions": environment(), **more}
 
 
 def row(*cells):
@@ -59,37 +93,45 @@ def rule(count):
 
 def digits(place):
     """The headline."""
+    from numerics.ablation import at_the_end, held
     from numerics.training_run import spread
     from sharpflow.training_plots import training
 
     yield row(
         "experiment",
         "seeds",
+        "loss at edge entry",
         "sharpness falls by",
         "test error falls by, points",
+        "since its least before, points",
         "test error at the end, %",
         "largest training error",
-        "edge in the last quarter",
+        "edge, last quarter",
+        "largest record",
+        "held?",
         "seconds, with compiling",
     )
-    yield rule(8)
-    from numerics.ablation import at_the_end
-
+    yield rule(12)
     pictures = []
     for name in ("digits", "mnist1d", "breast-cancer"):
         begun = time.perf_counter()
         _, run = place.run(name, SEEDS)
-        taken = time.perf_counter() - begun
         change = run.change()
+        entered = np.array([run.columns["train_loss"][k, s] for s, k in enumerate(run.entry)])
+        before = np.array([np.min(run.test_error[: k + 1, s]) for s, k in enumerate(run.entry)])
         yield row(
             name,
             SEEDS,
+            f"{np.min(entered):.0e} to {np.max(entered):.0e}",
             spread(change.sharpness_ratio),
             spread(change.test_error_fall, scale=100),
+            spread(before - run.test_error[-1], scale=100),
             spread(run.test_error[-1], scale=100),
             f"{100 * np.nanmax(change.worst_train_error):.2g} %",
             spread(at_the_end(run, run.edge)),
-            f"{taken:.0f}",
+            f"{max(np.max(run.edge[k:, s]) for s, k in enumerate(run.entry)):.2f}",
+            "yes" if held(run) else "**no**",
+            f"{place.seconds(name, SEEDS, begun):.0f}",
         )
         if name == "digits":
             pictures.append(place.save(training(run), "digits"))
@@ -98,54 +140,63 @@ def digits(place):
 
 def flow(place):
     """Gradient descent at three rates and the flow, from edge entry on."""
-    from numerics.experiment import Choices
     from numerics.training_prediction import predict
     from numerics.training_run import spread
     from sharpflow.training_plots import collapse
 
-    # A Gram matrix of 400 residuals: with 1000 the flow takes minutes.
-    small = Choices(examples=40)
+    count = 16  # as many as the flow carries
     runs, tasks = {}, ()
     for factor in (4.0, 1.0, 0.25):
-        tasks, run = place.run("digits", 1, small, label=f"rate-{factor:g}-of-40", weight_decay=2e-3 * factor, count=8)
+        tasks, run = place.run("digits", 1, label=f"rate-{factor:g}-16", weight_decay=2e-3 * factor, count=count)
         runs[f"rate {run.recipe.rate:g}"] = run
-    middle = runs["rate 0.0001"]
     begun = time.perf_counter()
-    found = predict(tasks[0], middle, 0)
+    found = predict(tasks[0], runs["rate 0.0001"], 0)
     taken = time.perf_counter() - begun
     yield row(
         "rate",
         "edge reached, predicted",
         "measured",
         "largest factor between the sharpnesses",
+        "between any of the eigenvalues",
         "sharpness at the end",
         "flow there",
-        "eigenvalues at the edge, largest number",
+        "eigenvalues at the edge at the end",
         "flow",
+        "largest difference of the numbers",
     )
-    yield rule(8)
+    yield rule(10)
     origin = found.times - found.times[0]
+
+    def on_flow(values, times):
+        return np.exp([np.interp(times, origin, np.log(column)) for column in values.T]).T
+
     for name, run in runs.items():
         begin = int(run.entry[0])
         since = run.times[begin:] - run.times[begin]
         common = since <= origin[-1]
-        there = np.exp(np.interp(since[common], origin, np.log(found.sharpness)))
-        factor = np.exp(np.max(np.abs(np.log(run.sharpness[begin:, 0][common] / there))))
-        values = run.columns["effective_lr"][begin:, 0, None] * run.columns["spectrum"][begin:, 0]
+        gd = run.columns["spectrum"][begin:, 0][common]
+        lr = run.columns["effective_lr"][begin:, 0][common]
+        known = min(found.spectrum.shape[1], gd.shape[1])
+        there = on_flow(found.spectrum, since[common])
+        factors = np.exp(np.abs(np.log(gd[:, :known] / there[:, :known])))
+        edges = np.sum(lr[:, None] * gd[:, :known] > 1.9, axis=1)
+        flow_edges = np.interp(since[common], origin, found.edges)
         predicted, measured = run.waiting()
         yield row(
             name.split()[1],
             spread(predicted),
             spread(measured),
-            f"{factor:.3f}",
-            f"{run.sharpness[begin:, 0][common][-1]:.4g}",
-            f"{there[-1]:.4g}",
-            int(np.sum(values > 1.9, axis=1).max()),
-            int(found.edges.max()),
+            f"{np.max(factors[:, 0]):.3f}",
+            f"{np.max(factors):.3f}",
+            f"{gd[-1, 0]:.4g}",
+            f"{there[-1, 0]:.4g}",
+            int(edges[-1]),
+            round(flow_edges[-1]),
+            round(float(np.max(np.abs(edges - flow_edges)))),
         )
     ended = f"{found.result.value}, at flow time {origin[-1]:.3g} after the entry"
     yield f"\nThe flow ended as: {ended}; it took {taken:.0f} s."
-    yield "Both columns on the right are of the 8 eigenvalues that gradient descent recorded."
+    yield f"{known} eigenvalues are compared; gradient descent records {count}."
     yield place.save(collapse(runs, found), "flow")
 
 
@@ -190,25 +241,13 @@ def completion(place):
     yield place.save(training(run, found), "completion")
 
 
-def _variants(place):
-    from numerics import experiments
-    from numerics.ablation import run_variants
-    from numerics.experiment import Choices
-    from numerics.training import Recipe
-
-    experiment = experiments.get("digits")
-    base = Recipe(experiment.learning_rate, experiment.weight_decay, time=experiment.time)
-    out = None if place.out is None else str(place.out / f"variants-{SEEDS}")
-    return run_variants(experiment, base, Choices(), SEEDS, out=out)
-
-
 def ablation(place):
     """The table of variants, what the theory said of each beforehand, and whether it came out."""
     from numerics.ablation import VARIANTS
     from numerics.training_run import spread
     from sharpflow.training_plots import training, variants
 
-    found = _variants(place)
+    found = place.variants()
     yield row(
         "variant", "change", "said beforehand", "came out?", "measured", "test error at edge entry, %", "at the end, %"
     )
@@ -233,40 +272,54 @@ def ablation(place):
 
 def generalization(place):
     """Rank correlations of sharpness and test error, and the late times."""
-    from numerics.generalization import rank_correlation
+    from scipy.stats import spearmanr
+
+    from numerics.generalization import rank_correlation, within
     from numerics.training_run import spread
     from sharpflow.training_plots import against_sharpness, training
 
-    found = {n: r for n, (r, _) in _variants(place).items() if n not in ("no normalization", "wrong labels")}
+    found = {n: r for n, (r, _) in place.variants().items() if n not in ("no normalization", "wrong labels")}
     at_edge = {n: r for n, r in found.items() if n != "no weight decay"}
-    yield row("pairs", "runs", "Spearman's rho of sharpness and test error [95 %]")
-    yield rule(3)
-
-    def said(x, y, groups):
-        c = rank_correlation(x, y, groups)
-        return c.count, f"{c.rho:.2f} [{c.low:.2f}, {c.high:.2f}]"
-
+    yield row(
+        "along runs, from edge entry on", "records of a run", "rho, mean over seeds", "between ends of its seeds: rho"
+    )
+    yield rule(4)
+    ends = {n: (run.sharpness[-1], run.test_error[-1]) for n, run in at_edge.items()}
+    inside = within(*(np.array(side) for side in zip(*ends.values(), strict=True)))
+    for (name, run), rho in zip(at_edge.items(), inside.rhos, strict=True):
+        along = [spearmanr(run.sharpness[k:, s], run.test_error[k:, s]).statistic for s, k in enumerate(run.entry)]
+        counts = [len(run.times) - k for k in run.entry]
+        yield row(name, f"{min(counts)} to {max(counts)}", spread(np.array(along)), f"{rho:.2f}")
+    yield ""
+    yield row("ends of runs", "runs", "rho", "how sure")
+    yield rule(4)
     for title, chosen in (
-        ("ends of all runs, without weight decay too", found),
-        ("ends of the runs at the edge", at_edge),
+        ("all, without weight decay too", found),
+        ("at the edge", at_edge),
     ):
-        ends = [(run.sharpness[-1, s], run.test_error[-1, s], s) for run in chosen.values() for s in range(SEEDS)]
-        yield row(title, *said(*zip(*ends, strict=True)))
-    for name, run in at_edge.items():
-        pairs = [
-            (run.sharpness[k, s], run.test_error[k, s], s)
-            for s in range(SEEDS)
-            for k in range(max(run.entry[s], 0), len(run.times))
-        ]
-        yield row(f"records along {name}, from edge entry on", *said(*zip(*pairs, strict=True)))
+        pairs = [(run.sharpness[-1, s], run.test_error[-1, s], s) for run in chosen.values() for s in range(SEEDS)]
+        c = rank_correlation(*zip(*pairs, strict=True))
+        yield row(title, c.count, f"{c.rho:.2f}", f"bootstrap over seeds, 95 %: {c.low:.2f} to {c.high:.2f}")
+    yield row(
+        "at the edge, seeds within a variant, mean", len(at_edge) * SEEDS, f"{inside.mean:.2f}",
+        f"p = {inside.p:.2g}, all {inside.orders} orders of the seeds, the same in every variant",
+    )  # fmt: skip
+    means = np.array([[np.mean(np.log(x)), np.mean(y)] for x, y in ends.values()]).T
+    levels = within(means[:1], means[1:])
+    yield row(
+        "at the edge, means of the variants", len(at_edge), f"{levels.mean:.2f}",
+        f"p = {levels.p:.2g}, all {levels.orders} orders of the variants",
+    )  # fmt: skip
     yield place.save(against_sharpness(at_edge), "generalization")
     _, late = place.run("digits", SEEDS, label="late", time=9.0, records=90)
-    best = 100 * np.min(late.test_error, axis=0)
-    when = late.times[np.argmin(late.test_error, axis=0)]
+    three = int(np.argmin(np.abs(late.times - 3)))
+    rise = late.test_error[-1] - late.test_error[three]
+    largest = [float(np.max(late.edge[k:, s])) for s, k in enumerate(late.entry)]
     yield (
-        f"\nThree times as long (flow time 9): the least test error, {spread(best)} %, is there at flow time "
-        f"{spread(when)}; at the end it is {spread(late.test_error[-1], scale=100)} %, with sharpness "
-        f"{spread(late.sharpness[-1])}."
+        f"\nThree times as long: from flow time 3 to 9 the test error changes by {spread(rise, scale=100)} points, "
+        f"paired by seed, to {spread(late.test_error[-1], scale=100)} %, while sharpness goes from "
+        f"{spread(late.sharpness[three])} to {spread(late.sharpness[-1])}. The largest effective_lr*lambda_1 of a "
+        f"record is {min(largest):.2f} to {max(largest):.2f} among the seeds."
     )
     yield place.save(training(late), "late")
 

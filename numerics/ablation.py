@@ -107,8 +107,9 @@ def _rise(run: TrainingRun) -> float:
 def _falls_at_the_edge(run: TrainingRun, _: TrainingRun) -> Outcome:
     fall = run.change().sharpness_ratio
     good = held(run) and bool(np.all(fall > 2)) and _rise(run) < COLLAPSED
-    text = f"edge {spread(_edge(run))}, sharpness falls by {spread(fall)}, never rises by more than a factor of "
-    return Outcome(good, text + f"{math.exp(_rise(run)):.3g}")
+    rise = _rise(run)
+    least = "rises" if math.exp(rise) < 1.001 else f"rises by more than {100 * math.expm1(rise):.2g} %"
+    return Outcome(good, f"edge {spread(_edge(run))}, sharpness falls by {spread(fall)}, never {least}")
 
 
 def _sharper(run: TrainingRun, base: TrainingRun) -> Outcome:

@@ -89,12 +89,13 @@ def training(run: TrainingRun, prediction: Prediction | None = None, /) -> Figur
     figure = Figure(figsize=(PAGE, 4.2))
     grid = figure.subplots(2, 3)
     times, flow = run.times, prediction if prediction is not None and len(prediction.times) else None
-    _each(grid[0, 0], times, run.sharpness, DESCENT, "gradient descent", log=True)
+    several = flow is not None and run.sharpness.shape[1] > 1
+    _each(grid[0, 0], times, run.sharpness, DESCENT, "mean" if several else "gradient descent", log=True)
     if flow is not None:
         seed = run.sharpness[:, flow.seed]
         if run.sharpness.shape[1] > 1:
-            grid[0, 0].plot(times, seed, color=EDGE, linewidth=0.8, label=f"its seed {flow.seed}")
-        grid[0, 0].plot(flow.times, flow.sharpness, color=FLOW, linestyle="--", label=f"flow, seed {flow.seed}")
+            grid[0, 0].plot(times, seed, color=EDGE, linewidth=0.8, label=f"seed {flow.seed}")
+        grid[0, 0].plot(flow.times, flow.sharpness, color=FLOW, linestyle="--", label="flow")
         for values, colour, style in ((flow.gd_spectrum, EDGE, "-"), (flow.spectrum, FLOW, "--")):
             others = np.where(values[:, 1:] > 0, values[:, 1:], np.nan)
             grid[0, 0].plot(flow.times, others, color=colour, linestyle=style, linewidth=0.4, alpha=0.5)
@@ -103,11 +104,11 @@ def training(run: TrainingRun, prediction: Prediction | None = None, /) -> Figur
     if not run.scale_invariant:
         grid[0, 0].set_ylabel(r"$\lambda_1$ of the Hessian at $w$")
     if flow is not None:
-        grid[0, 0].legend(loc="best")
+        grid[0, 0].legend(loc="lower left", handlelength=1.2)
     which = 0 if flow is None else flow.seed
     values = run.columns["effective_lr"][:, which, None] * run.columns["spectrum"][:, which]
     grid[0, 1].plot(times, values, color=DESCENT, linewidth=0.7)
-    grid[0, 1].axhline(2, color=EDGE, linewidth=1)
+    grid[0, 1].axhline(2, color=EDGE, linewidth=1, zorder=1)
     top = float(np.clip(1.05 * np.max(values, initial=0, where=np.isfinite(values)), 0.1, 4))
     lr = r"\eta_{\mathrm{eff}}" if run.scale_invariant else r"\eta"
     grid[0, 1].set(ylabel=rf"${lr}\,\lambda_i$, seed {which}", ylim=(0, top))
@@ -179,7 +180,7 @@ def variants(runs: Mapping[str, TrainingRun], /) -> Figure:
             first = {"linewidth": 2.4, "alpha": 0.5} if index == 0 else {"linewidth": 0.9}
             axes.plot(share, values, color=colour, linestyle=style, label=label, **first)
     grid[0].set(yscale="log", ylabel=r"sharpness $\lambda_1$")
-    grid[1].axhline(2, color=EDGE, linewidth=0.8)
+    grid[1].axhline(2, color=EDGE, linewidth=0.8, zorder=1)
     grid[1].set(ylabel=r"$\eta_{\mathrm{eff}}\,\lambda_1$", ylim=(0, 4))
     label, scale = _test_label(next(iter(runs.values())))
     # The first records are guesses, and would leave no room for the rest.
