@@ -22,6 +22,7 @@ from numerics.compiled import Compiled
 from numerics.config import configure
 from numerics.edge_flow import edge_flow
 from numerics.objective import Objective
+from numerics.results import RESULTS
 from theory.errors import InputError
 
 __all__ = ["Delay", "bifurcation_delay"]
@@ -43,6 +44,8 @@ class Delay:
         deepest: the lowest log(|x|/|x_0|) on the way.
         overshoot: effective_lr*mu at the exit.
         returns: whether x survives in float64, for the seed asked for.
+        result, message: of the flow in the invariant coordinates: where it failed, nothing after its end is known, and
+            an exit that is nan says nothing.
     """
 
     entry: float
@@ -50,6 +53,8 @@ class Delay:
     deepest: float
     overshoot: float
     returns: bool
+    result: RESULTS = RESULTS.SUCCESSFUL
+    message: str = ""
 
 
 @lru_cache(maxsize=32)
@@ -114,4 +119,5 @@ def bifurcation_delay(
     return Delay(
         entry, float(times[exit_at]) if exit_at >= 0 else math.nan, deepest,
         float(edge[exit_at]) if exit_at >= 0 else math.nan, math.log(seed) + deepest > VANISHED,
+        flow.result, flow.message,
     )  # fmt: skip

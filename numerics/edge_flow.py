@@ -26,7 +26,7 @@ from numerics.edge_step import Stepper
 from numerics.krylov_normals import KrylovNormals, frames_fit
 from numerics.manifold import NEWTON_STEPS
 from numerics.normals import FrameNormals, Normals
-from numerics.objective import Objective, as_objective, interpolating
+from numerics.objective import Objective, as_objective, settle
 from numerics.results import RESULTS
 from numerics.spectrum import normal_rank, unit_vector
 from numerics.stretches import Program, Stretches, buffer, trace
@@ -48,6 +48,9 @@ FIRST_COUNT = 4
 FIRST_STEP = 1e-3
 # Of the end, as a length: the steps themselves may be off by so much.
 OFF_MINIMA = TOLERANCE
+# |grad L|/lambda_1 after Newton's iteration: where it worked it leaves rounding; this is far above that, and far below
+# any oscillation.
+LANDED = 1e-6
 # Steps in all, tried or taken; each takes some 100 gradients.
 MAX_STEPS = 100_000
 
@@ -114,12 +117,12 @@ def edge_flow(
     if not 1 <= count <= MAX_EDGES:
         raise InputError(f"count = {count} must be between 1 and {MAX_EDGES}.")
     zeta = unit_vector(objective, objective.start if start is None else start, "start")
-    objective = interpolating(objective, zeta)
+    given = objective
+    objective, zeta = settle(objective, zeta)
     if rank is None and frames_fit(objective):
-        rank = normal_rank(subject if objective is subject else objective, zeta)
+        rank = normal_rank(subject if objective is given else objective, zeta)
     point, residual, top = (np.asarray(a) for a in _landing(objective, rank)(zeta))
-    # Newton that worked leaves rounding; 1e-6 is far above it and far below any oscillation.
-    if not (float(residual) < 1e-6 and float(top) > 0):
+    if not (float(residual) < LANDED and float(top) > 0):
         raise InputError(
             f"{objective.name!r}: the start is not near a manifold of minimizers (|grad L|/lambda_1 = "
             f"{float(residual):.1e} after Newton's iteration); take it there with relax() first."
@@ -130,15 +133,20 @@ def edge_flow(
         time=time, tolerance=tolerance, max_steps=max_steps,
     )  # fmt: skip
     first = min(FIRST_STEP, math.sqrt(tolerance) / 10, time / 10)
-    return _landed(objective, runner.run(point, _first_lr(objective, effective_lr, float(top)), first, count))
+    return _landed(objective, rank, runner.run(point, _first_lr(objective, effective_lr, float(top)), first, count))
 
 
-def _landed(objective: Objective, path: EdgeFlow) -> EdgeFlow:
+def _landed(objective: Objective, rank: int | None, path: EdgeFlow) -> EdgeFlow:
     """The path with its distance to Gamma at the end, and what that says of it."""
-    off = float(np.linalg.norm(objective.gradient(path.points[-1]))) / float(path.sharpness[-1])
-    if off <= OFF_MINIMA or not path.result.ok:
+    end = path.points[-1]
+    # By Newton's iteration: |grad L|/lambda_1 would be short of it by lambda_min/lambda_1 along a soft direction.
+    point, residual, _ = (np.asarray(a) for a in _landing(objective, rank)(end))
+    off = float(np.linalg.norm(point - end)) if residual < LANDED else math.inf
+    if not path.result.ok:
+        return replace(path, off_minima=off if math.isfinite(off) else math.nan)
+    if off <= OFF_MINIMA:
         return replace(path, off_minima=off)
-    message = f"at the end |grad L|/lambda_1 = {off:.1e}: the way back to the minima was not found"
+    message = f"the end is {off:.1e} from the minima: the way back to them was not found"
     return replace(path, off_minima=off, result=RESULTS.LEFT_MINIMA, message=message)
 
 

@@ -32,7 +32,7 @@ class EdgeFlow:
         rejected: tries given up for a smaller step.
         seconds, compile_seconds: running and compiling.
         name: of the objective.
-        off_minima: |grad L|/lambda_1 at the last point, the distance to Gamma there; nan where none was measured.
+        off_minima: distance of the last point to Gamma, by Newton's iteration; nan where none was measured.
     """
 
     times: np.ndarray

@@ -27,6 +27,8 @@ SCALING = 1e-6
 # |residuals|/|J| at a minimizer, below which the Hessian is J^T J: their ratio is what it is off by, relatively, for
 # second derivatives of the size of J. Newton leaves 1e-12.
 VANISHED = 1e-7
+# Errors of 0.1, 1e-2, 1e-4, 1e-8, 1e-16, and one more; a zero farther away than this is none of this point's.
+GAUSS_NEWTON_STEPS, NEAR = 6, 0.1
 
 # lambdify prints these as math.*, which JAX cannot trace.
 _SPECIAL = {
@@ -223,6 +225,36 @@ def _vanishing(objective: Objective) -> Compiled:
 @lru_cache(maxsize=256)
 def _without_residuals(objective: Objective) -> Objective:
     return Objective(objective.function, objective.start, None, objective.name)
+
+
+@lru_cache(maxsize=64)
+def _gauss_newton(objective: Objective) -> Compiled:
+    """A unit vector (D,) -> the zero of the residuals next to it, by steps -J^+ r on the sphere."""
+    assert objective.residuals is not None
+    residuals = objective.residuals
+
+    def advance(_: Any, theta: jax.Array) -> jax.Array:
+        r, jacobian = residuals(theta), jax.jacrev(residuals)(theta)
+        values, left = jnp.linalg.eigh(jacobian @ jacobian.T)
+        # Dependent residuals leave eigenvalues of rounding.
+        inverse = jnp.where(values > 1e-10 * values[-1], 1 / values, 0.0)
+        moved = theta - jacobian.T @ (left @ (inverse * (left.T @ r)))
+        return moved / jnp.linalg.norm(moved)
+
+    return Compiled(lambda theta: jax.lax.fori_loop(0, GAUSS_NEWTON_STEPS, advance, theta))
+
+
+def settle(objective: Objective, point: np.ndarray, /) -> tuple[Objective, np.ndarray]:
+    """`interpolating`, and where to begin near a unit vector (D,): where its residuals vanish, if they do close by.
+
+    A point an oscillation away from Gamma has residuals, too, and says nothing about those at the minimum.
+    """
+    if interpolating(objective, point) is objective:
+        return objective, point
+    zero = np.asarray(_gauss_newton(objective)(point))
+    if np.linalg.norm(zero - point) < NEAR and interpolating(objective, zero) is objective:
+        return objective, zero
+    return _without_residuals(objective), point
 
 
 def interpolating(objective: Objective, point: Any, /) -> Objective:

@@ -18,13 +18,13 @@ from numerics.compiled import Compiled
 from numerics.config import configure
 from numerics.krylov_normals import frames_fit
 from numerics.manifold import retract
-from numerics.objective import Objective, as_objective
+from numerics.objective import Objective, as_objective, interpolating
 from numerics.results import RESULTS
 from numerics.spectrum import normal_rank, unit_vector
 from theory.errors import InputError
 from theory.loss import Loss
 
-__all__ = ["Relaxed", "relax"]
+__all__ = ["Relaxed", "on_the_way", "relax"]
 
 configure()
 
@@ -34,6 +34,8 @@ Array = jax.Array
 GRADIENT = 1e-7
 # The top eigenvalue to some per cent, whatever the gap.
 POWER_STEPS = 20
+# Times of points on the way, in units of 1/lambda_1 at the start: loss and curvature change slowly in their logarithm.
+SNAPSHOTS = np.geomspace(1e-2, 1e9, 111)
 # Below this |grad L|/lambda_1 a start is on Gamma: a unit vector rounded to float64 has 1e-16 times the spread of
 # eigenvalues.
 ON_MINIMA = 1e-9
@@ -121,6 +123,36 @@ def _compiled(objective: Objective, max_steps: int) -> Compiled:
     return Compiled(solve)
 
 
+@lru_cache(maxsize=32)
+def _on_the_way(objective: Objective, max_steps: int) -> Compiled:
+    """(N, D) points of gradient flow at `SNAPSHOTS` times up to its rest, inf after that."""
+    gradient = jax.grad(objective.function)
+
+    def solve(theta: Array) -> Array:
+        scale = _scale(objective, theta)
+
+        def at_rest(t: Any, y: Any, args: Any, **_: Any) -> Array:
+            return jnp.linalg.norm(gradient(y)) <= GRADIENT * scale
+
+        out = diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, args: -gradient(y)), diffrax.Tsit5(), t0=0.0, t1=SNAPSHOTS[-1] / scale,
+            dt0=None, y0=theta, saveat=diffrax.SaveAt(ts=jnp.asarray(SNAPSHOTS) / scale),
+            stepsize_controller=diffrax.PIDController(rtol=1e-6, atol=1e-8), event=diffrax.Event(at_rest),
+            max_steps=max_steps, adjoint=diffrax.ForwardMode(), throw=False,
+        )  # fmt: skip
+        assert out.ys is not None
+        points: Array = out.ys / jnp.linalg.norm(out.ys, axis=1, keepdims=True)
+        return points
+
+    return Compiled(solve)
+
+
+def on_the_way(objective: Objective, theta: np.ndarray, /, *, max_steps: int = 100_000) -> np.ndarray:
+    """Points (N, D) of the gradient flow from a unit vector (D,) to its rest, the start first."""
+    points = np.asarray(_on_the_way(objective, max_steps)(theta))
+    return np.concatenate([theta[None], points[np.isfinite(points).all(axis=1)]])
+
+
 def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 100_000) -> Relaxed:
     """The point of Gamma that gradient flow reaches from ``start`` (D,); a start on Gamma stays (up to rounding).
 
@@ -140,8 +172,9 @@ def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 1
         message = "" if arrived else f"|grad L|/lambda_1 = {rest:.1e} where gradient flow ended"
         result = RESULTS.SUCCESSFUL if arrived else RESULTS.NOT_AT_MINIMA
         return Relaxed(end, 0, float(np.linalg.norm(end - theta)), result, message)
+    given, objective = objective, interpolating(objective, end)
     try:
-        rank = normal_rank(subject, end)
+        rank = normal_rank(subject if objective is given else objective, end)
     except InputError as error:
         return Relaxed(end, 0, float(np.linalg.norm(end - theta)), RESULTS.NOT_AT_MINIMA, str(error))
     back = retract(objective, end, rank=rank)

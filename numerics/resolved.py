@@ -32,7 +32,7 @@ from numerics.compiled import Compiled
 from numerics.config import configure
 from numerics.curve import BLOCK, Curve, curve_along
 from numerics.equilibrium import Law, law_of
-from numerics.objective import Objective, as_objective, interpolating, lambdify
+from numerics.objective import Objective, as_objective, lambdify, settle
 from numerics.results import RESULTS
 from numerics.spectrum import normal_rank, unit_vector
 from theory import rules
@@ -207,8 +207,9 @@ def resolved_flow(
     if steps.ndim != 1 or len(steps) < 2 or steps[0] < 0 or np.any(np.diff(steps) < 1) or steps[-1] * rate > 2 * time:
         raise InputError("steps must be rising iteration numbers, from 0 on, within the time.")
     zeta = unit_vector(objective, objective.start if start is None else start, "start")
-    objective = interpolating(objective, zeta)
-    rank = normal_rank(subject if objective is subject else objective, zeta)
+    given = objective
+    objective, zeta = settle(objective, zeta)
+    rank = normal_rank(subject if objective is given else objective, zeta)
     delta = math.sqrt(rate)
     length = time + AHEAD * delta * (1 + abs(amplitude))
     for _ in range(DOUBLINGS):

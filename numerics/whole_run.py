@@ -11,15 +11,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
+from numerics.compiled import Compiled
+from numerics.delay import VANISHED
 from numerics.edge_flow import TOLERANCE, EdgeFlow, edge_flow
+from numerics.eigenpairs import block_eigenpairs, hessian_product
+from numerics.krylov_normals import DENSE
 from numerics.objective import Objective, as_objective
-from numerics.relax import Relaxed, relax
+from numerics.relax import SNAPSHOTS, Relaxed, on_the_way, relax
 from numerics.results import RESULTS
-from numerics.spectrum import unit_vector
+from numerics.spectrum import all_eigenvalues, unit_vector
 from theory.errors import InputError
 from theory.loss import Loss
 
@@ -28,6 +35,8 @@ __all__ = ["Onset", "WholeRun", "along", "whole_run"]
 
 # Flow time after the edge in which an onset is looked for: effective_lr lambda_1 is then a hundred times the edge.
 ONSET = 2.3
+# lambda_1 on the way down, relative: the edge is met within a few per cent of where it is said to be.
+ROUGHLY, MAX_PRODUCTS = 1e-3, 200
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ class Onset:
     """When |x| reaches the size of the oscillation.
 
     Attributes:
-        time: flow time after the arrival, nan where it does not come.
+        time: flow time after the arrival, nan where it does not come: also where x is zero in float64 by then.
         edge: effective_lr*lambda_1 then, the overshoot; above 4 or so gradient descent is thrown far off.
         lowest: the least log|x| on the way.
     """
@@ -55,6 +64,9 @@ class WholeRun:
         waiting: flow time from the arrival to the edge; in iterations it is ``waiting / rate`` up to O(rate).
         flow: from the arrival on, the waiting included; ``None`` where Gamma was not reached.
         result, message: how it ended.
+        meets: (D,) where the run meets the edge on its way down, if it does; ``None`` if not. Gradient descent goes
+            elsewhere from there, and `numerics.central_flow` with it.
+        meets_lr: effective_lr there.
     """
 
     relaxed: Relaxed
@@ -63,6 +75,8 @@ class WholeRun:
     flow: EdgeFlow | None
     result: RESULTS
     message: str = ""
+    meets: np.ndarray | None = None
+    meets_lr: float = math.nan
 
     def onset(self, rate: float, /, *, displacement: float, floor: float = 0.0) -> Onset:
         """When the oscillation sets in at this rate, from |x| = ``displacement`` along v_1 on arrival.
@@ -86,6 +100,8 @@ class WholeRun:
         if not back.any():
             return Onset(math.nan, math.nan, float(min(math.log(displacement), size.min())))
         first = int(np.argmax(back))
+        if floor == 0 and size[: first + 1].min() < VANISHED:
+            return Onset(math.nan, math.nan, float(size[: first + 1].min()))  # zero in float64, and never back
         lowest = min(math.log(displacement), float(size[: first + 1].min()))
         return Onset(float(times[first]), edge * math.exp(2 * times[first]), lowest)
 
@@ -105,14 +121,13 @@ def whole_run(
     Args:
         subject: the loss.
         start: (D,), anywhere; default the objective's.
-        effective_lr: at the start. Gradient descent is taken for gradient flow: so effective_lr*lambda_1 should be
-            small.
+        effective_lr: at the start. Gradient descent is taken for gradient flow, down to Gamma or to the edge.
         time: flow time.
         tolerance: see `numerics.edge_flow.edge_flow`.
 
     Returns:
-        the prediction; off_edge where effective_lr is beyond the edge on arrival already, so that gradient descent
-        does not come to rest there.
+        the prediction; off_edge where the run meets the edge before it is on Gamma, and does not come to rest where
+        gradient flow does: ``meets`` is the point.
     """
     objective = as_objective(subject)
     if not (math.isfinite(effective_lr) and effective_lr > 0):
@@ -123,16 +138,49 @@ def whole_run(
     arrival = 1 / (1 / effective_lr + max(lost, 0.0))
     if not relaxed.result.ok:
         return WholeRun(relaxed, arrival, math.nan, None, relaxed.result, relaxed.message)
+    met = _met(objective, theta, effective_lr)
     at_edge = edge_flow(subject, relaxed.point, time=1e-6).effective_lr[0]
-    if arrival > at_edge:
+    if met is not None or arrival > at_edge:
+        point, there = (relaxed.point, arrival) if met is None else met
         message = (
-            f"effective_lr = {arrival:.4g} on arrival is beyond the edge, {at_edge:.4g}: gradient descent goes on to "
-            "minima of less sharpness; give a smaller effective_lr"
+            f"the run meets the edge on its way down, at the loss {float(objective.value(point)):.3g} with "
+            f"effective_lr = {there:.4g}: gradient descent goes on to minima of less sharpness than those of gradient "
+            "flow; central_flow() goes on from there, or give a smaller effective_lr"
         )
-        return WholeRun(relaxed, arrival, 0.0, None, RESULTS.OFF_EDGE, message)
+        return WholeRun(relaxed, arrival, 0.0, None, RESULTS.OFF_EDGE, message, point, there)
     waiting = math.log(at_edge / arrival) / 2
     flow = edge_flow(subject, relaxed.point, time=time, effective_lr=arrival, tolerance=tolerance)
     return WholeRun(relaxed, arrival, waiting, flow, flow.result, flow.message)
+
+
+@lru_cache(maxsize=32)
+def _sharpness(objective: Objective) -> Compiled:
+    """lambda_1 of the spherical Hessian at each of some points (N, D)."""
+    plain = Objective(objective.function, objective.start, None, objective.name)  # J^T J is the Hessian on Gamma only
+
+    def top(theta: jax.Array) -> jax.Array:
+        if objective.dimension <= DENSE:
+            return all_eigenvalues(objective, theta)[0]
+        guess = jax.random.normal(jax.random.key(0), (objective.dimension, 2), theta.dtype)
+        found = block_eigenpairs(
+            hessian_product(plain, theta), theta, guess, jnp.asarray(ROUGHLY), count=2, max_products=MAX_PRODUCTS
+        )
+        return jnp.asarray(found.values[0])
+
+    return Compiled(lambda points: jax.lax.map(top, points))
+
+
+def _met(objective: Objective, theta: np.ndarray, effective_lr: float) -> tuple[np.ndarray, float] | None:
+    """The first point of gradient flow from theta (D,) at which effective_lr*lambda_1 is above 2, and effective_lr."""
+    points = on_the_way(objective, theta)
+    values = np.array([float(objective.value(z)) for z in points])
+    lr = 1 / (1 / effective_lr + np.maximum(values[0] - values, 0))
+    # One size of all, so that one program serves.
+    padded = np.concatenate([points, np.repeat(points[-1:], len(SNAPSHOTS) + 1 - len(points), axis=0)])
+    edge = lr * np.asarray(_sharpness(objective)(padded))[: len(points)]
+    # The last points are on Gamma, where a run that is given the edge itself may be.
+    beyond = np.flatnonzero(edge > 2 * (1 + ROUGHLY))
+    return (points[beyond[0]], float(lr[beyond[0]])) if len(beyond) else None
 
 
 def along(run: WholeRun, times: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:
