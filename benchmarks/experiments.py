@@ -194,7 +194,8 @@ def flow(place):
             round(flow_edges[-1]),
             round(float(np.max(np.abs(edges - flow_edges)))),
         )
-    ended = f"{found.result.value}, at flow time {origin[-1]:.3g} after the entry"
+    why = f" ({found.message})" if found.message else ""
+    ended = f"{found.result.value}{why}, at flow time {origin[-1]:.3g} after the entry"
     yield f"\nThe flow ended as: {ended}; it took {taken:.0f} s."
     yield f"{known} eigenvalues are compared; gradient descent records {count}."
     yield place.save(collapse(runs, found), "flow")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,8 +13,9 @@ from sklearn.datasets import load_breast_cancer
 from numerics.bn_regression import bn_regression_objective
 from numerics.crossing import broken
 from numerics.descent import descend
-from numerics.edge_flow import compiled_edge_flow, edge_flow
+from numerics.edge_flow import _landed, compiled_edge_flow, edge_flow
 from numerics.flow_run import derived_flow, run_chart_flow
+from numerics.networks.two_layer import two_layer
 from numerics.objective import Objective, interpolating, minima_point, objective_of
 from numerics.relax import relax
 from numerics.results import RESULTS
@@ -136,6 +139,43 @@ def test_residuals_that_do_not_vanish_are_not_used():
     assert interpolating(vanishing, vanishing.start) is vanishing
 
 
+def test_residuals_that_do_not_vanish_are_not_used_on_the_way_down_either():
+    def residuals(w):
+        t = w / jnp.linalg.norm(w)
+        return jnp.stack([jnp.sqrt(1 + ridge_like(t[0], t[1]) * t[2] ** 2 / 2)] * 2)
+
+    start = np.array([0.94, 0.34, 0.2])
+    found = relax(Objective(lambda w: jnp.sum(residuals(w) ** 2) / 2, start, residuals))
+    plain = relax(Objective(lambda w: jnp.sum(residuals(w) ** 2) / 2, start))
+    assert found.result is RESULTS.SUCCESSFUL
+    assert found.rank == plain.rank == 1
+    np.testing.assert_allclose(found.point, plain.point, atol=1e-9)
+
+
+def test_a_start_an_oscillation_away_is_brought_to_the_minima():
+    """Its residuals do not vanish yet, and its Hessian has no clear rank: what it is, is asked where it lands."""
+    network = two_layer("batch", examples=6, inputs=4, hidden=3)
+    zeta = relax(network).point
+    away = np.random.default_rng(0).standard_normal(len(zeta))
+    flow = edge_flow(network, zeta + 1e-2 * away / np.linalg.norm(away), time=0.2)
+    assert flow.result is RESULTS.SUCCESSFUL
+    assert np.linalg.norm(flow.points[0] - zeta) < 0.02
+    assert np.linalg.norm(network.residuals(flow.points[0])) < 1e-10
+    assert flow.off_minima < 1e-8
+
+
+def test_the_distance_to_the_minima_is_one_along_soft_directions_too():
+    objective = circle(lambda x, y: 2.0 + 0 * x, lambda x, y: 0.002 + 0 * x)
+    flow = edge_flow(objective, time=0.1, rank=2)
+    moved = flow.points[-1] + np.array([0, 0, 0, 1e-3])
+    path = replace(flow, points=np.append(flow.points[:-1], [moved / np.linalg.norm(moved)], axis=0))
+    landed = _landed(objective, 2, path)
+    # |grad L|/lambda_1 is 1e-6 there.
+    assert landed.off_minima == pytest.approx(1e-3, rel=1e-3)
+    assert landed.result is RESULTS.LEFT_MINIMA
+    assert "1.0e-03" in landed.message
+
+
 def test_lost_rank_is_named():
     # The first curvature drives x to 0, and the second, x^4, with it.
     objective = circle(ridge_like, lambda x, y: x**4)
@@ -173,7 +213,7 @@ def test_leaving_the_minima_is_named():
     lost = edge_flow(bent, start, time=0.5, rank=1)
     assert lost.result is RESULTS.LEFT_MINIMA
     assert lost.off_minima > 1e-3
-    assert "way back" in lost.message
+    assert "way back to them" in lost.message
 
 
 @pytest.mark.deep  # compiles for 4, 8 and 16 eigenvalues

@@ -12,6 +12,7 @@ from numerics.descent import descend
 from numerics.networks import two_layer
 from numerics.objective import Objective, objective_of
 from numerics.results import RESULTS
+from numerics.spectrum import sharpness
 from numerics.whole_run import along, whole_run
 from theory import families, rules
 from theory.errors import InputError
@@ -71,6 +72,37 @@ def test_the_descent_lowers_effective_lr():
     assert run.arrival_lr < 0.01 * (1 - 1e-4)
 
 
+def test_where_the_edge_is_met_on_the_way_down():
+    # lambda_1 grows on the way down to Gamma, and effective_lr is a fifth too large for it there.
+    objective = objective_of(families.get("ridge").default())
+    start = np.array([0.7, 0.1, 0.7]) / np.linalg.norm([0.7, 0.1, 0.7])
+    quiet = whole_run(objective, start, effective_lr=0.01, time=0.5)
+    assert quiet.meets is None
+    run = whole_run(objective, start, effective_lr=1.2 * 2 / sharpness(objective, quiet.relaxed.point), time=0.5)
+    assert run.result is RESULTS.OFF_EDGE
+    assert run.flow is None
+    assert 0 < float(objective.value(run.meets)) < float(objective.value(start))
+    # One of some hundred points on the way, the first beyond it.
+    assert 2 < run.meets_lr * sharpness(objective, run.meets) < 2.2
+    # From a start beyond the edge nothing else can be said.
+    steep = Objective(lambda w: objective.function(w) * (1 + 20 * (w[2] / jnp.linalg.norm(w)) ** 2), [0.8, 0.3, 0.5])
+    beyond = whole_run(steep, effective_lr=2.1 * 2 / sharpness(steep, steep.start), time=0.5)
+    assert beyond.result is RESULTS.OFF_EDGE
+    np.testing.assert_allclose(beyond.meets, steep.start / np.linalg.norm(steep.start))
+
+
+def test_an_amplitude_that_is_zero_never_comes_back():
+    objective = objective_of(families.get("ridge").default())
+    zeta = objective.start
+    run = whole_run(objective, zeta, effective_lr=0.3 / (2 + zeta[0] ** 2 - zeta[1] ** 2), time=2.0)
+    onset = run.onset(1e-4, displacement=1e-3)
+    assert np.isnan(onset.time)
+    assert onset.lowest < -700
+    # A floor, or a rate that leaves less time to decay, and it does.
+    assert np.isfinite(run.onset(1e-4, displacement=1e-3, floor=1e-200).time)
+    assert np.isfinite(run.onset(1e-2, displacement=1e-3).time)
+
+
 def test_beyond_the_edge_on_arrival_is_said():
     run = whole_run(broken, np.array([0.8, 0.4, 0.3, 0.2, 0.1]), effective_lr=3.0, time=1.0)
     assert run.result is RESULTS.OFF_EDGE
@@ -105,6 +137,20 @@ def test_the_exit_of_a_hidden_eigenvalue_is_predicted(rate):
 
 def test_at_small_rates_it_never_comes_back():
     assert not bifurcation_delay(symmetric, INSIDE, rate=1e-4, time=3.0).returns
+
+
+def test_a_flow_that_failed_inside_is_told_apart_from_never():
+    def function(w):
+        x, y, z, u, hidden = w / jnp.linalg.norm(w)
+        # The first curvature drives x to 0, and the second, x^4, with it.
+        return ((2 + x**2 - y**2) * z**2 + x**4 * u**2 + hidden**2) / 2
+
+    lost = Objective(function, [0.94, 0.34, 0, 0, 0])
+    delay = bifurcation_delay(lost, INSIDE, rate=1e-3, time=20.0)
+    assert delay.result is RESULTS.LOST_RANK
+    assert "curvature" in delay.message
+    assert np.isnan(delay.exit)
+    assert bifurcation_delay(symmetric, INSIDE, rate=1e-3, time=3.0).result.ok
 
 
 def test_a_coupling_is_no_symmetry():
