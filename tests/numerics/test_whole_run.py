@@ -73,17 +73,19 @@ def test_the_descent_lowers_effective_lr():
 
 
 def test_where_the_edge_is_met_on_the_way_down():
-    # lambda_1 grows on the way down to Gamma, and effective_lr is a fifth too large for it there.
+    # lambda_1 grows on the way down to Gamma, and effective_lr will be a fifth too large for it there.
     objective = objective_of(families.get("ridge").default())
     start = np.array([0.7, 0.1, 0.7]) / np.linalg.norm([0.7, 0.1, 0.7])
     quiet = whole_run(objective, start, effective_lr=0.01, time=0.5)
     assert quiet.meets is None
-    run = whole_run(objective, start, effective_lr=1.2 * 2 / sharpness(objective, quiet.relaxed.point), time=0.5)
+    arrival = 1.2 * 2 / sharpness(objective, quiet.relaxed.point)
+    run = whole_run(objective, start, effective_lr=1 / (1 / arrival - float(objective.value(start))), time=0.5)
+    assert run.arrival_lr == pytest.approx(arrival)
     assert run.result is RESULTS.OFF_EDGE
     assert run.flow is None
     assert 0 < float(objective.value(run.meets)) < float(objective.value(start))
     # One of some hundred points on the way, the first beyond it.
-    assert 2 < run.meets_lr * sharpness(objective, run.meets) < 2.2
+    assert 2 < run.meets_lr * sharpness(objective, run.meets) < 2.3
     # From a start beyond the edge nothing else can be said.
     steep = Objective(lambda w: objective.function(w) * (1 + 20 * (w[2] / jnp.linalg.norm(w)) ** 2), [0.8, 0.3, 0.5])
     beyond = whole_run(steep, effective_lr=2.1 * 2 / sharpness(steep, steep.start), time=0.5)
