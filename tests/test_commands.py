@@ -86,6 +86,8 @@ def test_order_fits_one(spec, capsys):
         (["compare", "ridge", "--rate", "-1"], "rate = -1"),
         (["compare", "ridge", "--time", "0"], "time = 0"),
         (["compare", "ridge", "--amplitude", "0"], "nothing would ever oscillate"),
+        (["compare", "ridge", "--perturbation", "-1"], "perturbation = -1"),
+        (["compare", "ridge", "--seed", "1.5"], "--seed: '1.5' is not a whole number"),
         (["compare", "ridge", "--start", "1,2"], "needs 1"),
         (["compare", "ridge", "--start", "1;2"], "--start: '1;2'"),
         (["compare", "ridge", "--start", "no_such.npy"], "no file"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from sharpflow.arguments import add_plot, add_run, check_plot, number, read_start, save_plot
+from sharpflow.arguments import add_plot, add_run, check_plot, number, read_start, save_plot, whole
 from sharpflow.output import Output, add_json, replacing
 
 if TYPE_CHECKING:
@@ -26,6 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="EPS",
         help="the small parameter (learning rate times weight decay for gd-wd); default: %(default)s",
     )
+    parser.add_argument(
+        "--perturbation",
+        metavar="LENGTH",
+        help="of a random step added to the start, which seeds the directions that are below the edge yet; default: a "
+        "hundredth of intrinsic_lr for an Objective, none for a Loss",
+    )
+    parser.add_argument("--seed", default="0", metavar="N", help="of the direction of that step; default: %(default)s")
     add_json(parser)
     parser.add_argument("--csv", metavar="FILE", help="write the series (time, distance, sharpness, edge) as CSV")
     parser.add_argument("--save", metavar="FILE", help="write the trajectory of gradient descent as npz")
@@ -44,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     output = Output(arguments.json, csv=arguments.csv, save=arguments.save, save_flow=arguments.save_flow, **figures)
     rate, time = number(arguments.rate, "--rate"), number(arguments.time, "--time")
     amplitude, start = number(arguments.amplitude, "--amplitude"), read_start(arguments.start)
+    push = None if arguments.perturbation is None else number(arguments.perturbation, "--perturbation")
+    seed = whole(arguments.seed, "--seed")
 
     from sharpflow.specs import resolve_loss, resolve_rule
 
@@ -52,7 +61,10 @@ def run(arguments: argparse.Namespace) -> int:
     from numerics.compare import compare
 
     resolve = arguments.resolve is not None
-    result = compare(loss, rule=rule, rate=rate, time=time, start=start, amplitude=amplitude, resolve=resolve)
+    result = compare(
+        loss, rule=rule, rate=rate, time=time, start=start, amplitude=amplitude, perturbation=push, seed=seed,
+        resolve=resolve,
+    )  # fmt: skip
     output.say(*_lines(result), *_kink(result, loss))
     output.write_json(result.to_json())
     if arguments.csv is not None:

@@ -9,6 +9,7 @@ import pytest
 
 from numerics.compare import compare
 from numerics.crossing import broken
+from numerics.networks.two_layer import two_layer
 from numerics.results import RESULTS
 from sharpflow.cli import main
 from sharpflow.edge_plots import edges
@@ -41,6 +42,38 @@ def test_oscillation_and_loss_are_as_predicted(run):
     near = run.effective_lr[:, None] * series.spectrum
     np.testing.assert_allclose(np.mean(near[late, :2], axis=0), 2, rtol=0.02)
     np.testing.assert_allclose(series.spectrum[0], series.flow_spectrum[0], rtol=1e-3)
+
+
+def test_three_eigenvalues_of_a_network():
+    """They join one after the other, in gradient descent and in the flow, and both come to the same point."""
+    one = compare(two_layer("batch", seed=4), rate=1e-4, time=3.0)
+    assert one.result is RESULTS.SUCCESSFUL
+    edge = one.effective_lr[:, None] * one.edges.spectrum
+    flow_edge = one.edges.flow_effective_lr[:, None] * one.edges.flow_spectrum
+    # Gradient descent swings about the edge by some intrinsic_lr = 0.014; the fourth eigenvalue is at 1.7 or below.
+    for near in (edge, flow_edge):
+        assert np.sum(near[-1] > 1.9) == 3
+        assert np.sum(near[0] > 1.9) < 3
+    assert np.nanmax(one.distance_on_minima) < 1.5 * one.intrinsic_lr
+    # log sharpness has a slope of some units along Gamma: some intrinsic_lr apart.
+    np.testing.assert_allclose(one.sharpness, one.flow_sharpness, rtol=3 * one.intrinsic_lr)
+
+
+def test_the_seed_of_the_oscillation_is_the_caller_s(capsys, tmp_path):
+    """The step is as long as it says, in a direction that the seed decides, and nothing else does."""
+
+    def run(*words):
+        place = str(tmp_path / "out.json")
+        assert (
+            main(["compare", "numerics.crossing:broken", "--rate", "1e-3", "--time", "0.2", "--json", place, *words])
+            == 0
+        )
+        capsys.readouterr()
+        return json.loads((tmp_path / "out.json").read_text())
+
+    first, same, other = (run("--perturbation", "1e-3", "--seed", seed) for seed in ("1", "1", "2"))
+    assert first["perturbation"] == 1e-3
+    assert first["max_distance"] == same["max_distance"] != other["max_distance"]
 
 
 def test_without_a_seed_the_symmetric_loss_overshoots():
