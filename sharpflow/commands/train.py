@@ -38,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     problem.add_argument("--activation", metavar="NAME", help="gelu, tanh or relu")
     problem.add_argument(
         "--size", action="append", default=[], metavar="NAME=N[,N...]",
-        help="a size of the network, as widths=64,64 or blocks=2 (repeat for more)",
+        help="a size of the network, as widths=64,64, blocks=2, stages=64/128,128 or pooling=max (repeat for more); "
+        "`sharpflow list networks` names them",
     )  # fmt: skip
     problem.add_argument("--loss", metavar="NAME", help="squared or cross-entropy (label-smoothed)")
     problem.add_argument(
@@ -148,20 +149,29 @@ def _read(arguments: argparse.Namespace) -> tuple[int, Choices, Recipe, Experime
     return whole(arguments.seeds, "--seeds"), choices, recipe, experiment
 
 
-def read_size(text: str, /) -> tuple[str, int | tuple[int, ...]]:
-    """``NAME=N`` or ``NAME=N,N,...`` as a name and a size.
+def read_size(text: str, /) -> tuple[str, Any]:
+    """``NAME=N``, ``NAME=N,N,...``, lists of them between slashes, or ``NAME=WORD``, as a name and a size.
 
     >>> read_size("widths=64,64"), read_size("blocks=2")
     (('widths', (64, 64)), ('blocks', 2))
+    >>> read_size("stages=64/128,128"), read_size("pooling=max")
+    (('stages', ((64,), (128, 128))), ('pooling', 'max'))
     """
     name, sign, value = text.partition("=")
     if not sign or not name or not value:
         raise InputError(f"--size: {text!r} is not NAME=N or NAME=N,N,..., as in widths=64,64.")
-    several = tuple(int(v) for v in numbers(value, "--size") if v == int(v) and v > 0)
-    if len(several) != len(value.split(",")):
-        raise InputError(f"--size: {text!r} has something that is no positive whole number.")
+    if value.isidentifier():
+        return name, value  # whether the size is a word the network knows
+    lists = []
+    for part in value.split("/"):
+        several = tuple(int(v) for v in numbers(part, "--size") if v == int(v) and v > 0)
+        if len(several) != len(part.split(",")):
+            raise InputError(f"--size: {text!r} has something that is no positive whole number.")
+        lists.append(several)
+    if len(lists) > 1 or name == "stages":
+        return name, tuple(lists)
     # Widths and channels are lists even where there is one of them.
-    return name, several if "," in value or name in ("widths", "channels") else several[0]
+    return name, lists[0] if len(lists[0]) > 1 or name in ("widths", "channels") else lists[0][0]
 
 
 def _progress(recipe: Recipe) -> Any:
