@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a wish to stop at the next place where nothing is lost; and the commit, for manifests."""
+"""SIGINT and SIGTERM as a wish to stop at the next place where nothing is lost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Stop", "git_commit", "stopping"]
+__all__ = ["Stop", "stopping"]
 
 
 class Stop:
@@ -43,14 +43,3 @@ def stopping(after: str, /) -> Iterator[Stop]:
     finally:
         for which, handler in before.items():
             signal.signal(which, handler)
-
-
-def git_commit() -> str | None:
-    """The commit of the working folder, where it is one of git's."""
-    import subprocess
-
-    try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip() or None

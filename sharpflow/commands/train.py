@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sharpflow.arguments import add_plot, check_plot, number, numbers, save_plot, whole
 from sharpflow.output import Output, add_json
-from sharpflow.stopping import git_commit, stopping
+from sharpflow.stopping import stopping
 from theory.errors import InputError
 
 if TYPE_CHECKING:
@@ -93,12 +93,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     from numerics.training_run import train_network
     from numerics.training_store import TrainingStopped
-    from sharpflow.verification import environment
+    from sharpflow.provenance import provenance
 
-    about = {
-        "command": ["sharpflow", *sys.argv[1:]], "experiment": experiment.name, "versions": environment(),
-        "git": git_commit(),
-    }  # fmt: skip
+    about = {**provenance(), "experiment": experiment.name}
     try:
         with stopping("record") as stop:
             result = train_network(
