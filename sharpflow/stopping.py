@@ -30,7 +30,9 @@ class Stop:
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = number
-        print(f"sharpflow: stopping after this {self._after} (interrupt again to stop at once)", file=sys.stderr)
+        # On a terminal there may be a line of progress, and ^C behind it.
+        begin = "\n" if sys.stderr.isatty() else ""
+        print(f"{begin}sharpflow: stopping after this {self._after} (interrupt again to stop at once)", file=sys.stderr)
 
 
 @contextmanager
