@@ -173,8 +173,8 @@ def test_answers_in_pieces(loss):
 def test_a_record_in_pieces_holds_one_of_them(monkeypatch):
     """In eight pieces the memory of a record grows neither with the test examples nor with the eigenvalues."""
     random, used = np.random.default_rng(0), {}
-    x, tests = random.standard_normal((2, 8000, 5))
-    for m, count in ((2, 1), (8000, 1), (2, 8)):
+    x, tests = random.standard_normal((8000, 5)), random.standard_normal((80_000, 5))
+    for m, count in ((2, 1), (80_000, 1), (2, 8)):
         data = Examples(x, np.arange(8000) % 4, tests[:m], np.arange(m) % 4, name="noise")
         trainer = Trainer([task("mlp", data, widths=(64,))], Recipe(0.05, 2e-3, steps=2, count=count, pieces=8))
         guess = np.ones((1, trainer.dimension, count), np.float32)
@@ -182,7 +182,7 @@ def test_a_record_in_pieces_holds_one_of_them(monkeypatch):
         program, _ = trainer._measure.prepare(w, guess, trainer.data, np.float32(1e-4))
         used[m, count] = program.memory_analysis().temp_size_in_bytes
     # The hidden units of the test examples would be these bytes; four outputs of each are kept, and some copies.
-    assert used[8000, 1] - used[2, 1] < 8000 * 64 * 4 / 2
+    assert used[80_000, 1] - used[2, 1] < 80_000 * 64 * 4 / 2
     # The hidden units of a piece, once for each of seven vectors more, would be these; a basis of vectors is kept.
     assert used[2, 8] - used[2, 1] < 7 * 1000 * 64 * 4 / 2
 
