@@ -213,11 +213,13 @@ VARIANTS: tuple[Variant, ...] = (
 
 def run_variants(
     experiment: Experiment, base: Recipe, choices: Choices, seeds: int, /, *, out: str | None = None,
-    variants: Sequence[Variant] = VARIANTS, report: Callable[[str, TrainingRun], None] | None = None,
+    variants: Sequence[Variant] = VARIANTS, about: Mapping[str, Any] | None = None,
+    report: Callable[[str, TrainingRun], None] | None = None,
 ) -> dict[str, tuple[TrainingRun, Outcome]]:  # fmt: skip
     """Every variant, the baseline first, and what came of its prediction.
 
-    With ``out`` each is kept in a folder there, and one that is there already is gone on with.
+    With ``out`` each is kept in a folder there, and one that is there already is gone on with; ``about`` is for the
+    manifests, as in `train_network`.
     """
     runs: dict[str, tuple[TrainingRun, Outcome]] = {}
     for variant in variants:
@@ -226,7 +228,7 @@ def run_variants(
         resume = place is not None and (place / "manifest.json").exists()
         run = train_network(
             experiment.tasks(seeds, own), recipe, out=None if place is None else str(place), resume=resume,
-            about={"experiment": experiment.name, "variant": variant.name},
+            about={**(about or {}), "experiment": experiment.name, "variant": variant.name},
         )  # fmt: skip
         baseline = next(iter(runs.values()))[0] if runs else run
         runs[variant.name] = run, variant.judge(run, baseline)

@@ -41,7 +41,8 @@ def write_whole(target: Path, content: bytes, /, *, owner: str = "0") -> None:
     """
     place = target.parent / f".{owner}-{os.getpid()}-{target.name}.tmp"
     try:
-        with open(place, "xb") as file:
+        # Over what a killed process of the same number may have left.
+        with open(place, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -9,7 +9,7 @@ the end the residuals are computed once more from their definition, and an uncon
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -100,18 +100,20 @@ def _orthonormal(block: Array, basis: Array) -> tuple[Array, Array]:
 
 
 def block_eigenpairs(
-    product: Callable[[Array], Array], theta: Array, guess: Array, tolerance: Array, /, *, count: int, max_products: int
-) -> Eigenpairs:
+    product: Callable[[Array], Array], theta: Array, guess: Array, tolerance: Array, /, *, count: int,
+    max_products: int, at_once: bool = True,
+) -> Eigenpairs:  # fmt: skip
     """`top_eigenpairs` for tracing: of any symmetric ``product`` that keeps to the space orthogonal to theta.
 
-    ``guess`` is (D, b), 1 <= b <= count: the block. It may be rough, but not rank deficient.
+    ``guess`` is (D, b), 1 <= b <= count: the block. It may be rough, but not rank deficient. The products of a block
+    are computed together; one after another, in the memory of one, where not ``at_once``.
     """
     (d, b), k = guess.shape, count
     size = min(max(SIZE * k, k + 4 * b), d - 1)
     size -= size % b
     kept = min(k + max(b, k // 2), size - b)
     kept += (size - kept) % b
-    many = jax.vmap(product)
+    many = jax.vmap(product) if at_once else partial(jax.lax.map, product)
 
     def grow(state: Any) -> Any:
         basis, small, count, block, _, products = state

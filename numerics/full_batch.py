@@ -3,7 +3,9 @@
 In one piece it is the loss of the `Task`. In several, only one piece is held in memory at a time, and where the network
 takes statistics over examples (batch norm, a batch head) it takes them over each piece: another loss, which is as
 deterministic and as scale-invariant (Hoffer, Hubara, Soudry 2017, arXiv:1705.08741, call it ghost batch norm).
-Normalization within an example is the same in any number of pieces.
+Normalization within an example is the same in any number of pieces. Answers to training examples are judged within
+their pieces. Test examples have the statistics of the first piece, the only one that is held at once with them; so have
+their targets and their class points.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from numerics.network_task import Task
+from numerics.network_task import Task, wrong_share
 from theory.errors import InputError
 
 __all__ = ["FullBatch"]
@@ -53,6 +55,25 @@ class FullBatch:
                 f"pieces = {self.pieces}: in one of them a target is the same for all examples; take fewer pieces."
             )
         return np.concatenate([np.asarray(self.task.model.standardize(jnp.asarray(p, float))) for p in parts])
+
+    def test_targets(self) -> np.ndarray:
+        """(m, k): `Task.targets` of the test examples, with the statistics of `test_outputs`."""
+        if self.pieces == 1 or self.task.loss != "squared":
+            return self.task.targets(test=True)
+        return self._standardized(0, self.task.data.test_targets)
+
+    def class_points(self) -> np.ndarray | None:
+        """(pieces, classes, k): `Task.class_points` with the statistics of each piece; ``None`` without classes."""
+        whole = self.task.class_points()
+        if whole is None or self.pieces == 1 or self.task.loss != "squared":
+            return None if whole is None else np.broadcast_to(whole, (self.pieces, *whole.shape))
+        return np.stack([self._standardized(p, np.arange(len(whole))) for p in range(self.pieces)])
+
+    def _standardized(self, piece: int, targets: np.ndarray) -> np.ndarray:
+        """Targets (m,) or (m, k) with the statistics of the training targets of a piece."""
+        columns = self.task.data.columns
+        own = np.split(columns(self.task.data.targets), self.pieces)[piece]
+        return np.asarray(self.task.model.standardize(jnp.asarray(own, float), jnp.asarray(columns(targets), float)))
 
     def _cut(self, a: Array) -> Array:
         return a.reshape(self.pieces, -1, *a.shape[1:])
@@ -106,5 +127,21 @@ class FullBatch:
         return parts.reshape(-1, parts.shape[-1])
 
     def test_outputs(self, w: Array, inputs: Array, test_inputs: Array, /) -> Array:
-        """The outputs (m, k) of test inputs, with the statistics of the training inputs: of the first piece."""
-        return self.task.model.apply(w, self._cut(inputs)[0], test_inputs)
+        """The outputs (m, k) of test inputs, with the statistics of the training inputs: of the first piece.
+
+        In pieces too, of no more than the training examples in one, that no memory but theirs is taken.
+        """
+        first, m = self._cut(inputs)[0], len(test_inputs)
+        if self.pieces == 1 or m <= len(first):
+            return self.task.model.apply(w, first, test_inputs)
+        rounds = -(-m // len(first))
+        # Outputs of test examples do not depend on each other: the last piece is filled up with any.
+        filled = jnp.pad(test_inputs, ((0, rounds * len(first) - m), *((0, 0),) * (test_inputs.ndim - 1)), mode="edge")
+        parts = jax.lax.map(
+            lambda x: self.task.model.apply(w, first, x), filled.reshape(rounds, -1, *test_inputs.shape[1:])
+        )
+        return parts.reshape(-1, parts.shape[-1])[:m]
+
+    def wrong_share(self, outputs: Array, points: Array, labels: Array, /) -> Array:
+        """The share of training `outputs` (n, k) whose nearest of the `class_points` is not that of labels (n,)."""
+        return jnp.mean(jax.vmap(wrong_share)(self._cut(outputs), points, self._cut(labels)))

@@ -7,7 +7,7 @@ the outputs of each example, or by the length of its weights.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -86,6 +86,9 @@ class Network:
                 raise InputError(
                     f"network {self.name!r} has no {what} {value!r}; there are {', '.join(known) or 'none'}."
                 )
+        for size, value in sizes.items():
+            if _kind(value) is not None and _kind(value) != (wanted := _kind(self.sizes[size])):
+                raise InputError(f"network {self.name!r}: size {size} = {value!r} is not {wanted}.")
         if head == "layer" and outputs < 3:
             raise InputError(
                 f"layer norm over {outputs} of the outputs: two normalised numbers are 1 and -1 whatever the weights, "
@@ -141,7 +144,11 @@ class Model:
                 f"network {self.network.name!r} cannot take inputs of shape {self.input_shape} at sizes "
                 f"{dict(self.sizes)}: {said}"
             ) from error
-        assert result.shape == (3, self.outputs), f"{self.network.name}: outputs of shape {result.shape}"
+        if result.shape != (3, self.outputs):
+            raise InputError(
+                f"network {self.network.name!r} gives outputs of shape {result.shape} for 3 examples of shape "
+                f"{self.input_shape}; {(3, self.outputs)} are needed."
+            )
         return tuple(shapes)
 
     @property
@@ -199,6 +206,17 @@ class Model:
 
     def _forward(self, take: Callable[..., Array], x: Array, examples: int | None) -> Array:
         return self.network.forward(self._layers(take, examples), x, **self.sizes)
+
+
+def _kind(value: Any) -> str | None:
+    """What a size is, in words; ``None`` for what only the network can judge."""
+    if isinstance(value, str):
+        return "a word"
+    if isinstance(value, int):
+        return "a number"
+    if isinstance(value, Sequence):
+        return "lists of numbers" if any(isinstance(v, Sequence) for v in value) else "a list of numbers"
+    return None
 
 
 def _reader(w: Array) -> Callable[..., Array]:

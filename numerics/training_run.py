@@ -18,13 +18,16 @@ import numpy as np
 
 from numerics.full_batch import FullBatch
 from numerics.network_task import Task
-from numerics.training import Recipe, Row, State, Trainer
+from numerics.training import NUMERICS, Recipe, Row, State, Trainer
 from numerics.training_store import TrainingFiles
 from theory.errors import InputError
 
 __all__ = ["Change", "TrainingRun", "mean_interval", "read_training", "spread", "train_network"]
 
 CONFIDENCE = 0.95
+# effective_lr*lambda_1 swings about 2 by some intrinsic_lr for each eigenvalue that is there, to 2.5 at rate 1e-4
+# (docs/experiments.md); at 3 every step doubles the distance along v_1.
+BEYOND = 3.0
 # Gradient descent counts as at rest where the loss has fallen to this part: lambda_1 changes by some per cent more.
 REST = 1e-3
 
@@ -96,9 +99,9 @@ class TrainingRun:
 
     @property
     def entry(self) -> np.ndarray:
-        """(S,) index of the record at which the edge was entered, -1 for none."""
+        """(S,) index of the record at which the edge was entered, -1 for none; where it is damaged, the next."""
         step = self.columns["step"]
-        return np.array([int(np.searchsorted(step, s)) if s >= 0 else -1 for s in self.state.entry])
+        return np.array([int(np.searchsorted(step, s)) if 0 <= s <= step[-1] else -1 for s in self.state.entry])
 
     @property
     def failed_at(self) -> np.ndarray:
@@ -154,16 +157,21 @@ class TrainingRun:
                 continue
             k = int(np.searchsorted(self.columns["step"], at)) - 1
             edge = self.edge[max(k, 0), s]
-            why = (
-                f"beyond the edge 2: lower the learning rate, whose effective value was "
-                f"{self.columns['effective_lr'][max(k, 0), s]:.3g} at sharpness {self.sharpness[max(k, 0), s]:.3g}"
-                if edge > 2
-                else "below the edge 2, so that it was no slow loss of stability: an output whose variance vanished, "
-                "or a number too large for the precision; try --dtype float64"
-            )
+            if edge > BEYOND:
+                why = (
+                    f"beyond the edge 2: lower the learning rate, whose effective value was "
+                    f"{self.columns['effective_lr'][max(k, 0), s]:.3g} at sharpness {self.sharpness[max(k, 0), s]:.3g}"
+                )
+            else:
+                where = "below the edge 2" if edge < 2 else "about the edge 2, where a run stays that goes well"
+                why = (
+                    f"{where}, so that it was no slow loss of stability: an output whose variance vanished, or a "
+                    "number too large for the precision; try --dtype float64"
+                )
+            when = f" (time {at * self.recipe.rate:.4g})" if self.recipe.rate > 0 else ""
             said.append(
-                f"seed {s} is not finite from iteration {at} on (time {at * self.recipe.rate:.4g}); at the record "
-                f"before, iteration {self.columns['step'][max(k, 0)]}, effective_lr*sharpness was {edge:.3g}, {why}."
+                f"seed {s} is not finite from iteration {at} on{when}; at the record before, iteration "
+                f"{self.columns['step'][max(k, 0)]}, effective_lr*sharpness was {edge:.3g}, {why}."
             )
         return said
 
@@ -198,16 +206,24 @@ def mean_interval(values: Sequence[float] | np.ndarray, /) -> tuple[float, float
 
 
 def spread(values: Sequence[float] | np.ndarray, /, digits: int = 3, scale: float = 1.0) -> str:
-    """The mean over seeds with its 95 % interval, as ``38.2 [30.1, 46.3]``; "none" without a finite value."""
+    """The mean over seeds with its 95 % interval, as ``38.2 [30.1, 46.3]``; "none" without a finite value.
+
+    Where some have none it says of how many it is:
+
+    >>> spread([1.0, 3.0, float("nan")]), spread([2.0, float("nan")]), spread([2.0])
+    ('2 [-10.7, 14.7] (2 of 3)', '2 (1 of 2)', '2')
+    """
     mean, low, high = (scale * v for v in mean_interval(values))
     if not math.isfinite(mean):
         return "none"
-    return f"{mean:.{digits}g}" + (f" [{low:.{digits}g}, {high:.{digits}g}]" if math.isfinite(low) else "")
+    known, every = int(np.isfinite(np.asarray(values, dtype=float)).sum()), len(values)
+    interval = f" [{low:.{digits}g}, {high:.{digits}g}]" if math.isfinite(low) else ""
+    return f"{mean:.{digits}g}{interval}" + (f" ({known} of {every})" if known < every else "")
 
 
 def digest_of(tasks: Sequence[Task], recipe: Recipe, /) -> str:
-    """A hash of everything that decides the run: data, start, network, loss and recipe."""
-    whole = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode())
+    """A hash of everything that decides the run: data, start, network, loss, recipe, and the number of the numerics."""
+    whole = hashlib.sha256(json.dumps([NUMERICS, asdict(recipe)], sort_keys=True).encode())
     for task in tasks:
         model = task.model
         said = [
@@ -232,7 +248,8 @@ def train_network(
         tasks: one for each seed, of one network.
         recipe: how.
         out: a directory to keep records and states in as the run goes; ``None`` keeps nothing.
-        resume: go on with what is in ``out``; the result is that of a run that was never stopped, bit for bit.
+        resume: go on with what is in ``out``; the result is that of a run that was never stopped, bit for bit, on the
+            same machine and versions. Where ``about`` says that these differ, the manifest and the notes tell it.
         about: for the manifest: command, versions, git.
         report: called with the index of each record and the record.
         stop: asked after each record; true ends the run there.
@@ -252,15 +269,15 @@ def train_network(
     manifest = {"command": [], **(about or {}), "recipe": asdict(recipe), "seeds": len(tasks),
                 "networks": [t.name for t in tasks]}  # fmt: skip
     if out is None:
-        return _run(tasks, recipe, None, begun, report, stop)
+        return _run(tasks, recipe, None, begun, about, report, stop)
     files = TrainingFiles.open(out) if resume else TrainingFiles.create(out, digest, manifest)
     files.require(digest)
     with files.lock():
-        return _run(tasks, recipe, files, begun, report, stop)
+        return _run(tasks, recipe, files, begun, about, report, stop)
 
 
 def _run(
-    tasks: Sequence[Task], recipe: Recipe, files: TrainingFiles | None, begun: float,
+    tasks: Sequence[Task], recipe: Recipe, files: TrainingFiles | None, begun: float, about: Mapping[str, Any] | None,
     report: Callable[[int, Row], None] | None, stop: Callable[[], bool],
 ) -> TrainingRun:  # fmt: skip
     trainer, steps = Trainer(tasks, recipe), recipe.record_steps
@@ -276,6 +293,9 @@ def _run(
             rows, state = {}, None
     if files is not None:
         notes[:0] = [f"{name} was damaged and is not used: {why}" for name, why in sorted(files.damaged.items())]
+        if len(rows) < len(steps) and (state is None or np.any(state.alive == state.step)):
+            files.goes_on(len(rows), about or {})
+        notes += files.changes()
     if state is None:
         state, rows[0] = trainer.begin()
         if files is not None:
@@ -315,7 +335,8 @@ def read_training(path: str, /) -> TrainingRun:
         names = tuple(files.manifest["networks"])
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: manifest.json is damaged ({error}).") from error
-    rows, last = files.rows(), files.last()
+    # The state first: a run that is at work meanwhile writes each row before its state, and takes away old states only.
+    last, rows = files.last(), files.rows()
     if not rows or last is None:
         raise InputError(f"{path} holds no finished record yet.")
     kept = [rows[i] for i in sorted(rows) if i <= last[0]]
@@ -323,4 +344,5 @@ def read_training(path: str, /) -> TrainingRun:
     notes = [f"{name} is damaged: {why}" for name, why in sorted(files.damaged.items())]
     if len(kept) <= last[0]:
         notes.append(f"Of the first {last[0] + 1} records {len(kept)} are whole; --resume makes the others again.")
+    notes += files.changes()
     return TrainingRun(recipe, names, _columns(kept), last[1], 0.0, 0.0, complete, tuple(notes))

@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,16 @@ __all__ = ["FORMAT", "TrainingFiles", "TrainingStopped"]
 
 FORMAT = "sharpflow-training-1"
 KEPT = 2
+# Sums are taken in an order that the compiler, the number of threads and the device decide.
+DECIDING = ("sharpflow", "git", "numpy", "jax", "jaxlib", "device", "platform", "processors")
 _NAME = re.compile(r"(\d{6})-([0-9a-f]{16})\.npz")
+
+
+def _deciding(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides the bits of a run besides its digest, as far as it is told."""
+    versions = about.get("versions")
+    told = {**(versions if isinstance(versions, dict) else {}), "git": about.get("git")}
+    return {name: told[name] for name in DECIDING if told.get(name) is not None}
 
 
 class TrainingStopped(Exception):  # noqa: N818  a condition of the machine, not a mistake in the input
@@ -82,6 +92,37 @@ class TrainingFiles:
                 f"the command in its manifest, or name another folder. It was: {was}"
             )
 
+    # Who made it
+
+    def goes_on(self, index: int, about: Mapping[str, Any], /) -> None:
+        """Note in the manifest that from record ``index`` on another program or machine is at work, where it is one."""
+        now = _deciding(about)
+        if now and now != _deciding(self._makers()[-1]):
+            self.manifest["resumed"] = [*self._makers()[1:], {"record": index, **about}]
+            self._write("manifest.json", (json.dumps(self.manifest, indent=2) + "\n").encode())
+
+    def changes(self) -> list[str]:
+        """A sentence for each time that the run went on with another program or on another machine."""
+        said, makers = [], self._makers()
+        for one, two in pairwise(makers):
+            before, now = _deciding(one), _deciding(two)
+            what = ", ".join(
+                f"{name} {now.get(name, 'unknown')} in place of {before.get(name, 'unknown')}"
+                for name in DECIDING
+                if now.get(name) != before.get(name)
+            )
+            said.append(
+                f"From record {two.get('record')} on it was made with {what}: that part need not be bit for bit what "
+                "one run would have made."
+            )
+        return said
+
+    def _makers(self) -> list[dict[str, Any]]:
+        """What the manifest says of the process that began, and of those after it that differed."""
+        resumed = self.manifest.get("resumed")
+        later = resumed if isinstance(resumed, list) else []
+        return [self.manifest, *(maker for maker in later if isinstance(maker, dict))]
+
     # Rows and states
 
     def save(self, index: int, row: Row, state: State, /) -> None:
@@ -128,6 +169,7 @@ class TrainingFiles:
 
     def _whole(self, folder: str) -> dict[int, dict[str, Any]]:
         good: dict[int, dict[str, Any]] = {}
+        gone: set[Path] = set()
         again = True
         while again:
             again = False
@@ -137,6 +179,10 @@ class TrainingFiles:
                 try:
                     good[index] = self._load(path)
                 except (InputError, *DAMAGE) as error:
+                    if isinstance(error, FileNotFoundError) and path not in gone:
+                        gone.add(path)  # an old state, taken away by the process at work: look anew
+                        again = True
+                        continue
                     self.damaged[f"{folder}/{path.name}"] = str(error) or type(error).__name__
                     again = True  # there may be another file of the same record
         return good
@@ -179,6 +225,10 @@ class TrainingFiles:
 
     def _stopped(self, name: str, error: OSError) -> TrainingStopped:
         return TrainingStopped(
-            f"cannot write {self.path / name}: {error.strerror or error}. What was reported done is safe; make room or "
-            "put the folder back, and go on with --resume."
+            f"cannot write {self.path / name}: {error.strerror or error}. "
+            + (
+                "What was reported done is safe; make room or put the folder back, and go on with --resume."
+                if any(self.path.glob("manifest.json"))
+                else "Nothing is kept yet; make room, and begin again."
+            )
         )

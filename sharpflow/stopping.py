@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a wish to stop at the next place where nothing is lost; and the commit, for manifests."""
+"""SIGINT and SIGTERM as a wish to stop at the next place where nothing is lost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Stop", "git_commit", "stopping"]
+__all__ = ["Stop", "stopping"]
 
 
 class Stop:
@@ -30,7 +30,9 @@ class Stop:
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = number
-        print(f"sharpflow: stopping after this {self._after} (interrupt again to stop at once)", file=sys.stderr)
+        # On a terminal there may be a line of progress, and ^C behind it.
+        begin = "\n" if sys.stderr.isatty() else ""
+        print(f"{begin}sharpflow: stopping after this {self._after} (interrupt again to stop at once)", file=sys.stderr)
 
 
 @contextmanager
@@ -43,14 +45,3 @@ def stopping(after: str, /) -> Iterator[Stop]:
     finally:
         for which, handler in before.items():
             signal.signal(which, handler)
-
-
-def git_commit() -> str | None:
-    """The commit of the working folder, where it is one of git's."""
-    import subprocess
-
-    try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip() or None

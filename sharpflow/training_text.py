@@ -18,26 +18,29 @@ __all__ = ["prediction_lines", "run_lines"]
 
 def run_lines(run: TrainingRun, /) -> list[str]:
     """A table of the seeds, then means with intervals."""
+    from numerics.training import EIGENPAIRS
     from numerics.training_run import spread
 
     recipe, clock = run.recipe, "time" if run.recipe.rate > 0 else "iteration"
     classes = not np.isnan(run.columns["test_error"]).all()
-    what = "test error" if classes else "test loss"
+    tested = not np.isnan(run.columns["test_loss"]).all()
+    what = ("test error" if classes else "test loss") if tested else ""
     scale = 100.0 if classes else 1.0
     lines = [
         f"{run.names[0]}: learning rate {recipe.learning_rate:g}, weight decay {recipe.weight_decay:g}, rate "
         f"{recipe.rate:g}, intrinsic_lr {recipe.intrinsic_lr:.3g}, {recipe.steps} iterations, {recipe.dtype}",
-        f"  seed  edge at {clock:<9} sharpness               effective_lr*sharpness  {what} {'%' if classes else ' '}",
+        f"  seed  edge at {clock:<9} sharpness               effective_lr*sharpness  {what + ' %' * classes}".rstrip(),
     ]
     end = run.columns["step"].size - 1
     for s, begin in enumerate(run.entry):
         first = max(int(begin), 0)
         entered = "never" if begin < 0 else f"{run.times[begin]:.4g}"
-        tests = f"{scale * run.test_error[first, s]:.3g} -> {scale * run.test_error[end, s]:.3g}"
-        lines.append(
+        tests = f"{scale * run.test_error[first, s]:.3g} -> {scale * run.test_error[end, s]:.3g}" if tested else ""
+        line = (
             f"  {s:<5} {entered:<17} {run.sharpness[first, s]:.4g} -> {run.sharpness[end, s]:<12.4g} "
             f"{run.edge[end, s]:<23.3f} {tests}"
         )
+        lines.append(line.rstrip())
     change = run.change()
     if np.isfinite(change.sharpness_ratio).any():
         predicted, measured = run.waiting()
@@ -45,22 +48,37 @@ def run_lines(run: TrainingRun, /) -> list[str]:
         lines += [
             "  From edge entry to the end, mean over seeds [95 % interval]:",
             f"    sharpness falls by a factor of  {spread(change.sharpness_ratio)}",
-            f"    {what} falls by            {spread(change.test_error_fall, scale=scale)}"
-            + (" points" if classes else ""),
         ]
+        if tested:
+            fall = spread(change.test_error_fall, scale=scale)
+            lines.append(f"    {what} falls by            {fall}" + (" points" if classes else ""))
         if np.isfinite(worst).any():
             lines.append(f"    largest training error of a record: {100 * np.nanmax(worst):.3g} %")
-        if np.isfinite(predicted).any():
-            lines.append(f"    edge reached at time {spread(measured)}, predicted from the waiting {spread(predicted)}")
+        # Both means are over the seeds that have both.
+        if (both := np.isfinite(predicted) & np.isfinite(measured)).any():
+            lines.append(
+                f"    edge reached at time {spread(measured[both])}, predicted from the waiting "
+                f"{spread(predicted[both])}" + _of(both, "the others passed it before they were at rest, or never")
+            )
     elif not run.failures():
         lines.append("  No seed entered the edge of stability.")
     lines += [f"  {sentence}" for sentence in (*run.failures(), *run.notes)]
-    residual = np.max(run.columns["spectrum_residual"], initial=0, where=np.isfinite(run.columns["spectrum_residual"]))
-    if residual > 1e-2:
-        lines.append(f"  Eigenvalues did not converge everywhere: largest residual {residual:.1e} of lambda_1.")
+    residual, tolerance = run.columns["spectrum_residual"], EIGENPAIRS[recipe.dtype]
+    with np.errstate(invalid="ignore"):
+        missed = residual > tolerance
+    if missed.any():
+        lines.append(
+            f"  Eigenvalues did not converge at {missed.sum()} of {missed.size} spectra: largest residual "
+            f"{residual[missed].max():.1e} of lambda_1, where {tolerance:g} is asked for."
+        )
     if run.seconds > 0:
         lines.append(f"  {run.seconds:.1f} s, and {run.compile_seconds:.1f} s of compiling.")
     return lines
+
+
+def _of(chosen: np.ndarray, why: str) -> str:
+    """Of how many seeds something is said, where it is not of all."""
+    return "" if chosen.all() else f" ({chosen.sum()} of {len(chosen)} seeds; {why})"
 
 
 def prediction_lines(prediction: Prediction, /) -> list[str]:

@@ -90,7 +90,7 @@ def environment() -> dict[str, Any]:
     """Versions, machine, and the device JAX computes on."""
     import jax
 
-    packages = ("sympy", "numpy", "scipy", "jax", "jaxlib", "diffrax", "matplotlib")
+    packages = ("sharpflow", "sympy", "numpy", "scipy", "scikit-learn", "jax", "jaxlib", "diffrax", "matplotlib")
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

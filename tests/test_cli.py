@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import sharpflow
+from numerics import experiments, networks
 from sharpflow import cli
 from sharpflow.output import Output, replacing, to_json
 from theory import families, rules
@@ -82,8 +83,9 @@ def test_wrong_calls(argv, words, capsys):
 def test_list_names_everything(capsys):
     assert cli.main(["list"]) == 0
     text = capsys.readouterr().out
-    for name in (*families.names(), *rules.names()):
+    for name in (*families.names(), *rules.names(), *networks.names(), *experiments.names()):
         assert f"  {name} " in text
+    assert "stages=64/128/256,256/512,512/512,512; pooling=mean" in text  # as `train --size` reads them
 
 
 def test_list_as_json(capsys):
@@ -96,7 +98,7 @@ def test_list_as_json(capsys):
 def test_json_to_a_file(tmp_path, capsys):
     path = tmp_path / "out.json"
     assert cli.main(["list", "--json", str(path)]) == 0
-    assert set(json.loads(path.read_text())) == {"families", "rules", "claims"}
+    assert set(json.loads(path.read_text())) == {"families", "rules", "claims", "networks", "experiments"}
     assert "gd-wd" in capsys.readouterr().out
     assert [p.name for p in tmp_path.iterdir()] == ["out.json"]
 

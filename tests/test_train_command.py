@@ -36,8 +36,12 @@ WRONG = {
     "option as size": (("digits", "--size", "seed=3"), "no size 'seed'"),
     "size of zero": (("digits", "--size", "widths=0"), "no positive whole number"),
     "size without value": (("digits", "--size", "widths"), "not NAME=N"),
-    "size in words": (("digits", "--size", "widths=many"), "'many' is not a number"),
-    "several blocks": (("cifar10", *IMAGES, "--size", "blocks=1,2"), "cannot take inputs"),
+    "size in words": (("digits", "--size", "widths=many"), "widths = 'many' is not a list of numbers"),
+    "several blocks": (("cifar10", *IMAGES, "--size", "blocks=1,2"), "blocks = (1, 2) is not a number"),
+    "pooling": (("cifar10", *IMAGES, "--network", "vgg11", "--size", "pooling=sum"), "mean or max"),
+    "stages": (("cifar10", *IMAGES, "--network", "vgg11", "--size", "stages=8/8/8/8/8/8"), "divisible by 64"),
+    "pairs": (("digits", "--network", "matrix-completion"), "inputs are pairs (row, column)"),
+    "pairs of tumours": (("breast-cancer", "--network", "matrix-completion"), "inputs are pairs (row, column)"),
     "loss": (("digits", "--loss", "hinge"), "squared or cross-entropy"),
     "images": (("breast-cancer", "--network", "resnet"), "images are"),
     "layer head": (("breast-cancer", "--norm", "layer", "--head", "layer"), "take head = batch"),
@@ -168,14 +172,18 @@ LONG = (*SMALL, "--steps", "60000", "--records", "60", "--seeds", "2")
 
 
 def kill_at_random_moments(folder, count, random):
-    """Each process is killed some time after it is at work, and the next one goes on."""
+    """Each process is killed some time after it is at work, and the next one goes on; the first before any record."""
     for kill in range(count):
         more = ("--resume",) if kill else ()
         call = [sys.executable, "-m", "sharpflow", "train", *LONG, "--out", str(folder), *more]
         process = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         before = len(list(folder.glob("rows/*.npz")))
-        target, deadline = before + int(random.integers(1, max(2, 60 // count))), time.monotonic() + 240
-        while len(list(folder.glob("rows/*.npz"))) < min(target, 61) and process.poll() is None:
+        # The manifest is there before anything is compiled: the first kill falls between it and record 0.
+        target = before + int(random.integers(1, max(2, 60 // count))) if kill else 0
+        deadline = time.monotonic() + 240
+        while process.poll() is None and (
+            len(list(folder.glob("rows/*.npz"))) < min(target, 61) or not (folder / "manifest.json").exists()
+        ):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         time.sleep(float(random.uniform(0, 0.2)))
@@ -191,7 +199,7 @@ def long_run(tmp_path_factory):
     return read_training(str(folder))
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(20, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("count", [3, pytest.param(20, marks=pytest.mark.deep)])
 @pytest.mark.slow
 def test_killed_and_resumed(long_run, count, tmp_path):
     seed = int(np.random.default_rng().integers(1 << 30))

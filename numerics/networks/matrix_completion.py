@@ -29,6 +29,8 @@ __all__ = ["NETWORK", "Completion", "completion", "default"]
 
 def forward(layers: Layers, x: jax.Array, *, rows: int, columns: int, width: int) -> jax.Array:
     """Standardised entries (n, 1) of U V^T, U (rows, width) and V (columns, width), at the index pairs x (n, 2)."""
+    if x.shape[1:] != (2,) or layers.outputs != 1:
+        raise InputError(f"inputs are pairs (row, column) with one entry each, not of shape {x.shape[1:]}.")
     left, right = layers.take(rows, width), layers.take(columns, width)
     index = x.astype(int)
     return layers.finish((left @ right.T)[index[:, 0], index[:, 1]][:, None])

@@ -1,4 +1,4 @@
-"""List the built-in loss families, update rules and claims."""
+"""List the built-in loss families, update rules, claims, networks and experiments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from sharpflow.output import Output, add_json
 
-KINDS = ("families", "rules", "claims")
+KINDS = ("families", "rules", "claims", "networks", "experiments")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,10 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print names and titles."""
     output = Output(arguments.json)
+    rows_of = {
+        "families": _families, "rules": _rules, "claims": _claims, "networks": _networks, "experiments": _experiments,
+    }  # fmt: skip
     tables: dict[str, list[dict[str, Any]]] = {
-        kind: {"families": _families, "rules": _rules, "claims": _claims}[kind]()
-        for kind in KINDS
-        if arguments.kind in (None, kind)
+        kind: rows_of[kind]() for kind in KINDS if arguments.kind in (None, kind)
     }
     for i, (kind, rows) in enumerate(tables.items()):
         width = max((len(row["name"]) for row in rows), default=0)
@@ -64,3 +65,30 @@ def _claims() -> list[dict[str, Any]]:
     from sharpflow import claims
 
     return [{"name": name, "title": claims.get(name).title} for name in claims.names()]
+
+
+def _networks() -> list[dict[str, Any]]:
+    from numerics import networks
+
+    return [
+        {
+            "name": name,
+            "title": "; ".join([network.title, *(f"{size}={_size(value)}" for size, value in network.sizes.items())]),
+            "sizes": dict(network.sizes),
+            "norms": list(network.norms),
+        }
+        for name, network in ((name, networks.get(name)) for name in networks.names())
+    ]
+
+
+def _size(value: Any) -> str:
+    """A size as `sharpflow train --size` reads it."""
+    if isinstance(value, tuple):
+        return ("/" if any(isinstance(v, tuple) for v in value) else ",").join(_size(v) for v in value)
+    return str(value)
+
+
+def _experiments() -> list[dict[str, Any]]:
+    from numerics import experiments
+
+    return [{"name": name, "title": experiments.get(name).title} for name in experiments.names()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sharpflow.arguments import add_plot, check_plot, number, numbers, save_plot, whole
 from sharpflow.output import Output, add_json, replacing
-from sharpflow.stopping import git_commit, stopping
+from sharpflow.stopping import stopping
 from theory.errors import InputError
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     span, amplitude = number(arguments.time, "--time"), number(arguments.amplitude, "--amplitude")
     _prepare_jax(numbers_of["devices"], arguments.distributed)
 
+    from sharpflow.provenance import provenance
     from sharpflow.specs import resolve_loss, resolve_rule
-    from sharpflow.verification import environment
     from theory import families
     from theory.loss import Loss
 
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     options: dict[str, Any] = dict(
         rates=rates, starts=numbers_of["starts"], out=arguments.out, rules=rules, seed=numbers_of["seed"], time=span,
         amplitude=amplitude, block=block, devices=numbers_of["devices"], shard=shard,
-        about={"command": ["sharpflow", *sys.argv[1:]], "versions": environment(), "git": git_commit()},
+        about=provenance(),
     )  # fmt: skip
     try:
         with stopping("block") as stop:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from sharpflow.arguments import add_plot, check_plot, number, numbers, save_plot, whole
 from sharpflow.output import Output, add_json
-from sharpflow.stopping import git_commit, stopping
+from sharpflow.stopping import stopping
 from theory.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from numerics.training_prediction import Prediction
     from numerics.training_run import TrainingRun
 
-BAR = 24
+# Signs of the bar of progress, at most and at least.
+BAR, LEAST = 24, 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     problem.add_argument("--activation", metavar="NAME", help="gelu, tanh or relu")
     problem.add_argument(
         "--size", action="append", default=[], metavar="NAME=N[,N...]",
-        help="a size of the network, as widths=64,64 or blocks=2 (repeat for more)",
+        help="a size of the network, as widths=64,64, blocks=2, stages=64/128,128 or pooling=max (repeat for more); "
+        "`sharpflow list networks` names them",
     )  # fmt: skip
     problem.add_argument("--loss", metavar="NAME", help="squared or cross-entropy (label-smoothed)")
     problem.add_argument(
@@ -55,11 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     recipe.add_argument("--dtype", default="float32", metavar="TYPE", help="float32 or float64; default: %(default)s")
     recipe.add_argument(
         "--pieces", default="1", metavar="P",
-        help="sum gradients over P pieces of the examples, which saves memory (batch norm then works in each piece)",
+        help="sum gradients over P pieces of the examples, in the memory of one (batch norm then works in each piece, "
+        "and test examples have the statistics of the first)",
     )  # fmt: skip
     keep = parser.add_argument_group("results")
     keep.add_argument("--out", metavar="DIR", help="keep records and states here as the run goes")
-    keep.add_argument("--resume", action="store_true", help="go on with what is in DIR, bit for bit")
+    keep.add_argument("--resume", action="store_true",
+        help="go on with what is in DIR, bit for bit; other versions or another machine are told",
+    )  # fmt: skip
     keep.add_argument("--status", metavar="DIR", help="show what is in DIR, and run nothing")
     keep.add_argument(
         "--predict", action="store_true",
@@ -74,6 +80,11 @@ def run(arguments: argparse.Namespace) -> int:
     plot = check_plot(arguments.plot)
     output = Output(arguments.json, plot=plot)
     if arguments.status is not None:
+        if arguments.predict:
+            raise InputError(
+                "--status reads what is in a directory and knows no network: for the flow beside that run repeat its "
+                "command with --resume --predict."
+            )
         from numerics.training_run import read_training
 
         return _finish(read_training(arguments.status), None, output, plot, kept=True)
@@ -92,18 +103,20 @@ def run(arguments: argparse.Namespace) -> int:
 
     from numerics.training_run import train_network
     from numerics.training_store import TrainingStopped
-    from sharpflow.verification import environment
+    from sharpflow.provenance import provenance
 
-    about = {
-        "command": ["sharpflow", *sys.argv[1:]], "experiment": experiment.name, "versions": environment(),
-        "git": git_commit(),
-    }  # fmt: skip
+    about = {**provenance(), "experiment": experiment.name}
     try:
         with stopping("record") as stop:
-            result = train_network(
-                tasks, recipe, out=arguments.out, resume=arguments.resume, about=about,
-                report=_progress(recipe), stop=stop.asked,
-            )  # fmt: skip
+            progress = Progress(recipe) if sys.stderr.isatty() else None
+            try:
+                result = train_network(
+                    tasks, recipe, out=arguments.out, resume=arguments.resume, about=about, report=progress,
+                    stop=stop.asked,
+                )  # fmt: skip
+            finally:
+                if progress is not None:
+                    progress.close()
     except TrainingStopped as error:
         print(f"sharpflow: {error}", file=sys.stderr)
         return 1
@@ -148,53 +161,71 @@ def _read(arguments: argparse.Namespace) -> tuple[int, Choices, Recipe, Experime
     return whole(arguments.seeds, "--seeds"), choices, recipe, experiment
 
 
-def read_size(text: str, /) -> tuple[str, int | tuple[int, ...]]:
-    """``NAME=N`` or ``NAME=N,N,...`` as a name and a size.
+def read_size(text: str, /) -> tuple[str, Any]:
+    """``NAME=N``, ``NAME=N,N,...``, lists of them between slashes, or ``NAME=WORD``, as a name and a size.
 
     >>> read_size("widths=64,64"), read_size("blocks=2")
     (('widths', (64, 64)), ('blocks', 2))
+    >>> read_size("stages=64/128,128"), read_size("pooling=max")
+    (('stages', ((64,), (128, 128))), ('pooling', 'max'))
     """
     name, sign, value = text.partition("=")
     if not sign or not name or not value:
         raise InputError(f"--size: {text!r} is not NAME=N or NAME=N,N,..., as in widths=64,64.")
-    several = tuple(int(v) for v in numbers(value, "--size") if v == int(v) and v > 0)
-    if len(several) != len(value.split(",")):
-        raise InputError(f"--size: {text!r} has something that is no positive whole number.")
+    if value.isidentifier():
+        return name, value  # whether the size is a word the network knows
+    lists = []
+    for part in value.split("/"):
+        several = tuple(int(v) for v in numbers(part, "--size") if v == int(v) and v > 0)
+        if len(several) != len(part.split(",")):
+            raise InputError(f"--size: {text!r} has something that is no positive whole number.")
+        lists.append(several)
+    if len(lists) > 1 or name == "stages":
+        return name, tuple(lists)
     # Widths and channels are lists even where there is one of them.
-    return name, several if "," in value or name in ("widths", "channels") else several[0]
+    return name, lists[0] if len(lists[0]) > 1 or name in ("widths", "channels") else lists[0][0]
 
 
-def _progress(recipe: Recipe) -> Any:
-    """A line that is written over, on a terminal; nothing elsewhere."""
-    if not sys.stderr.isatty():
-        return None
-    total = len(recipe.record_steps) - 1
-    begun = time.perf_counter()
+class Progress:
+    """A line on a terminal, written over at each record and cut to its width: means over the seeds that are finite."""
 
-    def show(index: int, row: Row) -> None:
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe, self._begun, self._open = recipe, time.perf_counter(), False
+
+    def __call__(self, index: int, row: Row) -> None:
+        """Show a record."""
         import numpy as np
 
-        with np.errstate(all="ignore"):
-            mean = {
-                name: float(np.nanmean(getattr(row, name))) if np.isfinite(getattr(row, name)).any() else float("nan")
-                for name in ("train_loss", "train_error", "test_error", "test_loss")
-            }
-            known = np.isfinite(row.spectrum[:, 0])
-            sharpness = float(np.mean(row.spectrum[known, 0])) if known.any() else float("nan")
-            edge = float(np.mean((row.effective_lr * row.spectrum[:, 0])[known])) if known.any() else float("nan")
-        filled = round(BAR * row.step / recipe.record_steps[-1])
-        right = (
-            f"accuracy {1 - mean['train_error']:.3f}, test {1 - mean['test_error']:.3f}"
-            if mean["test_error"] == mean["test_error"]
-            else f"test loss {mean['test_loss']:.3g}"
-        )
-        line = (
-            f"[{'#' * filled}{'.' * (BAR - filled)}] time {row.step * recipe.rate:.3f}  loss {mean['train_loss']:.2e}  "
-            f"{right}  sharpness {sharpness:.4g}  edge {edge:.2f}/2  {time.perf_counter() - begun:.0f} s"
-        )
-        print(f"\r{line:<118}", end="\n" if index == total else "", file=sys.stderr, flush=True)
+        def mean(values: Any) -> float:
+            known = np.isfinite(values)
+            return float(np.mean(values[known])) if known.any() else float("nan")
 
-    return show
+        recipe, sharpness = self._recipe, row.spectrum[:, 0]
+        done = f"time {row.step * recipe.rate:.3f}" if recipe.rate > 0 else f"iteration {row.step}"
+        wrong, test_wrong, test = mean(row.train_error), mean(row.test_error), mean(row.test_loss)
+        tested = f", test {1 - test_wrong:.3f}" if test_wrong == test_wrong else ""
+        answers = f"accuracy {1 - wrong:.3f}" if wrong == wrong else f"test loss {test:.3g}" if test == test else ""
+        end = f"sharpness {mean(sharpness):.4g}  edge {mean(row.effective_lr * sharpness):.2f}/2"
+        seconds = f"  {time.perf_counter() - self._begun:.0f} s"
+        head = f"{done}  loss {mean(row.train_loss):.2e}  {answers}"
+        # A line beyond the width would break, and scroll at each record: what matters least goes first.
+        width = shutil.get_terminal_size().columns - 1
+        whole = (f"{head}{tested}  {end}{seconds}", f"{head}{tested}  {end}", f"{head}  {end}")
+        text = next((text for text in whole if len(text) + LEAST + 3 <= width), whole[-1][:width])
+        bar = min(BAR, width - len(text) - 3)
+        if bar >= LEAST:
+            filled = round(bar * row.step / recipe.record_steps[-1])
+            text = f"[{'#' * filled}{'.' * (bar - filled)}] {text}"
+        print(f"\r{text:<{width}}", end="", file=sys.stderr, flush=True)
+        self._open = True
+        if index == len(recipe.record_steps) - 1:
+            self.close()
+
+    def close(self) -> None:
+        """End the line, where one was begun: what is said next stands below it."""
+        if self._open:
+            print(file=sys.stderr, flush=True)
+        self._open = False
 
 
 def _finish(result: TrainingRun, prediction: Prediction | None, output: Output, plot: str | None, *, kept: bool) -> int:

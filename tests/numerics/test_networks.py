@@ -1,4 +1,5 @@
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -37,10 +38,13 @@ def built(request):
     return small(*request.param)
 
 
-def small(name, norm):
+def small(name, norm, **options):
     shape, sizes = SMALL[name]
     data = Examples(np.random.default_rng(0).standard_normal((6, *shape)), np.arange(6) % 3, name="noise")
-    return task(name, data, norm=norm, groups=2, **sizes)
+    return task(name, data, norm=norm, groups=2, **sizes, **options)
+
+
+COMPLETION = completion(rows=5, columns=4, width=3, seed=1)
 
 
 def test_the_table_of_these_tests_is_complete():
@@ -68,14 +72,18 @@ def test_every_network_has_the_shape_of_one(name):
 
 
 def test_a_small_member_with_every_norm_is_scale_invariant():
-    """The cases that the tests below leave out, at one point."""
+    """The cases that the tests below leave out, at some points and scales."""
     for name in SMALL:
         for norm in set(NORMS) - {norm for family, norm in CASES if family == name}:
             one = small(name, norm)
-            w = jnp.asarray(one.start)
-            np.testing.assert_allclose(
-                one.model.compiled(0.3 * w, one.data.inputs), one.model.compiled(w, one.data.inputs), atol=1e-10
-            )
+            scales_alike(one.model, one.data.inputs)
+    scales_alike(COMPLETION.task.model, COMPLETION.task.data.inputs)
+
+
+def scales_alike(model, inputs):
+    for seed, scale in enumerate((0.3, 1e-3, 1e3, 7.0)):
+        w = model.initial(jax.random.key(seed))
+        np.testing.assert_allclose(model.compiled(scale * w, inputs), model.compiled(w, inputs), atol=1e-10)
 
 
 @pytest.mark.slow
@@ -125,6 +133,26 @@ def test_euler_and_the_weights_of_every_layer(built):
 
 
 def test_third_derivatives_are_those_of_finite_differences(built):
+    third_derivatives_agree(built)
+
+
+# Losses and families that the cases above leave out.
+OTHERS = {
+    "cross-entropy": lambda: small("mlp", "batch", loss="cross-entropy"),
+    "completion": lambda: COMPLETION.task,
+    "two-layer": lambda: small("two-layer", "layer"),
+    **{f"resnet {norm}": partial(small, "resnet", norm) for norm in NORMS if norm != "batch"},
+}
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.deep) if "resnet" in case else case for case in OTHERS]
+)
+def test_third_derivatives_of_the_others_too(case):
+    third_derivatives_agree(OTHERS[case]())
+
+
+def third_derivatives_agree(built):
     w = jnp.asarray(built.start)
     v = jnp.asarray(np.random.default_rng(1).standard_normal(len(w)))
     v = v / jnp.linalg.norm(v)
@@ -264,6 +292,9 @@ WRONG = {
     "no image": (lambda: networks.get("resnet").build((4, 4), 3), "images are"),
     "small image": (lambda: networks.get("vgg11").build((8, 8, 1), 3), "divisible by 32"),
     "pooling": (lambda: networks.get("vgg11").build((32, 32, 3), 3, pooling="sum"), "mean or max"),
+    "pairs": (lambda: networks.get("matrix-completion").build((30,), 1), "inputs are pairs"),
+    "a word": (lambda: networks.get("mlp").build((3,), 2, widths="wide"), "not a list of numbers"),
+    "outputs": (lambda: dataclasses.replace(networks.get("mlp"), forward=lambda _, x, **__: x).build((3,), 2), "gives"),
     "no network": (lambda: networks.get("transformer"), "no network is called"),
     "two-layer": (lambda: two_layer.two_layer("group"), "batch, layer or weight"),
     "completion": (lambda: completion(part=1.0), "not all"),

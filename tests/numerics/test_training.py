@@ -92,11 +92,18 @@ def test_the_recorded_spectrum_is_that_of_the_dense_hessian(tasks, trainer, whol
         np.testing.assert_allclose(low.spectrum[seed], exact, rtol=0, atol=2e-4 * exact[0])
 
 
+def dense(one, w):
+    """The Hessian (D, D) of a task."""
+    return np.asarray(jax.jit(jax.hessian(one.value))(w, jnp.asarray(one.data.inputs), jnp.asarray(one.targets())))
+
+
 # Pieces
 
 
-def noise(norm, **options):
-    data = Examples(np.random.default_rng(0).standard_normal((12, 5)), np.arange(12) % 3, name="noise")
+def noise(norm, labels=None, **options):
+    random = np.random.default_rng(0)
+    x, tests = random.standard_normal((12, 5)), random.standard_normal((7, 5))
+    data = Examples(x, np.arange(12) % 3 if labels is None else labels, tests, np.arange(7) % 3, name="noise")
     return task("mlp", data, norm=norm, widths=(6,), **options)
 
 
@@ -135,6 +142,51 @@ def test_pieces(norm):
     np.testing.assert_allclose(jax.jit(pieces.outputs)(w, one.data.inputs)[:4], of_first, atol=1e-12)
 
 
+def standard(values, reference):
+    """Values (m, k) with the mean and the deviation of the reference (n, k)."""
+    return (values - reference.mean(0)) / reference.std(0)
+
+
+@pytest.mark.parametrize("loss", ["squared", "cross-entropy"])
+def test_answers_in_pieces(loss):
+    """Test examples have the statistics of the first piece, training examples are judged within their own."""
+    labels = np.array([0, 0, 1, 2, 0, 1, 1, 2, 0, 1, 2, 2])  # as many of each, and not in each piece
+    one = noise("batch", labels, loss=loss)
+    pieces, w = FullBatch(one, 3), np.random.default_rng(1).standard_normal(one.model.dimension)
+    x, eye = one.data.inputs, np.eye(3)
+    tested = jax.jit(pieces.test_outputs)(w, x, one.data.test_inputs)
+    first, other, whole = (one.model.compiled(w, part, one.data.test_inputs) for part in (x[:4], x[4:8], x))
+    np.testing.assert_allclose(tested, first, atol=1e-12)
+    assert min(abs(tested - other).max(), abs(tested - whole).max()) > 0.1
+    outputs = np.asarray(jax.jit(pieces.outputs)(w, x))
+    points = [standard(eye, eye[labels[k : k + 4]]) if loss == "squared" else eye for k in (0, 4, 8)]
+    np.testing.assert_allclose(pieces.class_points(), points, atol=1e-14)
+    near = [np.argmin(((outputs[i] - points[i // 4]) ** 2).sum(1)) for i in range(12)]
+    assert float(pieces.wrong_share(outputs, pieces.class_points(), labels)) == pytest.approx(np.mean(near != labels))
+    if loss == "squared":
+        expected = standard(eye[one.data.test_targets], eye[labels[:4]])
+        np.testing.assert_allclose(pieces.test_targets(), expected, atol=1e-14)
+    else:
+        np.testing.assert_array_equal(pieces.test_targets(), one.targets(test=True))
+
+
+def test_a_record_in_pieces_holds_one_of_them(monkeypatch):
+    """In eight pieces the memory of a record grows neither with the test examples nor with the eigenvalues."""
+    random, used = np.random.default_rng(0), {}
+    x, tests = random.standard_normal((8000, 5)), random.standard_normal((80_000, 5))
+    for m, count in ((2, 1), (80_000, 1), (2, 8)):
+        data = Examples(x, np.arange(8000) % 4, tests[:m], np.arange(m) % 4, name="noise")
+        trainer = Trainer([task("mlp", data, widths=(64,))], Recipe(0.05, 2e-3, steps=2, count=count, pieces=8))
+        guess = np.ones((1, trainer.dimension, count), np.float32)
+        w = np.ones((1, trainer.dimension), np.float32)
+        program, _ = trainer._measure.prepare(w, guess, trainer.data, np.float32(1e-4))
+        used[m, count] = program.memory_analysis().temp_size_in_bytes
+    # The hidden units of the test examples would be these bytes; four outputs of each are kept, and some copies.
+    assert used[80_000, 1] - used[2, 1] < 80_000 * 64 * 4 / 2
+    # The hidden units of a piece, once for each of seven vectors more, would be these; a basis of vectors is kept.
+    assert used[2, 8] - used[2, 1] < 7 * 1000 * 64 * 4 / 2
+
+
 def test_pieces_that_do_not_fit():
     for pieces, said in ((5, "divides the 12"), (0, "divides"), (True, "divides"), (6, "3 are needed")):
         with pytest.raises(InputError, match=said):
@@ -165,6 +217,12 @@ def test_a_seed_that_diverges_says_when_and_why(tasks):
     assert np.isfinite(run.columns["train_loss"][:, 1]).all()
     assert run.columns["train_loss"][-1, 1] < run.columns["train_loss"][0, 1]
     assert np.isnan(run.columns["spectrum"][-1, 0]).all()
+    # Without scale invariance sharpness is that of the Hessian at w itself, along w too.
+    exact = dense(one, run.state.weights[1].astype(float))
+    np.testing.assert_allclose(run.columns["spectrum"][-1, 1], np.linalg.eigvalsh(exact)[::-1][:2], rtol=1e-3)
+    theta = run.state.weights[1] / np.linalg.norm(run.state.weights[1])
+    off = np.eye(len(theta)) - np.outer(theta, theta)
+    assert np.linalg.eigvalsh(off @ exact @ off)[-1] < 0.99 * np.linalg.eigvalsh(exact)[-1]
     ended = train_network([loud, loud], run.recipe)
     assert not ended.complete
     assert ended.ended
@@ -231,3 +289,36 @@ def test_a_run_below_the_edge_gives_no_flow(tasks, whole):
     pieces = dataclasses.replace(run, recipe=dataclasses.replace(RECIPE, pieces=3))
     with pytest.raises(InputError, match="another loss"):
         predict(tasks[0], pieces)
+
+
+# Edge entry
+
+
+# effective_lr*lambda_1, share of wrong answers, and whether the edge is entered there.
+ENTRIES = {
+    "below": (1.89, 0.0, False),
+    "far below": (0.7, 0.0, False),
+    "at it": (1.91, 0.0, True),
+    "beyond": (3.0, 0.0, True),
+    "an answer wrong": (2.0, 1 / 12, False),
+    "no classes": (2.0, np.nan, True),
+}
+
+
+@pytest.mark.parametrize("case", ENTRIES)
+def test_the_edge_is_entered_where_all_is_right_and_nowhere_else(trainer, case, monkeypatch):
+    edge, wrong, enters = ENTRIES[case]
+    squared = np.array([4.0, 9.0])
+    lambda_1 = edge * (1 - RECIPE.rate) * squared / RECIPE.learning_rate
+    zero, shape = np.zeros(2), (2, trainer.dimension, RECIPE.count)
+    measured = (
+        zero, zero, np.full(2, wrong), zero, squared, np.outer(lambda_1, [1.0, 0.5, 0.1]), zero, np.ones(shape),
+    )  # fmt: skip
+    monkeypatch.setattr(trainer, "_measure", lambda *_: measured)
+    w = np.random.default_rng(0).standard_normal((2, trainer.dimension))
+    # The second seed has entered before.
+    state = training.State(60, w, np.full(2, 60), np.ones(shape), np.array([-1, 20]), np.stack([0 * w[0], 7 + w[1]]))
+    after, row = trainer._record(state, zero, zero)
+    np.testing.assert_allclose(row.effective_lr * row.spectrum[:, 0], edge)
+    assert after.entry.tolist() == [60 if enters else -1, 20]
+    np.testing.assert_array_equal(after.entry_weights, [w[0] if enters else 0 * w[0], 7 + w[1]])

@@ -1,6 +1,7 @@
 """Training at length: the flow beside a run, every loss with every norm, networks of paper size."""
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from numerics.layers import NORMS
 from numerics.network_task import LOSSES, task
 from numerics.training import Recipe, Trainer
 from numerics.training_prediction import predict
-from numerics.training_run import train_network
+from numerics.training_run import mean_interval, train_network
 
 # Where the learning rate is the same the runs begin alike, below the edge, and are next to Gamma when they reach it.
 LEARNING_RATE, RATES = 0.0125, (1e-4, 6.25e-6)
@@ -44,6 +45,44 @@ def test_the_flow_is_beside_gradient_descent(beside):
     large, small = (missed(found) for _, found in beside[1])
     # With the square root of the rate it is a quarter.
     assert small < large / 2
+
+
+@pytest.mark.slow
+def test_the_flow_of_a_completion_goes_to_the_missing_entries():
+    """Half of a 10 x 10 matrix of rank 2: the test loss falls along the flow, and along gradient descent as it does."""
+    experiment = experiments.get("matrix-completion")
+    one = experiment.task(0, Choices(sizes={"rows": 10, "columns": 10, "width": 10}))
+    recipe = Recipe(experiment.learning_rate, 1e-3, time=4.5, records=12, count=3, dtype="float64")
+    run = train_network([one], recipe)
+    found = predict(one, run)
+    assert found.result.ok, found.message
+    assert len(found.times) == len(run.times) - run.entry[0] >= 4
+    np.testing.assert_array_equal(found.gd_sharpness, run.sharpness[run.entry[0] :, 0])
+    assert found.sharpness[0] / found.sharpness[-1] > 2
+    # One intrinsic_lr or so off the flow, along which sharpness changes by the factor exp(K), K up to 10.
+    assert missed(found) <= 10 * recipe.intrinsic_lr
+    tested = run.columns["test_loss"][run.entry[0] :, 0]
+    assert found.test_loss[-1] < found.test_loss[0] / 2
+    assert tested[-1] < tested[0] / 2
+    np.testing.assert_allclose(found.test_loss, tested, rtol=10 * recipe.intrinsic_lr)
+
+
+@pytest.mark.deep
+def test_the_headline():
+    """`sharpflow train digits --seeds 5`: with all right sharpness falls by 20 and test error by 4 points."""
+    begun, experiment = time.process_time(), experiments.get("digits")
+    recipe = Recipe(experiment.learning_rate, experiment.weight_decay, time=experiment.time)
+    assert recipe.rate * recipe.steps == pytest.approx(3.0)
+    change = train_network(experiment.tasks(5), recipe).change()
+    spent = time.process_time() - begun
+    assert np.max(change.worst_train_error) == 0
+    (ratio, least, _), (fall, low, _) = mean_interval(change.sharpness_ratio), mean_interval(change.test_error_fall)
+    assert ratio >= 20
+    assert least > 1
+    assert fall >= 0.04
+    assert low > 0
+    # 120 seconds of two cores, whatever else the machine does meanwhile.
+    assert spent <= 2 * 120
 
 
 @pytest.mark.deep

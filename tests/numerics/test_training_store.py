@@ -12,7 +12,7 @@ import pytest
 
 from numerics import training_run
 from numerics.training import Row
-from numerics.training_run import read_training, train_network
+from numerics.training_run import digest_of, read_training, train_network
 from numerics.training_store import TrainingFiles, TrainingStopped
 from tests.numerics.small_training import RECIPE
 from theory.errors import InputError
@@ -192,3 +192,125 @@ def test_the_manifest_says_what_was_run(whole):
     assert manifest["command"] == ["sharpflow", "train"]
     assert manifest["recipe"] == dataclasses.asdict(RECIPE)
     assert manifest["seeds"] == 2
+    assert "resumed" not in manifest
+
+
+# Another program, and a look at a run that is at work
+
+
+def test_a_row_is_written_before_its_state(go, tmp_path, monkeypatch):
+    names, write = [], TrainingFiles._write
+    monkeypatch.setattr(
+        TrainingFiles, "_write", lambda self, name, content: (names.append(name), write(self, name, content))
+    )
+    go(tmp_path / "run", stop=lambda: len(names) >= 7)
+    assert [name.split("-")[0] for name in names] == [
+        "manifest.json", *(f"{folder}/{index:06d}" for index in range(3) for folder in ("rows", "states"))
+    ]  # fmt: skip
+
+
+def test_what_decides_the_run_is_in_its_digest(tasks, monkeypatch):
+    digest = digest_of(tasks, RECIPE)
+    moved = dataclasses.replace(tasks[0], start=np.asarray(tasks[0].start) * (1 + 1e-12))
+    other = dataclasses.replace(tasks[0], smoothing=0.2)
+    assert len({digest, *(digest_of([one, tasks[1]], RECIPE) for one in (moved, other))}) == 3
+    monkeypatch.setattr(training_run, "NUMERICS", training_run.NUMERICS + 1)
+    assert digest_of(tasks, RECIPE) != digest
+
+
+def versions(**changed):
+    return {"versions": {"jax": "0.4.1", "python": "3.11.1", "device": "cpu"} | changed, "git": "abc"}
+
+
+def test_going_on_with_other_versions_is_told(whole, go, tmp_path):
+    place, rows = tmp_path / "run", []
+
+    def on(until, about):
+        return go(
+            place, resume=bool(rows), about=about, report=lambda i, _: rows.append(i), stop=lambda: len(rows) >= until
+        )
+
+    assert not on(2, versions()).notes
+    assert not on(4, versions(python="3.12.0")).notes  # Python decides no bit of it
+    (note,) = on(6, versions(jax="0.5.0")).notes
+    assert note.startswith("From record 4 on it was made with jax 0.5.0 in place of 0.4.1: ")
+    found = on(9, {**versions(jax="0.5.0", device="gpu"), "git": None})
+    assert found.complete
+    assert found.notes[0] == note
+    assert "From record 6 on it was made with git unknown in place of abc, device gpu in place of cpu" in found.notes[1]
+    # It stays in the directory; nothing is added where nothing is done.
+    assert read_training(str(place)).notes == go(place, resume=True, about=versions(jax="9")).notes == found.notes
+    same(found, whole[0])
+
+
+@pytest.fixture
+def at_work(tasks, trainer, tmp_path, monkeypatch):
+    """A run with five records, and a function with which its process, still at work, makes two more."""
+    monkeypatch.setattr(training_run, "Trainer", lambda *_: trainer)
+    place, rows = tmp_path / "run", []
+
+    def on():
+        until = len(rows) + (2 if rows else 5)
+        train_network(
+            tasks, RECIPE, out=str(place), resume=bool(rows), report=lambda i, _: rows.append(i),
+            stop=lambda: len(rows) >= until,
+        )  # fmt: skip
+
+    on()
+    return place, on
+
+
+@pytest.mark.parametrize("method", ["rows", "last"])
+def test_a_look_at_a_run_that_is_at_work(at_work, method, monkeypatch):
+    """Whatever is read first, and goes on meanwhile: what is shown is whole, and nothing of it is called damaged."""
+    place, on = at_work
+    with monkeypatch.context() as patch:
+        read = getattr(TrainingFiles, method)
+
+        def interrupted(self):
+            found = read(self)
+            patch.undo()
+            on()
+            return found
+
+        patch.setattr(TrainingFiles, method, interrupted)
+        looked = read_training(str(place))
+    assert not looked.notes
+    assert len(looked.times) >= 5
+    looked.change()
+    assert len(read_training(str(place)).times) == 7
+
+
+def test_a_state_that_is_taken_away_while_it_is_looked_for(at_work, monkeypatch):
+    place, on = at_work
+    with monkeypatch.context() as patch:
+        load = TrainingFiles._load
+
+        def late(self, path):
+            if path.parent.name == "states":
+                patch.undo()
+                on()  # two more records: this state and the next are old
+            return load(self, path)
+
+        patch.setattr(TrainingFiles, "_load", late)
+        looked = read_training(str(place))
+    assert not looked.notes
+    assert len(looked.times) == 7
+    # What cannot be read at all is damage, and no endless search.
+    (place / "states" / f"000009-{16 * '0'}.npz").symlink_to("nowhere")
+    assert "is damaged" in " ".join(read_training(str(place)).notes)
+
+
+def test_what_a_process_of_the_same_number_left_is_in_no_way(go, whole, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / f".0-{os.getpid()}-manifest.json.tmp").write_bytes(b"{")
+    same(go(tmp_path / "run"), whole[0])
+
+
+def test_without_room_for_a_manifest_there_is_nothing_to_go_on_with(go, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("numerics.durable.os.fsync", full)
+    with pytest.raises(TrainingStopped, match="Nothing is kept yet; make room, and begin again"):
+        go(tmp_path / "run")

@@ -1,0 +1,46 @@
+"""Where results come from, for manifests: the command, the versions, the machine, and the commit of the program."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["git_commit", "provenance"]
+
+
+def git_commit(source: Path | None = None, /) -> str | None:
+    """The commit of the checkout that this program is run from, with ``-dirty`` where a tracked file was changed.
+
+    ``None`` where it is installed and in no checkout: the commit of a project around it, or of the working folder, says
+    nothing of this program. ``source`` is the folder of the checkout, by default the one that holds this package.
+    """
+    root = (source or Path(__file__).parent.parent).resolve()
+    # Inside a hook git is told of another repository by its environment.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(root), *words], capture_output=True, text=True, timeout=5, check=True, env=environment
+            )
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return done.stdout.strip()
+
+    top = git("rev-parse", "--show-toplevel")
+    commit = git("rev-parse", "HEAD") if top and Path(top).resolve() == root else None
+    if not commit:
+        return None
+    return f"{commit}-dirty" if git("status", "--porcelain", "--untracked-files=no") else commit
+
+
+def provenance(command: Sequence[str] | None = None, /) -> dict[str, Any]:
+    """``command`` (by default that of this process), ``versions`` and ``git``, as a manifest has them."""
+    from sharpflow.verification import environment
+
+    words = ["sharpflow", *sys.argv[1:]] if command is None else list(command)
+    return {"command": words, "versions": environment(), "git": git_commit()}
