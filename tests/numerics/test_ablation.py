@@ -1,6 +1,7 @@
 """The judgements of an ablation on runs written down, right and wrong, and rank correlations of known values."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -128,7 +129,10 @@ def test_variants_change_what_they_say():
 
 def test_variants_are_kept_and_not_run_twice(tmp_path):
     experiment, base = experiments.get("breast-cancer"), Recipe(0.05, 2e-3, steps=40, records=2, count=2)
-    first = run_variants(experiment, base, SMALL, 1, out=str(tmp_path), variants=VARIANTS[:2])
+    about = {"command": ["made"], "git": "abc"}
+    first = run_variants(experiment, base, SMALL, 1, out=str(tmp_path), variants=VARIANTS[:2], about=about)
+    manifest = json.loads((tmp_path / "no-weight-decay" / "manifest.json").read_text())
+    assert {**about, "variant": "no weight decay"}.items() <= manifest.items()
     again = run_variants(experiment, base, SMALL, 1, out=str(tmp_path), variants=VARIANTS[:2])
     assert list(first) == ["baseline", "no weight decay"]
     for name, (run, _) in first.items():
