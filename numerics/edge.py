@@ -132,14 +132,15 @@ def solve_edge(gram: Array, linear: Array, seed: Array, /) -> EdgeSolution:
 
         def worse(state: tuple[Any, ...]) -> Array:
             *_, here, length, tried = state
-            return ~(here <= (1 - 1e-4 * length) * norm) & (tried < HALVINGS)
+            return ~(here <= (1 - 1e-4 * length) * norm) & (tried < HALVINGS)  # the first time, at inf, always
 
         def halve(state: tuple[Any, ...]) -> tuple[Any, ...]:
             *_, length, tried = state
             return *trial(length / 2), length / 2, tried + 1
 
-        full = (*trial(jnp.ones(())), jnp.ones(()), jnp.zeros((), int))
-        new, *pair, here, _, tried = jax.lax.while_loop(worse, halve, full)
+        # From twice the whole step, so that trials are compiled once.
+        before = (y, values, vectors, jnp.full((), jnp.inf), jnp.full((), 2.0), jnp.full((), -1))
+        new, *pair, here, _, tried = jax.lax.while_loop(worse, halve, before)
         stuck = tried == HALVINGS
         y, values, vectors = (jnp.where(stuck, *both) for both in zip((y, values, vectors), (new, *pair), strict=True))
         # Near the central path go down it, faster and faster; away from it stay; where Newton is stuck go back up.

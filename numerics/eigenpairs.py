@@ -39,6 +39,8 @@ MAX_PRODUCTS = 3000
 DEPENDENT = 32
 # A guess is searched around by a vector of the block's own, so many products deep.
 LEAST = 3
+# Of the pair below the wanted ones, relative to lambda_1: enough to know whether it is about to join them.
+ROUGH = 0.02
 
 
 class Eigenpairs(NamedTuple):
@@ -99,12 +101,12 @@ def _whitened(block: Array) -> tuple[Array, Array, Array]:
     return (turn / root).T @ block, turn * root, values
 
 
-def _orthonormal(block: Array, basis: Array, theta: Array, key: Array) -> tuple[Array, Array, Array]:
+def _orthonormal(block: Array, basis: Array, theta: Array, key: Array | None = None) -> tuple[Array, Array, Array]:
     """Rows (b, D) made orthonormal, and orthogonal to the rows of ``basis`` and to theta.
 
     With them R (b, b), block = R rows + what was in the basis, and which rows there are: where the Krylov space is
-    exhausted a row is nothing but rounding, and a random one takes its place; where the whole space is, none is left,
-    and the row is 0.
+    exhausted a row is nothing but rounding, and a random one takes its place, by ``key``; where the whole space is, none
+    is left, and the row is 0.
     """
     eps = jnp.finfo(block.dtype).eps
 
@@ -117,7 +119,9 @@ def _orthonormal(block: Array, basis: Array, theta: Array, key: Array) -> tuple[
     rounding = length * jnp.linalg.norm(whole, axis=0) <= DEPENDENT * eps * scale
 
     def random() -> Array:
-        rows = jax.random.normal(key, block.shape, block.dtype)
+        if key is None:
+            return jnp.where(rounding[:, None], 0.0, block)
+        rows = jax.random.uniform(key, block.shape, block.dtype, -1.0, 1.0)
         rows = rows / jnp.linalg.norm(rows, axis=1, keepdims=True)
         return jnp.where(rounding[:, None], rows, block)
 
@@ -133,14 +137,15 @@ def _orthonormal(block: Array, basis: Array, theta: Array, key: Array) -> tuple[
 
 
 def block_eigenpairs(
-    product: Callable[[Array], Array], theta: Array, guess: Array, tolerance: Array, /, *, count: int, max_products: int,
-    guard: int = 0, least: int = 1,
+    product: Callable[[Array], Array], theta: Array, guess: Array, tolerance: Array, /, *, count: int,
+    max_products: int, guard: int = 0, least: int = 1,
 ) -> Eigenpairs:  # fmt: skip
     """`top_eigenpairs` for tracing: of any symmetric ``product`` that keeps to the space orthogonal to theta.
 
-    ``guess`` is (D, b), the block, 2 b < D: any vectors. Besides the ``count`` pairs ``guard`` more come with them as
-    they are, converged or not. Each vector of the guess is multiplied ``least`` times at least: in a space that H maps
-    to itself everything has converged at once, and what is outside is not seen but by what the guess has of it.
+    ``guess`` is (D, b), the block, 2 b < D: any vectors. Besides the ``count`` pairs ``guard`` more come with them, the
+    first of these with a residual of some `ROUGH` lambda_1, the others as they are. Each vector of the guess is
+    multiplied ``least`` times at least: in a space that H maps to itself everything has converged at once, and what is
+    outside is not seen but by what the guess has of it.
     """
     (d, b), k = guess.shape, count
     size = min(max(SIZE * k, k + 4 * b), d - 1)
@@ -149,6 +154,8 @@ def block_eigenpairs(
     kept += (size - kept) % b
     many = jax.vmap(product)
     source = jax.random.key(0)
+    near = min(guard, 1)
+    wanted = jnp.where(jnp.arange(k + near) < k, tolerance / 2, ROUGH).astype(guess.dtype)
 
     def grow(state: Any) -> Any:
         basis, there, small, count, (block, new_there), _, products = state
@@ -165,7 +172,7 @@ def block_eigenpairs(
         values, turn = jnp.linalg.eigh(small - low * jnp.diag((~there).astype(small.dtype)))
         values, turn = values[::-1], turn[:, ::-1]
         last = jax.lax.dynamic_slice(turn, (count - b, 0), (b, size))
-        norms = jnp.linalg.norm(outside.T @ last[:, :k], axis=0)
+        norms = jnp.linalg.norm(outside.T @ last[:, : k + near], axis=0)
         return basis, there, small, count, (block, new_there), (values, norms, turn), products + b
 
     def cut(state: Any) -> Any:
@@ -178,7 +185,7 @@ def block_eigenpairs(
     def going(state: Any) -> Array:
         *_, filled, _, (values, norms, _), products = state
         # Half of what is asked for, as the residuals are computed anew in the end.
-        good = jnp.max(norms) <= tolerance / 2 * jnp.abs(values[0])
+        good = (norms <= wanted * jnp.abs(values[0])).all()
         seen = (filled >= k) & (products >= least * b)
         return ~(good & seen) & (products < max_products) & jnp.isfinite(values[0])
 
@@ -189,17 +196,14 @@ def block_eigenpairs(
         return jax.lax.while_loop(filling, grow, cut(state))
 
     kind = guess.dtype
-    first, _, there = _orthonormal(guess.T, jnp.zeros((1, d), kind), theta, jax.random.key(1))
+    first, _, there = _orthonormal(guess.T, jnp.zeros((1, d), kind), theta)
     zero = jnp.zeros((), int)
-    nothing = (jnp.zeros(size, kind), jnp.full(k, jnp.inf, kind), jnp.eye(size, dtype=kind))
+    nothing = (jnp.zeros(size, kind), jnp.full(k + near, jnp.inf, kind), jnp.eye(size, dtype=kind))
     # Two loops in place of a choice inside of one: XLA would copy the basis to choose. All goes through one `grow`,
     # which is most of the program.
-    state = jax.lax.while_loop(
-        going, restart,
-        (jnp.zeros((size, d), kind), jnp.zeros(size, bool), jnp.zeros((size, size), kind), zero, (first, there), nothing,
-         zero),
-    )  # fmt: skip
-    basis, there, _, _, _, (values, _, turn), products = state
+    basis, small = jnp.zeros((size, d), kind), jnp.zeros((size, size), kind)
+    state = (basis, jnp.zeros(size, bool), small, zero, (first, there), nothing, zero)
+    basis, there, _, _, _, (values, _, turn), products = jax.lax.while_loop(going, restart, state)
     vectors = turn[:, : k + guard].T @ basis
     residuals = jnp.linalg.norm(many(vectors) - values[: k + guard, None] * vectors, axis=1)
     good = jnp.max(residuals[:k]) <= tolerance * jnp.abs(values[0])

@@ -4,8 +4,8 @@ P_T u = u - H^+ H u, and Newton's step is -H^+ grad L. H^+ is taken as (H + mu)^
 direction of less curvature counts as one of Gamma, and one of more is solved for up to mu/lambda (twice, hence up to
 its square). The top k eigenvectors are taken out first. Memory is some 40 vectors of length D.
 
-From the eigenvectors of the step before, Lanczos's method sees no other that nothing couples to them. So the next pair
-below the k is carried along, and a random vector is added at every search: what rises from below is followed from far
+From the eigenvectors of the step before, Lanczos's method sees no other that nothing couples to them. So the next pairs
+below the k are carried along, and a random vector is added at every search: what rises from below is followed from far
 off. Every so many searches, and at the end of a flow, one starts from random vectors alone.
 """
 
@@ -35,8 +35,9 @@ DENSE, RESIDUALS, NUMBERS = 400, 1000, 10**8
 PROJECTIONS = 2
 # mu/lambda_1. At a point off Gamma by 1e-9 the Hessian has eigenvalues of that size along it.
 FLAT = 1e-5
-# Pairs carried below the k, and random vectors with each search; of so many searches one is all random.
-GUARD, FRESH, COLD = 1, 1, 64
+# Pairs carried below the k, and random vectors with each search; of so many searches one is all random. The second of
+# the pairs gathers what random vectors show, search after search.
+GUARD, FRESH, COLD = 2, 1, 64
 
 
 class Searched(NamedTuple):
@@ -77,7 +78,7 @@ class KrylovNormals:
         """The top eigenpairs, from those of a point close by."""
         width = self.k + self.guard
         key = jax.random.fold_in(jax.random.key(0), near.searches)
-        guess = jax.random.normal(key, (theta.shape[0], width + self.fresh), theta.dtype)
+        guess = jax.random.uniform(key, (theta.shape[0], width + self.fresh), theta.dtype, -1.0, 1.0)
         known = jnp.concatenate([near.vectors, near.guard], axis=1)
         guess = guess.at[:, :width].set(jnp.where(near.cold, guess[:, :width], known))
         found = block_eigenpairs(

@@ -49,8 +49,8 @@ class RESULTS(enum.StrEnum):
 _ADVICE = {
     RESULTS.SUCCESSFUL: "The run reached its end.",
     RESULTS.DIVERGED: (
-        "A value became infinite or not a number. Of gradient descent: lower the rate, or start nearer to the minima. Of "
-        "a flow: the loss is not finite there, or not smooth."
+        "A value became infinite or not a number. Of gradient descent: lower the rate, or start nearer to the minima. "
+        "Of a flow: the loss is not finite there, or not smooth."
     ),
     RESULTS.GAP_CLOSED: (
         "The two largest eigenvalues met, and the flow of one eigenvalue is not defined beyond. "
