@@ -61,6 +61,7 @@ class CentralState(NamedTuple):
     Attributes:
         rate: eps.
         short: whether the last try was as short as is allowed, and bent too much all the same.
+        unsolved: (1,) the residual of its complementarity problems, where that is what was too much; else 0.
     """
 
     time: Array
@@ -74,6 +75,7 @@ class CentralState(NamedTuple):
     rejected: Array
     rate: Array
     short: Array
+    unsolved: Array
 
 
 def _phi(z: Array) -> Array:
@@ -130,7 +132,7 @@ class CentralStepper:
         zero = jnp.zeros(())
         return CentralState(
             time, step, zero, point, log_lr, self.look(point), nothing, nothing, jnp.zeros((), int), rate,
-            jnp.zeros((), bool),
+            jnp.zeros((), bool), jnp.zeros(1),
         )  # fmt: skip
 
     def advance(self, s: CentralState, end: Array, tolerance: Array) -> tuple[CentralState, Array, Array]:
@@ -152,25 +154,31 @@ class CentralStepper:
             turn = look.vectors[:, :k].T @ here.vectors[:, :k]
             turn = turn @ (3 * jnp.eye(k) - turn.T @ turn) / 2  # a rotation again, up to the square of the step
             seed, edge, sigma = (turn @ m @ turn.T for m in (found.seed, edge, found.sigma))
-            return (look, new, s.log_lr + length * grown, seed, edge), (whole, h * grown, sigma, found.residual)
+            out = (whole, h * grown, sigma, found.residual, found.converged)
+            return (look, new, s.log_lr + length * grown, seed, edge), out
 
         start = jnp.diag(self.edge(s.here, s.log_lr))
         begin = (s.here, s.point, s.log_lr, s.seed, start)
-        (here, point, log_lr, seed, _), (wholes, grown, sigmas, residuals) = jax.lax.scan(
+        (here, point, log_lr, seed, _), (wholes, grown, sigmas, residuals, solved) = jax.lax.scan(
             stage, begin, jnp.array([False, True])
         )
         # The move about the start of the step against that about its middle: many times the error of the latter.
         error = jnp.linalg.norm(wholes[0] - point) + jnp.abs(grown[0] - grown[1])
         good = jnp.isfinite(error) & jnp.all(jnp.isfinite(here.values))
-        error = jnp.where(good, error, jnp.inf)
+        # Where S is not needed (gradient flow) it need not be right.
+        left = jnp.max(jnp.where(solved | (not self.oscillating), 0.0, residuals))
+        error = jnp.where(good & ~(left > 0), error, jnp.inf)
         shortest = h <= SHORTEST * s.rate
         accept = error <= tolerance
         factor = jnp.clip(0.9 * jnp.sqrt(tolerance / jnp.maximum(error, 1e-6 * tolerance)), 0.2, 2.0)
         taken = CentralState(
             s.time + h, jnp.minimum(h * factor, LARGEST_STEP), h, point, log_lr, here, seed, sigmas[1], s.rejected,
-            s.rate, jnp.zeros((), bool),
+            s.rate, jnp.zeros((), bool), jnp.zeros(1),
         )  # fmt: skip
-        kept = s._replace(step=h * jnp.minimum(factor, 0.5), rejected=s.rejected + 1, short=shortest)
+        kept = s._replace(
+            step=h * jnp.minimum(factor, 0.5), rejected=s.rejected + 1, short=shortest,
+            unsolved=jnp.where(shortest, left, 0.0)[None],
+        )  # fmt: skip
         new: CentralState = jax.tree.map(lambda a, b: jnp.where(accept, a, b), taken, kept)
         return new, accept, jnp.max(residuals)
 

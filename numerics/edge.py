@@ -22,7 +22,7 @@ from numerics.compiled import Compiled
 from numerics.config import configure
 from theory.errors import InputError
 
-__all__ = ["MAX_EDGES", "EdgeSolution", "edge_covariance", "pairs", "solve_edge", "to_matrix", "to_vector"]
+__all__ = ["CONVERGED", "MAX_EDGES", "EdgeSolution", "edge_covariance", "pairs", "solve_edge", "to_matrix", "to_vector"]
 
 configure()
 
@@ -31,6 +31,8 @@ Array = jax.Array
 MAX_EDGES = 16
 # In units of |Q|: a step of the flow is off by far more.
 KKT = 1e-11
+# What may be left of it: ten times as much, as rounding may stop Newton's method short.
+CONVERGED = 1e-10
 NEWTON_STEPS = 60
 HALVINGS = 12
 
@@ -44,6 +46,7 @@ class EdgeSolution(NamedTuple):
         seed: (k, k), Y; a start for a neighbouring problem.
         residual: |M(Sigma) - Q - Z|/|Q| with Z >= 0 and Sigma Z = 0 exactly: the error in the conditions.
         steps: Newton steps taken.
+        converged: whether the residual is at most `CONVERGED`.
     """
 
     sigma: Array
@@ -51,6 +54,7 @@ class EdgeSolution(NamedTuple):
     seed: Array
     residual: Array
     steps: Array
+    converged: Array
 
 
 def pairs(k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -128,14 +132,15 @@ def solve_edge(gram: Array, linear: Array, seed: Array, /) -> EdgeSolution:
 
         def worse(state: tuple[Any, ...]) -> Array:
             *_, here, length, tried = state
-            return ~(here <= (1 - 1e-4 * length) * norm) & (tried < HALVINGS)
+            return ~(here <= (1 - 1e-4 * length) * norm) & (tried < HALVINGS)  # the first time, at inf, always
 
         def halve(state: tuple[Any, ...]) -> tuple[Any, ...]:
             *_, length, tried = state
             return *trial(length / 2), length / 2, tried + 1
 
-        full = (*trial(jnp.ones(())), jnp.ones(()), jnp.zeros((), int))
-        new, *pair, here, _, tried = jax.lax.while_loop(worse, halve, full)
+        # From twice the whole step, so that trials are compiled once.
+        before = (y, values, vectors, jnp.full((), jnp.inf), jnp.full((), 2.0), jnp.full((), -1))
+        new, *pair, here, _, tried = jax.lax.while_loop(worse, halve, before)
         stuck = tried == HALVINGS
         y, values, vectors = (jnp.where(stuck, *both) for both in zip((y, values, vectors), (new, *pair), strict=True))
         # Near the central path go down it, faster and faster; away from it stay; where Newton is stuck go back up.
@@ -150,7 +155,7 @@ def solve_edge(gram: Array, linear: Array, seed: Array, /) -> EdgeSolution:
     y, values, vectors, _, error, steps = jax.lax.while_loop(going, advance, begin)
     sigma = (vectors * jnp.maximum(values, 0.0)) @ vectors.T
     seed = y * size / scale
-    return EdgeSolution(sigma * size / scale, (sigma - y) * size, seed, error, steps)
+    return EdgeSolution(sigma * size / scale, (sigma - y) * size, seed, error, steps, error <= CONVERGED)
 
 
 _solve = Compiled(solve_edge)

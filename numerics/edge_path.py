@@ -28,7 +28,8 @@ class EdgeFlow:
         spectrum: (N, r) top eigenvalues of the spherical Hessian, falling; nan where fewer were known.
         sigma: (N, k, k) Sigma at each time, in units of the rate, in the top eigenvectors there (padded with 0).
         residual: the largest error in the conditions on Sigma.
-        result, message: how it ended: successful, diverged, lost_rank, left_minima, edges_exhausted, max_steps.
+        result, message: how it ended: successful, diverged, lost_rank, left_minima, edges_exhausted, unconverged,
+            max_steps.
         rejected: tries given up for a smaller step.
         seconds, compile_seconds: running and compiling.
         name: of the objective.

@@ -16,6 +16,7 @@ import numpy as np
 
 from numerics.curvature import curvature_gradients
 from numerics.edge import pairs, solve_edge, to_vector
+from numerics.krylov_normals import KrylovNormals, Searched
 from numerics.normals import Normals
 
 __all__ = ["StepState", "Stepper"]
@@ -30,6 +31,8 @@ CHORDS = 3
 MARGIN = 0.02
 # A normal direction whose curvature falls to this part of lambda_1 is none: the rank of the Hessian has dropped.
 LOST_RANK = 1e-9
+# The end of a step misses the edge by its third power; what is beyond by a tenth was overlooked before.
+BEYOND = 0.1
 
 
 class StepState(NamedTuple):
@@ -45,6 +48,8 @@ class StepState(NamedTuple):
         sigma: (k, k) Sigma at the point.
         drift: (D,) d zeta/d tau at the point.
         rejected: tries given up so far.
+        unsolved: (4,) of the kinds `numerics.stretches.SOLVED`, what was left of problems that no step was short enough
+            to solve; 0 while all is well.
     """
 
     time: Array
@@ -57,6 +62,7 @@ class StepState(NamedTuple):
     sigma: Array
     drift: Array
     rejected: Array
+    unsolved: Array
 
 
 class Stepper:
@@ -72,22 +78,44 @@ class Stepper:
         """(k,) eigenvalues of E = effective_lr H/2; the edge is at 1."""
         return jnp.exp(log_lr) * here.values[: self.k] / 2
 
-    def _push(self, z: Array, here: Any, edge: Array, within: Array, seed: Array) -> tuple[Array, Any]:
-        """The drift (D,) and Sigma at z, where E is to be at most I after a time ``within``."""
+    def _tangent(self, z: Array, here: Any, rows: Array) -> tuple[Array, Array]:
+        """`Normals.tangent`, and the residual of what was not solved."""
+        if isinstance(self.normals, KrylovNormals):
+            return self.normals.checked_tangent(z, here, rows)
+        return self.normals.tangent(z, here, rows), jnp.zeros(())
+
+    def _back(self, z: Array, near: Any, count: Array) -> tuple[Array, Array]:
+        """``count`` steps of `Normals.newton`, and the residual of what was not solved."""
+
+        def advance(_: Any, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+            y, unsolved = carry
+            if isinstance(self.normals, KrylovNormals):
+                y, more = self.normals.checked_newton(y, near)
+                return y, jnp.maximum(unsolved, more)
+            return self.normals.newton(y, near), unsolved
+
+        out: tuple[Array, Array] = jax.lax.fori_loop(0, count, advance, (z, jnp.zeros(())))
+        return out
+
+    def _push(self, z: Array, here: Any, edge: Array, within: Array, seed: Array) -> tuple[Array, Any, Array]:
+        """The drift (D,) and Sigma at z, where E is to be at most I after a time ``within``; what was not solved."""
         vectors = here.vectors[:, : self.k]
-        rows = self.normals.tangent(z, here, curvature_gradients(self.normals.objective, z, vectors)) / here.values[0]
+        rows, unsolved = self._tangent(z, here, curvature_gradients(self.normals.objective, z, vectors))
+        rows = rows / here.values[0]
         identity = jnp.eye(self.k)
         quadratic = rows @ rows.T + 4 * np.outer(self._trace, self._trace)
         found = solve_edge(quadratic, 2 * identity + (edge - identity) / within, seed)
-        return -to_vector(found.sigma) @ rows, found
+        return -to_vector(found.sigma) @ rows, found, unsolved
 
     def begin(self, point: Array, log_lr: Array, time: Array, step: Array) -> StepState:
         """The state at a point of Gamma (D,), with Sigma and the drift not known yet."""
         here = self.normals.at(point, self.normals.guess(point))
         nothing = jnp.zeros((self.k, self.k))
+        unsolved = jnp.zeros(4).at[1].set(here.unsolved) if isinstance(here, Searched) else jnp.zeros(4)
         return StepState(
-            time, step, jnp.zeros(()), point, log_lr, here, nothing, nothing, jnp.zeros_like(point), jnp.zeros((), int)
-        )
+            time, step, jnp.zeros(()), point, log_lr, here, nothing, nothing, jnp.zeros_like(point), jnp.zeros((), int),
+            unsolved,
+        )  # fmt: skip
 
     def advance(self, s: StepState, end: Array, tolerance: Array) -> tuple[StepState, Array, Array]:
         """The state after one try, whether it was accepted, and the residual of its complementarity problems."""
@@ -101,32 +129,47 @@ class Stepper:
             drift, sigma, seed, near = carry
             log_lr = s.log_lr + jnp.where(second, h * (2 - 4 * jnp.trace(sigma)), 0.0)
             moved = _unit(s.point + jnp.where(second, h, h / 2) * drift)
-            back = jnp.where(second | (not normals.complete), CHORDS, 0)
-            z = jax.lax.fori_loop(0, back, lambda _, y: normals.newton(y, near), moved)
-            here = normals.at(z, near)
+            z, off = self._back(moved, near, jnp.where(second | (not normals.complete), CHORDS, 0))
+            # The last search of a flow is one that knows nothing.
+            last = second & (s.time + h >= end)
+            here = normals.at(z, near._replace(cold=near.cold | last) if isinstance(near, Searched) else near)
             turn = here.vectors[:, :k].T @ near.vectors[:, :k]
             turn = turn @ (3 * jnp.eye(k) - turn.T @ turn) / 2  # a rotation again, up to h^4
             # For the middle the edge at the beginning of the step, in the eigenvectors of its middle.
             before = (turn * self.edge(s.here, s.log_lr)) @ turn.T
             edge = jnp.where(second, jnp.diag(self.edge(here, log_lr)), before)
-            drift, found = self._push(z, here, edge, within, turn @ seed @ turn.T)
-            return (drift, found.sigma, found.seed, here), (z, log_lr, drift, found.residual)
+            drift, found, inside = self._push(z, here, edge, within, turn @ seed @ turn.T)
+            beyond = jnp.where(second, self.edge(here, log_lr)[0] - 1, 0.0)
+            unsolved = jnp.stack([
+                jnp.where(found.converged, 0.0, found.residual),
+                here.unsolved if isinstance(here, Searched) else jnp.zeros(()),
+                jnp.maximum(off, inside),
+                jnp.where(beyond > BEYOND, beyond, 0.0),
+            ])  # fmt: skip
+            return (drift, found.sigma, found.seed, here), (z, log_lr, drift, found.residual, unsolved)
 
         begin = (s.drift, s.sigma, s.seed, s.here)
-        (after, sigma, seed, here), (points, log_lrs, drifts, residuals) = jax.lax.scan(
+        (after, sigma, seed, here), (points, log_lrs, drifts, residuals, unsolved) = jax.lax.scan(
             stage, begin, jnp.array([False, True])
         )
         # The bend of the drift over the step: what Simpson's rule and the midpoint rule differ by. The first step has
         # no drift to begin with, and is short instead.
         error = jnp.where(s.last > 0, h * jnp.linalg.norm(s.drift - 2 * drifts[0] + after) / 6, 0.0)
         error = jnp.where(jnp.all(jnp.isfinite(after)), error, jnp.inf)  # tries smaller ones before it gives up
-        accept = (error <= tolerance) | (h <= SMALLEST_STEP)
+        left = jnp.max(unsolved, axis=0)
+        # So does what was not solved: from a point nearer by it may be. nan is left to the test of the whole state.
+        solved = ~jnp.any(left > 0)
+        error = jnp.where(solved, error, jnp.inf)
+        shortest = h <= SMALLEST_STEP
+        accept = (error <= tolerance) | (shortest & solved)
         factor = jnp.clip(0.9 * jnp.maximum(error / tolerance, 1e-6) ** (-1 / 3), 0.2, 2.0)
         taken = StepState(
             s.time + h, jnp.minimum(h * factor, LARGEST_STEP), h, points[1], log_lrs[1], here, seed, sigma, after,
-            s.rejected,
+            s.rejected, jnp.zeros_like(left),
         )  # fmt: skip
-        kept = s._replace(step=h * jnp.minimum(factor, 0.5), rejected=s.rejected + 1)
+        kept = s._replace(
+            step=h * jnp.minimum(factor, 0.5), rejected=s.rejected + 1, unsolved=jnp.where(shortest, left, 0.0)
+        )
         new: StepState = jax.tree.map(lambda a, b: jnp.where(accept, a, b), taken, kept)
         return new, accept, jnp.max(residuals)
 

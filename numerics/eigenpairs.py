@@ -2,8 +2,9 @@
 
 A basis grows by some vectors at a time, Q <- H Q made orthonormal to all before; Ritz pairs (y, lambda) of the small
 matrix V^T H V have residuals |R y_last|, R what H Q had outside of the basis. When the basis is full it is cut back to
-its best vectors (thick restart). It starts from any vectors: from those of a point nearby a few products suffice. In
-the end the residuals are computed once more from their definition, and an unconverged pair says so.
+its best vectors (thick restart). It starts from any vectors: from those of a point nearby a few products suffice, and
+a random one among them sees what they do not. In the end the residuals are computed once more from their definition,
+and an unconverged pair says so.
 """
 
 from __future__ import annotations
@@ -34,10 +35,16 @@ TOLERANCE = 1e-8
 # Vectors that the basis holds, in units of k.
 SIZE = 5
 MAX_PRODUCTS = 3000
+# In units of rounding: what is left of a row of this size, outside of the basis, is rounding.
+DEPENDENT = 32
+# A guess is searched around by a vector of the block's own, so many products deep.
+LEAST = 3
+# Of the pair below the wanted ones, relative to lambda_1: enough to know whether it is about to join them.
+ROUGH = 0.02
 
 
 class Eigenpairs(NamedTuple):
-    """Top eigenpairs.
+    """Top eigenpairs, and those that guard them, if any.
 
     Attributes:
         values: (k,) falling.
@@ -83,30 +90,63 @@ def _products(basis: Array, block: Array) -> Array:
     return out
 
 
-def _orthonormal(block: Array, basis: Array) -> tuple[Array, Array]:
-    """Rows (b, D) made orthonormal and orthogonal to the rows of ``basis``; R (b, b) with block = R rows + basis part.
+def _whitened(block: Array) -> tuple[Array, Array, Array]:
+    """Rows (b, D) made orthonormal by their Gram matrix: rows, R (b, b) with block = R rows, the Gram eigenvalues.
 
-    By the Gram matrix, twice. A dependent row comes out as rounding made orthonormal: a random direction, which is as
-    good a one as any.
+    The Gram matrix knows singular values down to sqrt(eps) of the largest; a row of less stays shorter than 1.
     """
-    whole = jnp.eye(block.shape[0], dtype=block.dtype)
-    for _ in range(2):
-        block = block - _products(basis, block).T @ basis
-        values, turn = jnp.linalg.eigh(block @ block.T)
-        # A row that is nothing but rounding is divided by its own length, not by less.
-        root = jnp.sqrt(jnp.maximum(values, jnp.finfo(block.dtype).tiny))
-        block, whole = (turn / root).T @ block, whole @ (turn * root)
-    return block, whole
+    values, turn = jnp.linalg.eigh(block @ block.T)
+    kind = jnp.finfo(block.dtype)
+    root = jnp.sqrt(jnp.maximum(jnp.maximum(values, kind.eps * values[-1]), kind.tiny))
+    return (turn / root).T @ block, turn * root, values
+
+
+def _orthonormal(block: Array, basis: Array, theta: Array, key: Array | None = None) -> tuple[Array, Array, Array]:
+    """Rows (b, D) made orthonormal, and orthogonal to the rows of ``basis`` and to theta.
+
+    With them R (b, b), block = R rows + what was in the basis, and which rows there are: where the Krylov space is
+    exhausted a row is nothing but rounding, and a random one takes its place, by ``key``; where the whole space is, none
+    is left, and the row is 0.
+    """
+    eps = jnp.finfo(block.dtype).eps
+
+    def outside(rows: Array) -> Array:
+        return rows - _products(basis, rows).T @ basis - jnp.outer(rows @ theta, theta)
+
+    scale = jnp.linalg.norm(block)
+    block, whole, _ = _whitened(outside(block))
+    length = jnp.linalg.norm(block, axis=1)
+    rounding = length * jnp.linalg.norm(whole, axis=0) <= DEPENDENT * eps * scale
+
+    def random() -> Array:
+        if key is None:
+            return jnp.where(rounding[:, None], 0.0, block)
+        rows = jax.random.uniform(key, block.shape, block.dtype, -1.0, 1.0)
+        rows = rows / jnp.linalg.norm(rows, axis=1, keepdims=True)
+        return jnp.where(rounding[:, None], rows, block)
+
+    block = jax.lax.cond(jnp.any(rounding), random, lambda: block)
+    whole = whole * jnp.where(rounding, length, 1.0)  # what was there, be it rounding
+    # Twice, as what is left of a row after the first time may be small, and its error not.
+    block, more, values = _whitened(outside(block))
+    # A row that passed is longer than DEPENDENT sqrt(eps) here, and one for which there is no room is rounding.
+    block, whole = jnp.where((values > DEPENDENT * eps * values[-1])[:, None], block, 0.0), whole @ more
+    block, more, values = _whitened(block)
+    there = values > 0.5
+    return jnp.where(there[:, None], block, 0.0), whole @ more, there
 
 
 def block_eigenpairs(
     product: Callable[[Array], Array], theta: Array, guess: Array, tolerance: Array, /, *, count: int,
-    max_products: int, at_once: bool = True,
+    max_products: int, guard: int = 0, least: int = 1, at_once: bool = True,
 ) -> Eigenpairs:  # fmt: skip
     """`top_eigenpairs` for tracing: of any symmetric ``product`` that keeps to the space orthogonal to theta.
 
-    ``guess`` is (D, b), 1 <= b <= count: the block. It may be rough, but not rank deficient. The products of a block
-    are computed together; one after another, in the memory of one, where not ``at_once``.
+    ``guess`` is (D, b), the block, 2 b < D: any vectors. Besides the ``count`` pairs ``guard`` more come with them, the
+    first of these with a residual of some `ROUGH` lambda_1, the others as they are. Each vector of the guess is
+    multiplied ``least`` times at least: in a space that H maps to itself everything has converged at once, and what is
+    outside is not seen but by what the guess has of it. The products of a block are computed together; one after
+    another, in the memory of one, where not ``at_once``.
     """
     (d, b), k = guess.shape, count
     size = min(max(SIZE * k, k + 4 * b), d - 1)
@@ -114,63 +154,71 @@ def block_eigenpairs(
     kept = min(k + max(b, k // 2), size - b)
     kept += (size - kept) % b
     many = jax.vmap(product) if at_once else partial(jax.lax.map, product)
+    source = jax.random.key(0)
+    near = min(guard, 1)
+    wanted = jnp.where(jnp.arange(k + near) < k, tolerance / 2, ROUGH).astype(guess.dtype)
 
     def grow(state: Any) -> Any:
-        basis, small, count, block, _, products = state
+        basis, there, small, count, (block, new_there), _, products = state
         basis = jax.lax.dynamic_update_slice(basis, block, (count, 0))  # rows, (size, D)
+        there = jax.lax.dynamic_update_slice(there, new_there, (count,))
         new = many(block)
         columns = _products(basis, new)
         small = jax.lax.dynamic_update_slice(small, columns, (0, count))
         small = jax.lax.dynamic_update_slice(small, columns.T, (count, 0))
-        block, outside = _orthonormal(new - jnp.outer(new @ theta, theta), basis)
+        block, outside, new_there = _orthonormal(new, basis, theta, jax.random.fold_in(source, products))
         count = count + b
-        # Columns not filled yet are zero; moved far down they take no part.
+        # Rows that are not there are zero; moved far down they take no part.
         low = 1 + 2 * jnp.linalg.norm(small)
-        values, turn = jnp.linalg.eigh(small - low * jnp.diag((jnp.arange(size) >= count).astype(small.dtype)))
+        values, turn = jnp.linalg.eigh(small - low * jnp.diag((~there).astype(small.dtype)))
         values, turn = values[::-1], turn[:, ::-1]
         last = jax.lax.dynamic_slice(turn, (count - b, 0), (b, size))
-        norms = jnp.linalg.norm(outside.T @ last[:, :k], axis=0)
-
-        return basis, small, count, block, (values, norms, turn), products + b
+        norms = jnp.linalg.norm(outside.T @ last[:, : k + near], axis=0)
+        return basis, there, small, count, (block, new_there), (values, norms, turn), products + b
 
     def cut(state: Any) -> Any:
-        basis, _, _, block, (values, norms, turn), products = state
+        basis, _, _, filled, block, (values, norms, turn), products = state
+        left = jnp.where(filled > 0, kept, 0)  # nothing, the first time
         best = turn.at[:, kept:].set(0.0)
         small = jnp.diag(values.at[kept:].set(0.0))
-        return best.T @ basis, small, jnp.asarray(kept), block, (values, norms, turn), products
+        return best.T @ basis, jnp.arange(size) < left, small, left, block, (values, norms, turn), products
 
     def going(state: Any) -> Array:
-        _, _, filled, _, (values, norms, _), products = state
+        *_, filled, _, (values, norms, _), products = state
         # Half of what is asked for, as the residuals are computed anew in the end.
-        good = jnp.max(norms) <= tolerance / 2 * jnp.abs(values[0])
-        return (~good | (filled < k)) & (products < max_products) & jnp.isfinite(values[0])
+        good = (norms <= wanted * jnp.abs(values[0])).all()
+        seen = (filled >= k) & (products >= least * b)
+        return ~(good & seen) & (products < max_products) & jnp.isfinite(values[0])
 
     def filling(state: Any) -> Array:
-        return going(state) & (state[2] + b <= size)
+        return going(state) & (state[3] + b <= size)
 
     def restart(state: Any) -> Any:
         return jax.lax.while_loop(filling, grow, cut(state))
 
     kind = guess.dtype
-    first, _ = _orthonormal(guess.T, theta[None])
+    first, _, there = _orthonormal(guess.T, jnp.zeros((1, d), kind), theta)
     zero = jnp.zeros((), int)
-    nothing = (jnp.zeros(size, kind), jnp.zeros(k, kind), jnp.eye(size, dtype=kind))
-    state = grow((jnp.zeros((size, d), kind), jnp.zeros((size, size), kind), zero, first, nothing, zero))
-    # Two loops in place of a choice inside of one: XLA would copy the basis to choose.
-    state = jax.lax.while_loop(going, restart, jax.lax.while_loop(filling, grow, state))
-    basis, _, _, _, (values, _, turn), products = state
-    vectors = turn[:, :k].T @ basis
-    residuals = jnp.linalg.norm(many(vectors) - values[:k, None] * vectors, axis=1)
-    good = jnp.max(residuals) <= tolerance * jnp.abs(values[0])
-    return Eigenpairs(values[:k], vectors.T, residuals, values[k - 1] - values[k], products + k, good)
+    nothing = (jnp.zeros(size, kind), jnp.full(k + near, jnp.inf, kind), jnp.eye(size, dtype=kind))
+    # Two loops in place of a choice inside of one: XLA would copy the basis to choose. All goes through one `grow`,
+    # which is most of the program.
+    basis, small = jnp.zeros((size, d), kind), jnp.zeros((size, size), kind)
+    state = (basis, jnp.zeros(size, bool), small, zero, (first, there), nothing, zero)
+    basis, there, _, _, _, (values, _, turn), products = jax.lax.while_loop(going, restart, state)
+    vectors = turn[:, : k + guard].T @ basis
+    residuals = jnp.linalg.norm(many(vectors) - values[: k + guard, None] * vectors, axis=1)
+    good = jnp.max(residuals[:k]) <= tolerance * jnp.abs(values[0])
+    gap = jnp.where(jnp.sum(there) > k, values[k - 1] - values[k], 0.0)
+    return Eigenpairs(values[: k + guard], vectors.T, residuals, gap, products + k + guard, good)
 
 
 @lru_cache(maxsize=64)
-def _compiled(objective: Objective, count: int, max_products: int) -> Compiled:
+def _compiled(objective: Objective, count: int, max_products: int, least: int) -> Compiled:
     def run(theta: Array, guess: Array, tolerance: Array) -> Eigenpairs:
         return block_eigenpairs(
-            hessian_product(objective, theta), theta, guess, tolerance, count=count, max_products=max_products
-        )
+            hessian_product(objective, theta), theta, guess, tolerance, count=count, max_products=max_products,
+            least=least,
+        )  # fmt: skip
 
     return Compiled(run)
 
@@ -185,9 +233,10 @@ def top_eigenpairs(
         subject: the loss; with residuals the Hessian is taken as J^T J, which it is on Gamma.
         point: (D,).
         count: k, at most (D - 1)/2.
-        guess: (D, k), vectors near the wanted ones; default random, by ``seed``.
+        guess: (D, k), vectors near the wanted ones; default random, by ``seed``. One random vector is added to them, so
+            that an eigenvalue they know nothing of is found, if it stands out by some tenths of lambda_k or more.
         tolerance: of the residuals, relative to lambda_1.
-        seed: of the random start.
+        seed: of the random vectors.
         block: vectors of the random start, default 2: eigenvalues of this multiplicity are told apart for certain. 1
             is Lanczos's method, the quickest, which sees each multiple eigenvalue once.
         max_products: Hessian products at most; what has not converged by then says so.
@@ -205,11 +254,16 @@ def top_eigenpairs(
         raise InputError(f"block = {block} must be between 1 and count = {count}.")
     if not tolerance > 0:
         raise InputError(f"tolerance = {tolerance} must be positive.")
-    # From a neighbour's vectors each is refined at once.
-    shape = (d, block if guess is None else count)
-    vectors = np.random.default_rng(seed).standard_normal(shape) if guess is None else np.asarray(guess, dtype=float)
-    if vectors.shape != shape or not np.all(np.isfinite(vectors)):
-        raise InputError(f"guess must be finite and of the shape {shape}, not {vectors.shape}.")
-    run = _compiled(objective, count, max_products)
+    random = np.random.default_rng(seed)
+    if guess is None:
+        vectors = random.standard_normal((d, block))
+    else:
+        # From a neighbour's vectors each is refined at once.
+        vectors = np.asarray(guess, dtype=float)
+        if vectors.shape != (d, count) or not np.all(np.isfinite(vectors)):
+            raise InputError(f"guess must be finite and of the shape {(d, count)}, not {vectors.shape}.")
+        if 2 * (count + 1) < d:
+            vectors = np.column_stack([vectors, random.standard_normal(d)])
+    run = _compiled(objective, count, max_products, 1 if guess is None else LEAST)
     found: Eigenpairs = jax.tree.map(np.asarray, run(theta, vectors, np.float64(tolerance)))
     return found

@@ -28,6 +28,7 @@ class RESULTS(enum.StrEnum):
     MAX_STEPS = "max_steps"
     LOST_RANK = "lost_rank"
     EDGES_EXHAUSTED = "edges_exhausted"
+    UNCONVERGED = "unconverged"
 
     @property
     def advice(self) -> str:
@@ -47,7 +48,10 @@ class RESULTS(enum.StrEnum):
 
 _ADVICE = {
     RESULTS.SUCCESSFUL: "The run reached its end.",
-    RESULTS.DIVERGED: "A value became infinite or not a number. Lower the rate, or start nearer to the minima.",
+    RESULTS.DIVERGED: (
+        "A value became infinite or not a number. Of gradient descent: lower the rate, or start nearer to the minima. "
+        "Of a flow: the loss is not finite there, or not smooth."
+    ),
     RESULTS.GAP_CLOSED: (
         "The two largest eigenvalues met, and the flow of one eigenvalue is not defined beyond. "
         "Shorten the time, or start elsewhere."
@@ -58,8 +62,8 @@ _ADVICE = {
         "Lower the rate; start with an amplitude near 1."
     ),
     RESULTS.LEFT_MINIMA: (
-        "Gradient descent moved so far from the minima that no nearest point on them was found. "
-        "Lower the rate or the amplitude."
+        "No point of the minima was found near the path. Of gradient descent: lower the rate or the amplitude. Of a "
+        "flow: lower its tolerance, or check the rank that was given."
     ),
     RESULTS.NOT_AT_MINIMA: (
         "Gradient flow did not come to rest at a manifold of minima. Start elsewhere, or allow it more steps."
@@ -72,6 +76,10 @@ _ADVICE = {
     ),
     RESULTS.EDGES_EXHAUSTED: (
         "More eigenvalues came to the edge than the solver carries. Shorten the time, or start elsewhere."
+    ),
+    RESULTS.UNCONVERGED: (
+        "An iterative solver inside of a step stopped short of its precision, however short the step; the message says "
+        "which, and its residual. Shorten the time, start elsewhere, or give residuals, which need no such solver."
     ),
 }
 

@@ -2,7 +2,7 @@
 
 A stepper carries k eigenvalues and has `advance(state, end, tolerance)`, one try, and `finite`, `crowded` (the next
 eigenvalue may be at the edge, too) and `lost` (it cannot go on), all for tracing; its states have time, point, log_lr,
-here.values and sigma.
+here.values, sigma and unsolved (residuals of the kinds `SOLVED`, 0 where there is nothing to say).
 """
 
 from __future__ import annotations
@@ -27,6 +27,13 @@ Array = jax.Array
 
 # What is kept of one compiled stretch: so many steps, or so many numbers.
 STEPS, NUMBERS = 256, 4_000_000
+# What a step solves, and what is left where it does not.
+SOLVED = (
+    "the covariance of the oscillation was not found: the error in its conditions is {:.1e}",
+    "the top eigenpairs did not converge: their residual is {:.1e} lambda_1",
+    "conjugate gradients did not converge: their residual is {:.1e}",
+    "an eigenvalue was overlooked: effective_lr*lambda_1/2 is {:.1e} beyond the edge",
+)
 
 
 def buffer(dimension: int) -> int:
@@ -47,7 +54,7 @@ def trace(stepper: Any, buffer: int) -> Any:
 
         def going(carry: tuple[Any, ...]) -> Array:
             s, count, tries, _ = carry
-            well = stepper.finite(s) & ~stepper.crowded(s) & ~stepper.lost(s)
+            well = stepper.finite(s) & ~stepper.crowded(s) & ~stepper.lost(s) & ~jnp.any(s.unsolved > 0)
             return (s.time < end) & (count < buffer) & (tries < 8 * buffer) & well
 
         def advance(carry: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -136,7 +143,7 @@ class Stretches:
             self.tries += int(tries)
             finite, crowded, lost = (bool(f) for f in flags)
             over = float(s.time) >= self.time or int(count) == 0 or self.tries >= self.max_steps
-            if over or not finite or crowded or lost:
+            if over or np.any(np.asarray(s.unsolved) > 0) or not finite or crowded or lost:
                 break
         self.rejected += int(s.rejected)
         return s, flags
@@ -160,9 +167,13 @@ class Stretches:
         good = np.isfinite(log_lr) & np.all(np.isfinite(points), axis=1)
         keep = np.cumprod(good).astype(bool)
         result, message = RESULTS.SUCCESSFUL, ""
+        left = np.asarray(s.unsolved)
         at = f"at flow time {times[keep][-1]:.4g}"
         if not finite or not keep.all():
             result, message = RESULTS.DIVERGED, f"not finite after flow time {times[keep][-1]:.4g}"
+        elif np.any(left > 0):
+            said = [text.format(value) for text, value in zip(SOLVED, left, strict=False) if value > 0]
+            result, message = RESULTS.UNCONVERGED, f"{at} {'; '.join(said)}"
         elif lost:
             result, message = self.lost[0], f"{at} {self.lost[1](spectrum[-1])}"
         elif crowded:

@@ -275,3 +275,14 @@ def test_the_start_may_be_off_gamma_by_an_oscillation():
     flow = edge_flow(circle(ridge_like), np.array([0.94, 0.34, 1e-3]), time=0.5)
     assert abs(flow.points[0, 2]) < 1e-12
     assert jax.tree.all(jax.tree.map(lambda a: np.isfinite(a).all(), (flow.points, flow.spectrum)))
+
+
+def test_conditions_that_are_not_met_are_named(monkeypatch):
+    """Newton's method for Sigma stopped after two steps: no path may come of that unnoticed."""
+    monkeypatch.setattr("numerics.edge.NEWTON_STEPS", 2)
+    objective = circle(ridge_like, lambda x, y: 2.4 - 0.3 * x * y, name="stopped")
+    flow = edge_flow(objective, time=3.0)
+    assert flow.result is RESULTS.UNCONVERGED
+    assert "covariance of the oscillation" in flow.message
+    assert flow.residual <= 1e-10  # of the steps that were taken
+    assert flow.times[-1] < 3

@@ -11,12 +11,15 @@ import pytest
 
 from numerics.compare import compare
 from numerics.edge_flow import edge_flow
+from numerics.edge_step import Stepper
 from numerics.eigenpairs import block_eigenpairs, top_eigenpairs
 from numerics.krylov_normals import KrylovNormals, frames_fit
 from numerics.normals import FrameNormals
 from numerics.objective import Objective
 from numerics.relax import relax
+from numerics.results import RESULTS
 from numerics.spectrum import spherical_hessian
+from numerics.stretches import SOLVED
 from theory.errors import InputError
 
 
@@ -103,6 +106,81 @@ def test_precision_is_relative_to_the_largest_eigenvalue():
     np.testing.assert_allclose(large.values / 2.0**24, one.values)
 
 
+def diagonal_pairs(dimension, **options):
+    """`block_eigenpairs` of a diagonal matrix, theta the first unit vector: one program for all diagonals."""
+    theta = jnp.zeros(dimension).at[0].set(1.0)
+    options = {"count": 4, "max_products": 400} | options
+    return jax.jit(
+        lambda diagonal, guess: block_eigenpairs(lambda v: diagonal * v, theta, guess, jnp.float64(1e-8), **options)
+    )
+
+
+@pytest.mark.parametrize("block", [1, 4])
+def test_a_krylov_space_may_be_exhausted(block):
+    """H of rank r has Krylov spaces of r + b dimensions; the k pairs may be more than that."""
+    pairs = diagonal_pairs(1000)
+    for rank in range(1, 13):
+        exact = np.zeros(1000)
+        exact[1 : 1 + rank] = np.linspace(9, 3, rank)
+        for seed in range(5):
+            found = pairs(exact, np.random.default_rng(seed).standard_normal((1000, block)))
+            assert found.converged, (rank, seed)
+            np.testing.assert_allclose(found.values, np.sort(exact)[::-1][:4], atol=1e-7)
+            np.testing.assert_allclose(found.vectors.T @ found.vectors, np.eye(4), atol=1e-10)
+
+
+@pytest.mark.parametrize(("dimension", "count", "block"), [(7, 3, 3), (12, 4, 2)])
+def test_the_whole_space_may_be_exhausted(dimension, count, block):
+    """Nothing is left for a basis to grow by; also where all eigenvalues are negative, and 0 is none of them."""
+    pairs = diagonal_pairs(dimension, count=count)
+    for values in (np.linspace(3, -2, dimension), np.linspace(-1, -4, dimension), np.eye(dimension)[2]):
+        found = pairs(values, np.random.default_rng(9).standard_normal((dimension, block)))
+        assert found.converged
+        np.testing.assert_allclose(found.values, np.sort(values[1:])[::-1][:count], atol=1e-7)
+        np.testing.assert_allclose(found.vectors.T @ found.vectors, np.eye(count), atol=1e-10)
+
+
+def test_a_guess_may_be_rank_deficient():
+    exact = np.concatenate([[0.0], np.linspace(9, 1, 30), np.zeros(69)])
+    found = diagonal_pairs(100)(exact, np.ones((100, 4)))
+    assert found.converged
+    np.testing.assert_allclose(found.values, np.linspace(9, 1, 30)[:4], atol=1e-7)
+
+
+def test_a_guess_does_not_hide_what_it_knows_nothing_of():
+    """Eigenvectors 1, 2, 3 and 5 of 6: H maps their span to itself."""
+    objective = quadratic((9, 7, 4, 2, 1, 0.5))
+    theta = objective.start
+    exact, vectors = np.linalg.eigh(np.asarray(spherical_hessian(objective, jnp.asarray(theta))))
+    found = top_eigenpairs(objective, theta, guess=vectors[:, [-1, -2, -3, -5]])
+    assert found.converged
+    np.testing.assert_allclose(found.values, exact[::-1][:4], atol=1e-7 * exact[-1])
+
+
+@pytest.mark.parametrize("least", [1, 2])
+def test_the_gap_is_known_or_0(least):
+    """From the exact vectors: with one product each the basis holds these alone, with more the next one, too."""
+    exact = np.concatenate([[0.0], [9, 7, 4, 2, 1, 0.5], np.zeros(14)])
+    found = diagonal_pairs(21, least=least)(exact, np.eye(21)[:, [1, 2, 3, 4]])
+    np.testing.assert_allclose(found.values, [9, 7, 4, 2], atol=1e-10)
+    # the second block is random: the next Ritz value is at most 1
+    assert found.gap == 0 if least == 1 else 1 <= found.gap <= 2
+
+
+def test_guards_come_as_they_are():
+    """The pair below the k is known as well as its residual says, which is roughly."""
+    exact = np.concatenate([[0.0], np.linspace(9, 1, 30), np.zeros(69)])
+    guess = np.random.default_rng(0).standard_normal((100, 5))
+    found = diagonal_pairs(100, guard=1)(exact, guess)
+    assert found.converged
+    assert found.values.shape == found.residuals.shape == (5,)
+    assert found.vectors.shape == (100, 5)
+    assert found.residuals[:4].max() <= 1e-8 * 9
+    assert found.values[4] == pytest.approx(np.linspace(9, 1, 30)[4], abs=float(found.residuals[4]))
+    assert found.residuals[4] <= 2 * 0.02 * 9
+    assert found.gap == found.values[3] - found.values[4]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [({"count": 0}, "between 1"), ({"count": 20}, "between 1"), ({"tolerance": 0.0}, "positive"),
@@ -126,6 +204,43 @@ def test_projection_and_newton_agree_with_the_frame():
     np.testing.assert_allclose(*ends, atol=1e-6)
 
 
+def test_a_search_from_a_neighbour_sees_what_rises():
+    """Step by step, a fifth eigenvalue rises past four that nothing couples to it; the guess has nothing of it."""
+    exact = np.concatenate([[0.0], [3, 1.2, 1.1, 1.0], np.zeros(1), np.linspace(0.8, 0, 594)])
+
+    def function(w):
+        t = w / jnp.linalg.norm(w)
+        return (jnp.asarray(exact) @ t**2 + (0.9 + 8 * t[0] ** 2) * t[5] ** 2) / 2
+
+    normals = KrylovNormals(Objective(function, np.eye(600)[0]), 4)
+    at = jax.jit(normals.at)
+    # theta turns from e_599, of curvature 0, to e_0
+    turned = [jnp.asarray(np.cos(a) * np.eye(600)[599] + np.sin(a) * np.eye(600)[0]) for a in np.linspace(0, 0.7, 15)]
+    here = at(turned[0], normals.guess(turned[0]))
+    # even from the eigenvectors alone
+    here = here._replace(vectors=here.vectors.at[5].set(0.0), guard=0 * here.guard)
+    for theta in turned[1:]:
+        here = at(theta, here)
+        level = np.sort(np.append([3, 1.2, 1.1, 1.0], 0.9 + 8 * float(theta[0]) ** 2))[::-1][:4]
+        assert here.unsolved == 0
+        np.testing.assert_allclose(here.values, level, atol=1e-6)
+
+
+@pytest.mark.deep  # compiles for half a minute
+def test_an_eigenvalue_that_rises_from_below_reaches_the_edge():
+    def function(w):
+        t = w / jnp.linalg.norm(w)
+        level = jnp.array([2 + t[0] ** 2 - t[1] ** 2, 1.2, 1.1, 1.0, 0.9 + 3 * t[1] ** 2])
+        return level @ t[2:7] ** 2 / 2
+
+    for dimension in (7, 1000):
+        start = np.append([np.cos(0.35), np.sin(0.35)], np.zeros(dimension - 2))
+        flow = edge_flow(Objective(function, start), time=2.0)
+        assert flow.result.ok
+        assert flow.edge_count[-1] == 2
+        np.testing.assert_allclose(flow.points[-1][:2], [0.7615773, 0.6480741], atol=1e-4)  # 2 + x^2 - y^2 = .9 + 3 y^2
+
+
 @pytest.mark.deep  # compiles for half a minute
 def test_the_flow_on_products_agrees_with_that_of_the_frame(monkeypatch):
     objective = quadratic((9, 8.5, 4, 2, 1))
@@ -137,6 +252,66 @@ def test_the_flow_on_products_agrees_with_that_of_the_frame(monkeypatch):
     assert other.spectrum.shape[1] == 4  # not all five: no frame was made
     np.testing.assert_allclose(other.points[-1], one.points[-1], atol=1e-4)
     np.testing.assert_allclose(other.spectrum[-1], one.spectrum[-1, :4], rtol=1e-3)
+
+
+def thousand(name):
+    def function(w):
+        t = w / jnp.linalg.norm(w)
+        return (2 + t[0] ** 2 - t[1] ** 2) * (jnp.array([1, 0.9, 0.7, 0.5, 0.3]) @ t[2:7] ** 2) / 2
+
+    return Objective(function, np.append([np.cos(0.35), np.sin(0.35)], np.zeros(998)), name=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("limit", "said"), [("MAX_STEPS", "conjugate gradients did not"), ("MAX_PRODUCTS", "eigenpairs did not")]
+)
+def test_a_solver_that_stops_short_is_named(monkeypatch, limit, said):
+    """Two steps of conjugate gradients, or two Hessian products, are too few."""
+    monkeypatch.setattr(f"numerics.krylov_normals.{limit}", 2)
+    normals = KrylovNormals(thousand(limit), 2)
+    theta = jnp.asarray(normals.objective.start)
+    stepper = Stepper(normals)
+
+    @jax.jit
+    def tried():
+        # no step is shorter than this one
+        s = stepper.begin(theta, jnp.zeros(()), jnp.zeros(()), jnp.asarray(1e-8))
+        return s, stepper.advance(s, jnp.ones(()), jnp.asarray(1e-4))[:2]
+
+    begun, (after, accepted) = tried()
+    assert not accepted
+    kind = [said in text for text in SOLVED].index(True)
+    assert after.unsolved[kind] > 1e-7
+    assert (begun.unsolved[kind] > 0) == (limit == "MAX_PRODUCTS")
+
+
+@pytest.mark.deep  # compiles for half a minute, twice
+@pytest.mark.parametrize(
+    ("limit", "said"), [("MAX_STEPS", "conjugate gradients did not"), ("MAX_PRODUCTS", "eigenpairs did not")]
+)
+def test_a_flow_whose_solver_stops_short_is_named(monkeypatch, limit, said):
+    monkeypatch.setattr(f"numerics.krylov_normals.{limit}", 2)
+    # the eigenvalues of the normal directions differ, and two steps solve for two of them
+    objective = thousand(f"flow, {limit}")
+    if limit == "MAX_PRODUCTS":
+        with pytest.raises(InputError, match="not near"):
+            edge_flow(objective, time=1.0)
+        return
+    flow = edge_flow(objective, time=1.0, count=2)
+    assert flow.result is RESULTS.UNCONVERGED
+    assert said in flow.message
+
+
+@pytest.mark.deep  # compiles for half a minute
+def test_the_flow_of_a_loss_of_low_rank():
+    """Five normal directions of 1000: the Krylov spaces are exhausted at once."""
+    large = thousand("low rank")
+    small = Objective(lambda w: large.function(jnp.append(w, jnp.zeros(993))), large.start[:7], name="seven")
+    flows = [edge_flow(objective, time=1.0) for objective in (large, small)]
+    assert [flow.result for flow in flows] == [RESULTS.SUCCESSFUL] * 2
+    np.testing.assert_allclose(flows[0].points[-1][:7], flows[1].points[-1], atol=1e-6)
+    assert flows[0].residual <= 1e-10
 
 
 def test_large_problems_have_no_frame():
