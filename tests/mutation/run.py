@@ -255,7 +255,7 @@ def report(mutants: list[Mutant], seed: int, reasons: dict[str, str], first: dic
         f"survived for no good reason, and {len(killed)} ({len(killed) / len(mutants):.1%}) are killed now. Of mutants",
         f"outside this draw the first share is to be expected, or a little more. {slow} were killed by running over",
         f"{LIMIT:g} s of the processor. The tests of a mutant took {seconds[len(seconds) // 2]:.0f} s of it in the",
-        f"median, {seconds[-1]:.0f} s at the most, and {over} of {len(mutants)} over 20 s, on a machine with much else to do.",
+        f"median, {seconds[-1]:.0f} s at the most, and {over} over 20 s, on a machine with much else to do.",
         "",
         "The modules that carry formulas are in `tests/mutation/fast_tests.py`, with the tests of each; there, too, is",
         "why the others are left out. `--resume` goes on with a stopped run, `--again` also runs what survived: so a",
