@@ -14,7 +14,7 @@ from theory.energy_law import decompose
 from theory.first_crossing import first_crossing
 from theory.generic_steps import field_steps, smooth_proofs
 from theory.jets import K
-from theory.oscillator_steps import correction_steps, drift_steps, energy_steps, oscillator_steps
+from theory.oscillator_steps import correction_steps, drift_steps, energy_steps, oscillator_steps, tracking_steps
 from theory.proof import Status
 from theory.rule import Rule
 
@@ -150,6 +150,16 @@ def test_nothing_leaves_before_the_edge_of_a_built_in_rule(name):
     law = edge_law(rules.get(name))
     found = first_crossing(law.single.frame, law.single.edge, law.defaults)
     assert (found.count, found.status, found.outside) == (0, Status.PROVED, None)
+
+
+def test_how_long_tracking_lasts_at_a_constant_coefficient():
+    """E_0 e^(c tau) = E_max at tau = log(E_max/E_0)/c; of small orbits <U^2> is E above its minimum."""
+    small, horizon = tracking_steps(GD.energy, GD)
+    assert small.status is horizon.status is Status.PROVED
+    c, start, end = (sp.Symbol(name, positive=True) for name in ("c", "E_0", "E_max"))
+    assert sp.simplify(horizon.rhs - sp.log(end / start) / c) == 0
+    assert str(small.lhs) == "<U^2>"
+    assert sp.simplify(small.rhs - sp.Symbol("E", real=True) + sp.Symbol("min E")) == 0
 
 
 def test_what_a_constant_learning_rate_needs():

@@ -11,7 +11,7 @@ import sympy as sp
 from theory import families, rules
 from theory.edge_jets import EdgeJets
 from theory.edge_law import K2, LAMBDA, QUARTIC_RESPONSE, TURN, edge_law, energy_ratio
-from theory.flow import TAU, _solve, initial
+from theory.flow import TAU, _invert, _solve, initial
 from theory.generic import generic_derivation, prove_law_drift
 from theory.geometry import _roots, _square_root, geometry_of
 from theory.horizon import tracking_in_chart
@@ -80,6 +80,12 @@ def test_a_coordinate_that_decays_on_its_own(rate):
     assert sp.simplify(sp.diff(invariants[q], q) * sp.Rational(3, 5)) == 1
     positive = sp.Symbol("p", positive=True)
     assert sp.simplify(sp.diff(invariants[p].subs(p, positive), positive) * rate * positive) == 1
+
+
+def test_a_quadrature_that_decays_is_inverted():
+    """-log(p)/3 = -log(p_0)/3 + tau: p = p_0 exp(-3 tau)."""
+    p = sp.Symbol("p", real=True)
+    assert sp.simplify(_invert(-sp.log(sp.Abs(p)) / 3, p, sp.Rational(1, 2)) - initial(p) * sp.exp(-3 * TAU)) == 0
 
 
 @pytest.mark.parametrize(
