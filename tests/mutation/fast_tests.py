@@ -122,9 +122,10 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/chart_rank.py": (f"{THEORY[:-6]}testing/test_charts.py", "-k", "singular_point or open_end or regular"),
     "numerics/closed_forms.py": SMALL,
     "numerics/compare.py": (
+        f"{NUMERICS}/test_compare_formulas.py",
         f"{NUMERICS}/test_compare.py",
         "-k",
-        "ridge_tracks or small_oscillation and ridge or null_at_rest or csv",
+        "formulas or ridge_tracks or small_oscillation and ridge or null_at_rest or csv",
     ),
     "numerics/convolution.py": (f"{NUMERICS}/test_convolution.py",),
     "numerics/curvature.py": EDGES,
@@ -157,7 +158,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/kinks.py": (
         "tests/testing/test_kinks.py",
         "-k",
-        "beside or crosses or vanishes",
+        "beside or crosses or vanishes or two_pieces",
     ),
     "numerics/layers.py": (
         *NETWORKS,

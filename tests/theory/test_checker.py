@@ -27,6 +27,8 @@ TRUE = (
     (sin(p / 2) ** 2, (1 - cos(p)) / 2),
     (tan(p), sin(2 * p) / (1 + cos(2 * p))),
     (cos(p + q + sp.pi / 2), -sin(p + q)),
+    (cos(p + sp.pi / 2, evaluate=False), -sin(p)),
+    (sin(p - sp.pi / 2, evaluate=False), -cos(p)),
     (p * cos(p) ** 2, p - p * sin(p) ** 2),
     (exp(p / 2) * exp(q / 3), exp(p / 2 + q / 3)),
     (exp(x * y) + exp(-x * y), 2 * sp.cosh(x * y)),

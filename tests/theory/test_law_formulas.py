@@ -66,6 +66,7 @@ def test_roots_have_the_sums_and_products_asked_for(coefficients, roots):
 def test_square_roots_of_squares(root):
     assert sp.simplify(_square_root(sp.expand(root**2)) ** 2 - root**2) == 0
     assert not _square_root(sp.factor(root**2)).has(sp.sqrt(T))
+    assert [_square_root(sp.Integer(n)) for n in (0, 1, 4)] == [0, 1, 2]
     assert sp.simplify(_square_root(root**2 * (1 + T)) ** 2 - root**2 * (1 + T)) == 0
 
 
