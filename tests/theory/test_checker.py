@@ -79,6 +79,21 @@ def test_true_identities_pass(lhs: Any, rhs: Any) -> None:
     assert found.error_bound < 1e-20
 
 
+@pytest.mark.parametrize(
+    ("lhs", "rhs", "top", "bottom"),
+    [
+        # A polynomial of degree 2; divisors of degree 1 and 2; cosine and sine of p over 1 + q^2: 4 for either side.
+        ((x - 1) * (x + 1), x**2 - 1, 2, 0),
+        (1 / (x - 1), (x + 1) / (x**2 - 1), 2, 3),
+        (sin(2 * p), 2 * sin(p) * cos(p), 8, 0),
+        (sp.cosh(x) ** 2 - sp.sinh(x) ** 2, sp.S.One, 8, 0),
+    ],
+)
+def test_the_chance_of_an_error_by_hand(lhs: Any, rhs: Any, top: int, bottom: int) -> None:
+    """(N/(R - M))^points, N and M the degrees of what is compared and of what is divided by."""
+    assert confirm(lhs, rhs).error_bound == pytest.approx((top / (2**40 - bottom)) ** 4, rel=1e-13)
+
+
 @pytest.mark.parametrize(("lhs", "rhs"), FALSE)
 def test_one_changed_coefficient_is_found(lhs: Any, rhs: Any) -> None:
     found = confirm(lhs, rhs)

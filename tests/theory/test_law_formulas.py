@@ -180,3 +180,11 @@ def test_what_is_shown_of_rules_that_are_not_smooth(name, strength):
     assert sp.simplify(steps["drift along g"].rhs + K * strength) == 0
     assert sp.simplify(steps["and carries the same drift"].rhs + K * strength) == 0
     assert {step.status for step in steps.values()} == {Status.PROVED}
+
+
+def test_what_is_shown_of_the_orbit_of_a_rule_that_attracts():
+    steps = {step.title: step for step in generic_derivation(rules.get("sam")).steps}
+    eta = next(s for s in steps["drift along g"].rhs.free_symbols if s.name == "learning_rate")
+    strength = 2 * eta * LAMBDA / (2 - eta * LAMBDA) ** 2
+    for title in ("the drift it carries", "drift along g"):
+        assert sp.simplify(steps[title].rhs + K * strength) == 0
