@@ -80,6 +80,17 @@ def test_the_start_of_a_run_is_off_gamma_by_the_amplitude():
     np.testing.assert_allclose(begun.along * np.linalg.norm(g), g, atol=1e-12)
 
 
+def test_the_law_at_the_start_of_a_run():
+    """Effective_lr grows by 2 rate a step, on Gamma <x^2> = 2 rate/(4 + K^2), and small orbits take pi/sqrt(2 rate)."""
+    law, free = law_of(GD), law_of(rules.get("normalized-gd"))
+    assert (law.growth, free.growth) == (pytest.approx(2), 0)
+    assert law.amplitude(1.5, 1e-4, 3.0) == pytest.approx(math.sqrt(2e-4 / 5.5))
+    assert law.period(1e-4) == pytest.approx(math.pi / math.sqrt(2e-4))
+    assert law.response(1.5) == pytest.approx((4, 2 * 5.5))
+    assert law.drift(1.5) == pytest.approx(2 / 5.5)
+    assert free.drift(1.5) == pytest.approx(1 / 4)
+
+
 def test_momentum_at_the_start_of_a_run_is_that_of_the_oscillation():
     """|x| stays as it is from step to step; with none, or with the other sign, it would not."""
     objective, rule = objective_of(RIDGE), rules.get("heavy-ball")

@@ -70,6 +70,17 @@ def square(w):
     return jnp.sum(w**2) / jnp.sum(w**2)
 
 
+def test_residuals_of_which_the_loss_is_half_the_squares_are_taken():
+    def residuals(w):
+        return jnp.array([2.0, -1.0]) * w / jnp.sqrt(w @ w)
+
+    one = Objective(lambda w: jnp.sum(residuals(w) ** 2) / 2, (1.0, 2.0), residuals)
+    assert float(one.value(one.start)) == pytest.approx(0.8)
+    for factor in (0.25, 1.0, 0.5 * (1 + 1e-7)):
+        with pytest.raises(InputError, match="must be equal"):
+            Objective(lambda w, f=factor: f * jnp.sum(residuals(w) ** 2), (1.0, 2.0), residuals)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -16,6 +16,7 @@ from numerics.closed_forms import closed_form_residual
 from numerics.equilibrium import law_of
 from numerics.regression_checks import kernel_decay, tan_alpha_of_loss
 from numerics.results import RESULTS
+from numerics.training import Recipe
 from numerics.training_prediction import Prediction
 from theory import families, rules
 from theory.errors import InputError
@@ -138,6 +139,33 @@ def test_the_energy_of_an_orbit_that_is_written_down(monkeypatch):
     # Falling as sqrt(rate), the power is one.
     monkeypatch.setattr(energy, "energy_change", lambda loss, rule, rate: 3 * math.sqrt(rate))
     assert energy.energy_order(None, GD).slope == pytest.approx(1)
+
+
+def test_numbers_of_a_recipe():
+    recipe = Recipe(0.05, 2e-2, time=2.0, records=5)
+    assert recipe.rate == pytest.approx(1e-3)
+    assert recipe.intrinsic_lr == pytest.approx(math.sqrt(2e-3))
+    assert recipe.steps == 2000
+    # 2000 (k/5)^2
+    assert recipe.record_steps == (0, 80, 320, 720, 1280, 2000)
+    assert Recipe(0.05, 2e-2, time=0.003).steps == 4  # even
+    assert Recipe(0.05, 2e-2, time=0.0009).steps == 2
+    assert Recipe(0.05, 0.0, steps=10, records=10).record_steps == (0, 2, 4, 6, 8, 10)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"learning_rate": 0.0}, "> 0"), ({"weight_decay": -0.1}, "not negative"), ({"dtype": "float16"}, "float64"),
+        ({"weight_decay": 2.0}, "below 0.1"), ({"learning_rate": 2e-6, "weight_decay": 1.0}, "larger rate"),
+        ({"records": 0}, "at least 1"), ({"count": True}, "at least 1"), ({"weight_decay": 0.0}, "number of steps"),
+        ({"time": 0.0}, "positive"), ({"time": 1.1e6}, "too many"), ({"steps": 3}, "even"), ({"steps": 0}, "even"),
+    ],
+)  # fmt: skip
+def test_recipes_out_of_range(options, said):
+    with pytest.raises(InputError, match=said):
+        Recipe(**{"learning_rate": 0.05, "weight_decay": 2e-2, "time": 1.0, **options})
+    assert Recipe(0.05, 2.0 * (1 - 1e-9), time=1.0).rate < 0.1
 
 
 def test_the_worst_ratio_of_two_sharpnesses():

@@ -15,7 +15,7 @@ from theory.flow import TAU, _invert, _solve, initial
 from theory.generic import generic_derivation, prove_law_drift
 from theory.geometry import _roots, _square_root, geometry_of
 from theory.horizon import tracking_in_chart
-from theory.jets import K
+from theory.jets import CUBIC, CURVATURE, MIXED, QUARTIC, RATIO, TILT, TWIST, K, generic_loss
 from theory.proof import Status
 from theory.rational_map import confirm_map
 from theory.rule import Rule
@@ -81,6 +81,17 @@ def test_a_coordinate_that_decays_on_its_own(rate):
     assert sp.simplify(sp.diff(invariants[q], q) * sp.Rational(3, 5)) == 1
     positive = sp.Symbol("p", positive=True)
     assert sp.simplify(sp.diff(invariants[p].subs(p, positive), positive) * rate * positive) == 1
+
+
+def test_the_jets_are_the_derivatives_they_are_named_after():
+    x, y, s = sp.symbols("x y s", real=True)
+    named = {
+        (x, x): 1, (y, y): RATIO, (x, x, s): K, (x, s, s): -CURVATURE, (x, x, x): CUBIC, (x, x, x, x): QUARTIC,
+        (x, x, y): MIXED, (x, x, x, s): TILT, (x, y, s): TWIST, (x,): 0, (s, s): 0, (x, y): 0, (y, y, y): 0,
+    }  # fmt: skip
+    for along, jet in named.items():
+        assert sp.diff(generic_loss(), *along).subs({x: 0, y: 0, s: 0}) == jet, along
+    assert len(sp.Add.make_args(generic_loss())) == 9
 
 
 def test_a_quadrature_that_decays_is_inverted():

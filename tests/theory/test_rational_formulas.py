@@ -214,6 +214,11 @@ def test_degrees_by_hand():
     assert one.plus(two).at(3) == (above, 5 * (1 + 2 * 3) + 7 * (2 + 3))
     # The numerators of c_i and d_j are brought over a^2k b^k, k = i + j, before they are multiplied.
     assert one.times(two).at(3) == (3 + 4 + 3 * (1 + 5 * 2 + 7), 5 * (1 + 2 * 3) + 7 * (2 + 3))
+    # 1/b = (1/b_0)(1 + ...): a below goes above, b_0 below; the rest over powers of a^2 b b_0, with m + n above.
+    assert one.inverse("b_0").at(3) == (5 + 3 * max(3 + 2, 5 * 2 + 7 + 3), 5 * 2 * 3 + 7 * 3 + 3 * (1 + 3))
+    # A root of half the degrees, of a numerator and a divisor made squares by a.
+    assert one.root("b_0").at(3) == ((3 + 5 + 1) // 2 + 3 * (5 * 2 + 7 + 3), 5 * (1 + 2 * 3) + 7 * 3 + 3 * 3)
+    assert Degrees(0, 2).inverse("b_0").at(1) == (2, 0)
     assert degrees_of((R + 1) ** 3 / (R * Q) ** 2).at(0) == (3, 4)
 
 
