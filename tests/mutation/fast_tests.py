@@ -172,7 +172,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "numerics/normalization.py": (*NETWORKS, "two_layer_objectives or wrong_sizes or standardized or other_test"),
     "numerics/objective.py": (f"{NUMERICS}/test_objective.py", "-k", "ridge or special or bad_objectives or squares"),
-    "numerics/orbit.py": ENERGY,
+    "numerics/orbit.py": (f"{NUMERICS}/test_rule_check_formulas.py", *ENERGY[:-1], f"{ORBITS} or check_formulas"),
     "numerics/order.py": (f"{NUMERICS}/test_order.py", *NUMBERS, "-k", "test_order or fitted_order"),
     "numerics/oscillation.py": RECORDS,
     "numerics/passage.py": (f"{NUMERICS}/test_energy_law.py", "-k", "passes_the_edge"),
@@ -180,7 +180,11 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/regression_checks.py": SMALL,
     "numerics/relax.py": (*RECORDS, *RELAX),
     "numerics/resolved.py": RESOLVED,
-    "numerics/rule_check.py": ENERGY,
+    "numerics/rule_check.py": (
+        f"{NUMERICS}/test_rule_check_formulas.py",
+        *ENERGY[1:-1],
+        "check_formulas or iterates and gd-wd",
+    ),
     "numerics/rule_forms.py": (
         *RUNS,
         f"{NUMERICS}/test_descent.py",

@@ -170,8 +170,9 @@ def walk(time=2.0, most=2, max_steps=1000, rows=4, **options):
     return run.run(np.array([1.0, 0.0]), 1.0, 0.25, 1)
 
 
-def test_stretches_are_put_together():
-    flow = walk()
+@pytest.mark.parametrize("rows", [1, 4, 50])
+def test_stretches_are_put_together(rows):
+    flow = walk(rows=rows)
     # A step of 1/4, one of 1/2 rejected, and so on; where a second eigenvalue is taken along the first step is 1/4.
     np.testing.assert_allclose(flow.times, 0.25 * np.arange(9))
     assert flow.result is RESULTS.SUCCESSFUL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 
 import jax.numpy as jnp
@@ -13,7 +14,25 @@ from numerics.objective import Objective
 from numerics.oscillation import oscillation, window_mean
 from numerics.relax import relax
 from numerics.results import RESULTS
-from numerics.spectrum import fix_sign, normal_rank
+from numerics.spectrum import fix_sign, normal_rank, top_eigenvalues
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 8])
+def test_points_are_worked_off_in_blocks_of_one_size(monkeypatch, count):
+    sizes = []
+
+    def program(*_):
+        def values(points):
+            sizes.append(len(points))
+            return 2 * points[:, :2]
+
+        return values
+
+    monkeypatch.setattr(importlib.import_module("numerics.spectrum"), "_batch", program)
+    points = np.arange(3.0 * count).reshape(count, 3)
+    found = top_eigenvalues(Objective(lambda w: w @ w, (1.0, 0, 0)), points, rank=2, block=4)
+    np.testing.assert_array_equal(found, 2 * points[:, :2])
+    assert sizes == [4] * -(-count // 4)
 
 
 def test_when_an_integral_reaches_a_value():

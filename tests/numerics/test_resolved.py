@@ -175,6 +175,34 @@ def test_a_curve_between_its_records_is_on_the_sphere():
     np.testing.assert_allclose(sharpness, sigma**3, atol=1e-12)
 
 
+def test_steps_are_reported_up_to_the_time_between_its_records(monkeypatch):
+    """Four hundred and one even ones by default, fewer of a short run; the curve is as long, and a little longer."""
+    asked = []
+
+    def curve(*_, length, **options):
+        asked.append(length)
+        return SimpleNamespace(result=RESULTS.SUCCESSFUL, times=np.array([0.0, length]))
+
+    def run(program, along, steps, *_):
+        asked.append(steps)
+        return {"sigma": np.array([2.0 if len(asked) == 2 else 0.0])}, 0
+
+    monkeypatch.setattr(resolved, "_compiled", lambda _: (SimpleNamespace(lean=None), None))
+    monkeypatch.setattr(resolved, "curve_along", curve)
+    monkeypatch.setattr(resolved, "_run", run)
+    monkeypatch.setattr(resolved, "_result", lambda *_: "done")
+    assert resolved_flow(families.get("ridge").default(), rate=1e-4, time=0.5, amplitude=-2.0) == "done"
+    assert asked[0] == pytest.approx(0.5 + resolved.AHEAD * 1e-2 * 3)
+    # It ran ahead of the curve: again, along one twice as long.
+    assert asked[2] == pytest.approx(2 * asked[0])
+    steps = asked[1]
+    assert (len(steps), steps[0], steps[-1]) == (401, 0, 5000)
+    assert np.all(steps % 2 == 0)
+    assert len(asked) == 4
+    resolved_flow(families.get("ridge").default(), rate=1e-4, time=0.0051)
+    np.testing.assert_array_equal(asked[-1], np.arange(0, 51, 2))
+
+
 def test_what_is_made_of_the_solution_between_its_records():
     """theta = zeta + x v_1 + x^2 (what follows), x = sqrt(rate) X; E; and of an odd step, what one step more makes."""
     law, rate = law_of(GD), 1e-2

@@ -68,6 +68,7 @@ OPEN = (
     (sp.E + sp.pi, sp.E * sp.pi, "e and pi"),
     (1 / (sin(p) ** 2 + cos(p) ** 2 - 1), x, "division by zero"),
     (((x**200 + 1) ** 200 + 1) ** 200, x, "degree"),
+    (1 / ((x**200 + 1) ** 200 + 1) ** 200, x, "degree"),
     (x**201, x, "exponent 201"),
 )
 
