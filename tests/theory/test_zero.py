@@ -164,3 +164,18 @@ def test_samples_lie_inside_the_domain(attempt):
     drawn = [_rational(s, index, attempt, None) for index in range(4)]
     assert len({abs(value) for value in drawn}) == 4
     assert {value > 0 for value in drawn} == {True, False}
+
+
+@pytest.mark.parametrize(
+    "e",
+    [
+        sp.sqrt(1 + 1 / p**2) ** 3 + p,
+        1 / (sp.sqrt(1 + 1 / p**2) ** 3 + p),
+        (sp.sqrt(1 + 1 / p**2) ** 3 + p) / (sp.sqrt(1 + 1 / p**2) ** 2 + q),
+        sp.sqrt(2 + p) ** 3 / (sp.sqrt(3) + sp.sqrt(2 + p)),
+        sp.tan(p) + 1 / sp.cos(p) ** 3,
+    ],
+)
+def test_a_normal_form_has_the_same_value(e):
+    at = {p: sp.Rational(7, 10), q: sp.Rational(9, 7)}
+    assert abs(sp.N((normal_form(e) - e).subs(at), 20)) < 1e-18
