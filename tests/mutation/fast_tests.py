@@ -61,7 +61,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "theory/checker.py": (f"{THEORY}/test_checker.py", "-k", "not ridge"),
     "theory/edge_jets.py": JETS,
     "theory/edge_law.py": CENTER,
-    "theory/energy_law.py": ENGINE,
+    "theory/energy_law.py": (*ENGINE[:-1], f"{LAWS} or monomial"),
     "theory/entering.py": (
         *FORMULAS,
         *PLANTED,
@@ -130,7 +130,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/convolution.py": (f"{NUMERICS}/test_convolution.py",),
     "numerics/curvature.py": EDGES,
     "numerics/curve.py": RESOLVED,
-    "numerics/delay.py": (f"{NUMERICS}/test_whole_run.py", "-k", "hidden or symmetry or comes_back"),
+    "numerics/delay.py": (*RECORDS, f"{NUMERICS}/test_whole_run.py", "-k", "by_hand or symmetry or comes_back"),
     "numerics/edge.py": (f"{NUMERICS}/test_edge.py", "-k", "not conic_solver"),
     "numerics/edge_flow.py": (f"{NUMERICS}/test_edge_flow_formulas.py", *EDGES),
     "numerics/edge_path.py": (f"{NUMERICS}/test_edge_flow_formulas.py",),

@@ -24,6 +24,7 @@ IDENTITIES = (
     sp.sin(p / 2) ** 2 - (1 - sp.cos(p)) / 2,
     sp.tan(p) - sp.sin(2 * p) / (1 + sp.cos(2 * p)),
     sp.sec(p) ** 2 - sp.tan(p) ** 2 - 1,
+    sp.cot(p) - sp.cos(p) / sp.sin(p),
     sp.cosh(p) ** 2 - sp.sinh(p) ** 2 - 1,
     sp.exp(p / 2) * sp.exp(p / 3) - sp.exp(5 * p / 6),
     sp.exp(2 * p) + sp.exp(-2 * p) - 2 * sp.cosh(2 * p),
