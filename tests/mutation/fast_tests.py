@@ -90,7 +90,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "theory/jets.py": ENGINE,
     "theory/nonsmooth.py": ENGINE,
-    "theory/oscillator_steps.py": (*STEPS, "planted_in or constant_ or shown_of_gradient or shown_of_open"),
+    "theory/oscillator_steps.py": (*STEPS, "planted_in or constant_ or momentum or shown_of_gradient or shown_of_open"),
     "theory/positivity.py": (f"{THEORY}/test_positivity.py",),
     "theory/rational_map.py": (
         f"{THEORY}/test_rational_formulas.py",
@@ -134,7 +134,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/edge.py": (f"{NUMERICS}/test_edge.py", "-k", "not conic_solver"),
     "numerics/edge_flow.py": (f"{NUMERICS}/test_edge_flow_formulas.py", *EDGES),
     "numerics/edge_path.py": (f"{NUMERICS}/test_edge_flow_formulas.py",),
-    "numerics/edge_step.py": EDGES,
+    "numerics/edge_step.py": (f"{NUMERICS}/test_edge_flow_formulas.py", *EDGES),
     "numerics/eigenpairs.py": (
         f"{NUMERICS}/test_eigenpairs.py",
         "-k",

@@ -40,6 +40,8 @@ LIMIT = 60.0
 WALL = 600.0
 # Kilobytes of address space: a change may make a loop that collects for ever.
 MEMORY = 12_000_000
+# Below this a page is not written by the run.
+EARLIER = "\n## Earlier draws\n"
 SWAPS: dict[type, tuple[str, type]] = {
     ast.Add: ("+ to -", ast.Sub),
     ast.Sub: ("- to +", ast.Add),
@@ -322,7 +324,10 @@ def main() -> int:
     reasons = json.loads(place.read_text(encoding="utf-8")) if place.exists() else {}
     text = report(mutants, arguments.seed, reasons, first)
     if arguments.output:
-        Path(arguments.output).write_text(text, encoding="utf-8")
+        page = Path(arguments.output)
+        # What was said of draws before this one stays.
+        _, heading, before = page.read_text(encoding="utf-8").partition(EARLIER) if page.exists() else ("", "", "")
+        page.write_text(text + heading + before, encoding="utf-8")
     print(text)
     return 0 if sum(m.outcome != "survived" for m in mutants) >= 0.9 * len(mutants) else 1
 

@@ -80,6 +80,14 @@ def test_true_identities_pass(lhs: Any, rhs: Any) -> None:
     assert found.error_bound < 1e-20
 
 
+def test_the_chance_of_an_error_with_a_root_by_hand() -> None:
+    """Sqrt(1 + p^4) counts as of degree 2, and each root that varies doubles what may be zero."""
+    root = sqrt(1 + p**4)
+    found = confirm((root + p**2) * (root - p**2), sp.S.One)
+    assert found.status is Status.PROVED
+    assert found.error_bound == pytest.approx((2 * 4 / 2**40) ** 4, rel=1e-13)
+
+
 @pytest.mark.parametrize(
     ("lhs", "rhs", "top", "bottom"),
     [

@@ -196,6 +196,12 @@ def test_what_is_shown_of_open_and_of_closed_orbits():
                 assert sp.simplify(by_name(found) - by_name(expected)) == 0, title
 
 
+def test_the_oscillator_of_momentum_with_an_alpha_of_its_own():
+    law = edge_law(rules.get("heavy-ball"))
+    assert law.energy.alpha != 1
+    assert {step.status for step in oscillator_steps(law.energy, law)} == {Status.PROVED}
+
+
 def test_how_long_tracking_lasts_at_a_constant_coefficient():
     """E_0 e^(c tau) = E_max at tau = log(E_max/E_0)/c; of small orbits <U^2> is E above its minimum."""
     small, horizon = tracking_steps(GD.energy, GD)
