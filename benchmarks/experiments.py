@@ -9,12 +9,13 @@ With --out each run is kept there and gone on with; figures are written beside t
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from sharpflow.provenance import provenance
 
 SEEDS = 5
 
@@ -45,7 +46,11 @@ class Place:
         resume = folder is not None and (folder / "manifest.json").exists()
         begun = time.perf_counter()
         run = train_network(
-            tasks, recipe, out=None if folder is None else str(folder), resume=resume, about=about(experiment=name)
+            tasks,
+            recipe,
+            out=None if folder is None else str(folder),
+            resume=resume,
+            about={**provenance(), "experiment": name},
         )
         if folder is not None and not resume:
             (folder / "seconds.txt").write_text(f"{time.perf_counter() - begun:.1f}\n", encoding="utf-8")
@@ -67,20 +72,13 @@ class Place:
             experiment = experiments.get("digits")
             base = Recipe(experiment.learning_rate, experiment.weight_decay, time=experiment.time)
             out = None if self.out is None else str(self.out / f"variants-{SEEDS}")
-            self.found = run_variants(experiment, base, Choices(), SEEDS, out=out)
+            self.found = run_variants(experiment, base, Choices(), SEEDS, out=out, about=provenance())
         return self.found
 
     def save(self, figure, name):
         """A figure beside the page, at the size of a screen."""
         figure.savefig(self.figures / f"experiments-{name}.png", dpi=110)
         return f"\n![{name}](experiments-{name}.png)"
-
-
-def about(**more):
-    """What a manifest says of where a run comes from."""
-    from sharpflow.verification import environment
-
-    return {"command": ["python", "-m", "benchmarks.experiments", *sys.argv[1:]], "versions": environment(), **more}
 
 
 def row(*cells):

@@ -114,6 +114,24 @@ def _assigned(path: str, line: int | None) -> str:
     return ""
 
 
+def _mentions_jax(source: bytes, folder: Path, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether JAX is spoken of in a file, or in one beside it that it imports: before them it must be set up."""
+    if b"jax" in source:
+        return True
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except (SyntaxError, ValueError, RecursionError):
+        return False  # told when it is run
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
+    for name in sorted(names - seen):
+        place = folder.joinpath(*name.split("."))
+        for file in (place.with_name(f"{place.name}.py"), place / "__init__.py"):
+            if file.is_file() and _mentions_jax(file.read_bytes(), folder, seen | names):
+                return True
+    return False
+
+
 def _run(place: Path, source: bytes, shown: str) -> ModuleType:
     name = f"_{place.stem}_{hashlib.sha256(str(place).encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, place, loader=None) or importlib.util.spec_from_loader(
@@ -126,7 +144,7 @@ def _run(place: Path, source: bytes, shown: str) -> ModuleType:
     linecache.checkcache(str(place))
     sys.modules[name] = module  # dataclasses and pickle look their module up
     try:
-        with guarded(str(place), shown, jax_too=b"jax" in source, seconds=_seconds()):
+        with guarded(str(place), shown, jax_too=_mentions_jax(source, place.parent), seconds=_seconds()):
             # Compiled here and not by importlib, which would leave a __pycache__ beside the user's file.
             exec(compile(source, str(place), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:

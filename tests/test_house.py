@@ -97,6 +97,16 @@ def test_files_are_short(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
+def test_every_module_is_mutated_or_left_out_with_a_reason():
+    fast = importlib.import_module("tests.mutation.fast_tests")
+    left_out = [module for modules in fast.LEFT_OUT.values() for module in modules]
+    assert sorted([*fast.TESTS, *left_out]) == [
+        shown(path) for path in MODULES if path.relative_to(ROOT).parts[0] != "sharpflow"
+    ]
+    for tests in fast.TESTS.values():
+        assert all((ROOT / name).is_file() for name in tests if name.endswith(".py"))
+
+
 def test_every_public_name_is_there():
     for name in sharpflow.__all__:
         assert getattr(sharpflow, name) is not None

@@ -213,6 +213,21 @@ def test_settings_of_jax_are_put_back(write):
     assert REMARKS[-1] is said  # nothing was changed
 
 
+def test_settings_that_a_file_beside_it_changes_are_told_with_the_line_of_its_import(write, tmp_path):
+    # In a process of its own, where that file is the first to load JAX, by way of another.
+    (tmp_path / "precise.py").write_text("import jax\njax.config.update('jax_enable_x64', False)\n")
+    (tmp_path / "helper.py").write_text("from precise import jax\n")
+    path = write("import math, helper\n" + GOOD)
+    program = f"""
+from sharpflow import resolve_loss
+resolve_loss({path + ":mine"!r})
+import jax
+assert jax.config.jax_enable_x64
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "losses.py, line 1: sets JAX's jax_enable_x64 to False" in done.stderr
+
+
 def test_an_objective_is_found_and_keeps_double_precision(write):
     # In a process of its own, where the user's file is the first to load JAX.
     path = write(

@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         _make_folder(arguments.pictures)
     reports: list[Report] = []
     errors: list[dict[str, str]] = []
+    drawn: list[str] = []
     for about, spec in [*(("loss", s) for s in arguments.spec), *(("rule", s) for s in arguments.rule)]:
         try:
             report = _check(about, spec, arguments)
@@ -62,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
         reports.append(report)
         output.say(report, "")
         if arguments.pictures is not None:
-            _draw(report, spec, arguments, output)
+            drawn.append(_name(report.subject, drawn))
+            _draw(report, spec, arguments.pictures, drawn[-1], output)
     output.write_json({"reports": [report.to_json() for report in reports], "errors": errors})
     if errors:
         return WRONG_INPUT
@@ -131,7 +133,15 @@ def _make_folder(path: str) -> None:
         raise InputError(f"--pictures: {path!r} cannot be made a folder: {error.strerror}. Give another.") from None
 
 
-def _draw(report: Report, spec: str, arguments: argparse.Namespace, output: Output) -> None:
+def _name(subject: str, drawn: list[str]) -> str:
+    """What the pictures of a report are called: the second of two losses of one name is name-2."""
+    plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in subject)[:60]
+    names = (plain, *(f"{plain}-{k}" for k in range(2, len(drawn) + 2)))
+    # Where file names have no case, Bad and bad are one.
+    return next(name for name in names if name.lower() not in {other.lower() for other in drawn})
+
+
+def _draw(report: Report, spec: str, folder: str, name: str, output: Output) -> None:
     from sharpflow.specs import resolve_loss
     from sharpflow.testing.pictures import picture
 
@@ -142,7 +152,6 @@ def _draw(report: Report, spec: str, arguments: argparse.Namespace, output: Outp
             except InputError:
                 continue
             if figure is not None:
-                name = "".join(c if c.isalnum() or c in "-_." else "_" for c in report.subject)[:60]
-                path = os.path.join(arguments.pictures, f"{name}-{result.check}.png")
+                path = os.path.join(folder, f"{name}-{result.check}.png")
                 figure.savefig(path, dpi=200)
                 output.say(f"picture: {path}")

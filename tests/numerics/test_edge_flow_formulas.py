@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
+from numerics.central_step import CentralStepper
 from numerics.edge_flow import _first_lr
 from numerics.edge_path import EdgeFlow
+from numerics.edge_step import Stepper
 from numerics.objective import Objective
 from numerics.results import RESULTS
 from numerics.stretches import NUMBERS, STEPS, buffer
@@ -52,6 +57,25 @@ def test_the_learning_rate_begins_at_the_edge_or_below():
     for wrong in (0.5 * (1 + 3e-6), 0.0, -0.1, float("nan")):
         with pytest.raises(InputError, match="beyond the edge"):
             _first_lr(objective, wrong, 4.0)
+
+
+@pytest.mark.parametrize(("last", "crowded"), [(0.985, True), (0.975, False), (1.2, True), (-0.5, False)])
+def test_an_eigenvalue_within_a_fiftieth_of_the_edge_may_have_another_beside_it(last, crowded):
+    def edge(here, log_lr):
+        return here + log_lr
+
+    state: Any = SimpleNamespace(here=np.array([0.9, last - 0.1]), log_lr=0.1, point=np.ones(5))
+    stepper: Any = SimpleNamespace(edge=edge, k=2, normals=SimpleNamespace(exhausts=False), oscillating=True)
+    for kind in (Stepper, CentralStepper):
+        assert bool(kind.crowded(stepper, state)) is crowded
+    stepper.normals.exhausts = stepper.oscillating = False
+    assert not CentralStepper.crowded(stepper, state)
+    stepper.normals.exhausts = True
+    assert not Stepper.crowded(stepper, state)
+    # There is no third eigenvalue on the sphere of three.
+    few: Any = SimpleNamespace(here=state.here, log_lr=0.1, point=np.ones(3))
+    stepper.oscillating = True
+    assert not CentralStepper.crowded(stepper, few)
 
 
 def test_rows_of_a_stretch_fit_into_memory():

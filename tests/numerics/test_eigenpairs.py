@@ -78,6 +78,15 @@ def test_what_has_not_converged_says_so():
     assert found.residuals.max() > 1e-8 * found.values[0]
 
 
+def test_products_are_counted():
+    """From the eigenvectors themselves: a block of four, and four more for the residuals in the end."""
+    diagonal = jnp.concatenate([jnp.zeros(10), jnp.linspace(1, 10, 30)])
+    theta, guess = jnp.zeros(40).at[0].set(1.0), jnp.eye(40)[:, :-5:-1]
+    found = block_eigenpairs(lambda v: diagonal * v, theta, guess, jnp.float64(1e-6), count=4, max_products=200)
+    assert found.converged
+    assert int(found.products) == 8
+
+
 def test_single_precision_reaches_its_rounding():
     objective = quadratic((9, 7, 4, 2, 1))
     theta = jnp.asarray(objective.start, jnp.float32)

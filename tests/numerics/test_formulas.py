@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from numerics.edge_run import edge_start
+from numerics.edge_run import edge_start, run_from_edge
 from numerics.equilibrium import law_of
 from numerics.flow import integrate
 from numerics.objective import Objective, objective_of
@@ -78,6 +78,27 @@ def test_the_start_of_a_run_is_off_gamma_by_the_amplitude():
     assert np.linalg.norm(begun.point - objective.start) == pytest.approx(x, rel=1e-4)
     assert begun.effective_lr * sharpness(RIDGE, objective.start) == pytest.approx(2.0)
     np.testing.assert_allclose(begun.along * np.linalg.norm(g), g, atol=1e-12)
+
+
+def test_the_law_at_the_start_of_a_run():
+    """Effective_lr grows by 2 rate a step, on Gamma <x^2> = 2 rate/(4 + K^2), and small orbits take pi/sqrt(2 rate)."""
+    law, free = law_of(GD), law_of(rules.get("normalized-gd"))
+    assert (law.growth, free.growth) == (pytest.approx(2), 0)
+    assert law.amplitude(1.5, 1e-4, 3.0) == pytest.approx(math.sqrt(2e-4 / 5.5))
+    assert law.period(1e-4) == pytest.approx(math.pi / math.sqrt(2e-4))
+    assert law.response(1.5) == pytest.approx((4, 2 * 5.5))
+    assert law.drift(1.5) == pytest.approx(2 / 5.5)
+    assert free.drift(1.5) == pytest.approx(1 / 4)
+
+
+def test_momentum_at_the_start_of_a_run_is_that_of_the_oscillation():
+    """|x| stays as it is from step to step; with none, or with the other sign, it would not."""
+    objective, rule = objective_of(RIDGE), rules.get("heavy-ball")
+    begun = edge_start(objective, rule, law_of(rule), zeta=objective.start, rank=1, rate=1e-6, amplitude=1.0)
+    run = run_from_edge(objective, rule, law_of(rule), begun, rank=1, rate=1e-6, total=200, tail=100)
+    x = (run.points[:10] - begun.zeta) @ begun.top
+    # Records are two steps apart; corrections are of the order sqrt(rate).
+    np.testing.assert_allclose(x, begun.x, rtol=0.01)
 
 
 def test_the_flow_sets_off_along_its_drift():

@@ -231,6 +231,9 @@ def test_gradient_descent_learns(loss, norm):
 def test_two_classes_need_one_output_and_two_logits():
     data = Examples(RANDOM.standard_normal((8, 3)), np.arange(8) % 2, RANDOM.standard_normal((4, 3)), np.arange(4) % 2)
     assert task("mlp", data, loss="cross-entropy").model.outputs == 2
+    # (1 - s) of the class, and s shared out among all.
+    smooth = dataclasses.replace(task("mlp", data, loss="cross-entropy"), smoothing=0.2)
+    np.testing.assert_allclose(smooth.targets(), np.where(np.eye(2)[data.targets] == 1, 0.9, 0.1))
     one = task("mlp", data, widths=(4,))
     assert one.model.outputs == 1
     outputs = one.model.compiled(one.start, data.inputs, data.test_inputs)[:, 0]
@@ -317,6 +320,8 @@ def test_a_task_that_does_not_fit_its_data_is_told_at_once():
     for changes, said in (
         ({"loss": "hinge"}, "squared or cross-entropy"),
         ({"smoothing": 0.0}, "smoothing"),
+        ({"smoothing": 1.0}, "smoothing"),
+        ({"logit_scale": 0.0}, "logit_scale"),
         ({"start": np.ones(3)}, "3 entries"),
     ):
         with pytest.raises(InputError, match=said):

@@ -70,6 +70,20 @@ def square(w):
     return jnp.sum(w**2) / jnp.sum(w**2)
 
 
+def test_residuals_of_which_the_loss_is_half_the_squares_are_taken():
+    def residuals(w):
+        return jnp.array([2.0, -1.0]) * w / jnp.sqrt(w @ w)
+
+    one = Objective(lambda w: jnp.sum(residuals(w) ** 2) / 2, (1.0, 2.0), residuals)
+    assert float(one.value(one.start)) == pytest.approx(0.8)
+    # Rounding is forgiven in units of the loss, here some 1e6.
+    large = Objective(lambda w: 5e5 * (1 + 1e-9) * jnp.sum(residuals(w) ** 2), (1.0, 2.0), lambda w: 1e3 * residuals(w))
+    assert float(large.value(large.start)) == pytest.approx(8e5)
+    for factor in (0.25, 1.0, 0.5 * (1 + 1e-7)):
+        with pytest.raises(InputError, match="must be equal"):
+            Objective(lambda w, f=factor: f * jnp.sum(residuals(w) ** 2), (1.0, 2.0), residuals)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

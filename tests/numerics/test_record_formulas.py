@@ -2,18 +2,77 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
+from numerics import delay
 from numerics.energy_law import _reached
 from numerics.objective import Objective
 from numerics.oscillation import oscillation, window_mean
 from numerics.relax import relax
 from numerics.results import RESULTS
-from numerics.spectrum import fix_sign, normal_rank
+from numerics.spectrum import fix_sign, normal_rank, top_eigenvalues
+
+
+def test_a_delay_by_hand(monkeypatch):
+    """effective_lr*mu = 3/2 + tau: log|x| changes by log(1/2 + tau)/rate, and is back where its integral is 0 again."""
+    rate, end = 1e-2, 2.0
+
+    def at(times):
+        return np.stack([np.ones(len(times)), 0 * times, 0 * times], axis=1), None, 0.5 * np.ones(len(times))
+
+    def hidden(*_):
+        return lambda points: 2 * (1.5 + np.linspace(0, end, len(points)))
+
+    monkeypatch.setattr(delay, "edge_flow", lambda *a, **k: SimpleNamespace(times=np.array([0.0, end]), at=at))
+    monkeypatch.setattr(delay, "_hidden", hidden)
+    even = Objective(lambda w: (w[2] ** 2 + w[3] ** 2) / (w @ w), (1.0, 0, 0, 0))
+    mask = np.array([True, True, True, False])
+    found = delay.bifurcation_delay(even, mask, rate=rate, time=end, seed=1e-3)
+
+    def integral(tau):
+        return (0.5 + tau) * math.log(0.5 + tau) - tau - 0.5 * math.log(0.5)
+
+    back = brentq(integral, 0.6, end)
+    step = end / (delay.SAMPLES - 1)
+    assert found.entry == pytest.approx(0.5, abs=1.01 * step)
+    assert found.entry > 0.5
+    assert back <= found.exit <= back + 2 * step
+    assert found.overshoot == pytest.approx(1.5 + found.exit)
+    assert found.deepest == pytest.approx(integral(0.5) / rate, rel=1e-4)
+    assert found.returns
+    # exp(-700) is the smallest number of float64, or so.
+    for factor, returns in ((0.99, True), (1.01, False)):
+        slow = integral(0.5) / (delay.VANISHED - math.log(1e-3)) / factor
+        assert delay.bifurcation_delay(even, mask, rate=slow, time=end, seed=1e-3).returns is returns
+    monkeypatch.setattr(delay, "_hidden", lambda *_: lambda points: np.full(len(points), 2.0))
+    stable = delay.bifurcation_delay(even, mask, rate=rate, time=end)
+    assert math.isnan(stable.entry)
+    assert math.isnan(stable.exit)
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 8])
+def test_points_are_worked_off_in_blocks_of_one_size(monkeypatch, count):
+    sizes = []
+
+    def program(*_):
+        def values(points):
+            sizes.append(len(points))
+            return 2 * points[:, :2]
+
+        return values
+
+    monkeypatch.setattr(importlib.import_module("numerics.spectrum"), "_batch", program)
+    points = np.arange(3.0 * count).reshape(count, 3)
+    found = top_eigenvalues(Objective(lambda w: w @ w, (1.0, 0, 0)), points, rank=2, block=4)
+    np.testing.assert_array_equal(found, 2 * points[:, :2])
+    assert sizes == [4] * -(-count // 4)
 
 
 def test_when_an_integral_reaches_a_value():

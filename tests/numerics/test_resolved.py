@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ import pytest
 from numerics import resolved
 from numerics.compare import compare
 from numerics.crossing import broken
+from numerics.curve import Curve
 from numerics.descent import descend
 from numerics.equilibrium import law_of
 from numerics.networks import two_layer
-from numerics.objective import objective_of
+from numerics.objective import Objective, objective_of
 from numerics.orbit import orbit_period
 from numerics.order import fit_power
 from numerics.relax import relax
@@ -154,6 +156,97 @@ def test_the_comparison_carries_and_draws_it(tmp_path, capsys):
     picture = tmp_path / "x.png"
     assert main(["compare", "ridge", "--rate", "1e-3", "--time", "0.3", "--resolve", str(picture)]) == 0
     assert picture.stat().st_size > 1000
+
+
+def test_a_curve_between_its_records_is_on_the_sphere():
+    """By the cubic through four of its points; the other series as they are."""
+    times = np.array([0.0, 0.5, 1.0, 1.5])
+    points = np.stack([np.cos(times), np.sin(times), 0 * times], axis=1)
+    jets = np.stack([times, times**2, 0 * times, times**3], axis=1)
+    curve = Curve(times, points, 2 * points, 3 * points, jets, np.zeros((4, 400, 4)), RESULTS.SUCCESSFUL)
+    assert curve.spacing == 0.5
+    sigma = np.array([0.25, 1.3])
+    found, tops, leans, sharpness = curve.at(sigma)
+    cubic = np.stack([np.polyval(np.polyfit(times, column, 3), sigma) for column in points.T], axis=1)
+    np.testing.assert_allclose(found, cubic / np.linalg.norm(cubic, axis=1)[:, None], atol=1e-12)
+    assert np.abs(np.linalg.norm(cubic, axis=1) - 1).max() > 1e-5
+    np.testing.assert_allclose(tops, 2 * cubic, atol=1e-12)
+    np.testing.assert_allclose(leans, 3 * cubic, atol=1e-12)
+    np.testing.assert_allclose(sharpness, sigma**3, atol=1e-12)
+
+
+def test_steps_are_reported_up_to_the_time_between_its_records(monkeypatch):
+    """Four hundred and one even ones by default, fewer of a short run; the curve is as long, and a little longer."""
+    asked = []
+
+    def curve(*_, length, **options):
+        asked.append(length)
+        return SimpleNamespace(result=RESULTS.SUCCESSFUL, times=np.array([0.0, length]))
+
+    def run(program, along, steps, *_):
+        asked.append(steps)
+        return {"sigma": np.array([2.0 if len(asked) == 2 else 0.0])}, 0
+
+    monkeypatch.setattr(resolved, "_compiled", lambda _: (SimpleNamespace(lean=None), None))
+    monkeypatch.setattr(resolved, "curve_along", curve)
+    monkeypatch.setattr(resolved, "_run", run)
+    monkeypatch.setattr(resolved, "_result", lambda *_: "done")
+    assert resolved_flow(families.get("ridge").default(), rate=1e-4, time=0.5, amplitude=-2.0) == "done"
+    assert asked[0] == pytest.approx(0.5 + resolved.AHEAD * 1e-2 * 3)
+    # It ran ahead of the curve: again, along one twice as long.
+    assert asked[2] == pytest.approx(2 * asked[0])
+    steps = asked[1]
+    assert (len(steps), steps[0], steps[-1]) == (401, 0, 5000)
+    assert np.all(steps % 2 == 0)
+    assert len(asked) == 4
+    resolved_flow(families.get("ridge").default(), rate=1e-4, time=0.0051)
+    np.testing.assert_array_equal(asked[-1], np.arange(0, 51, 2))
+
+
+def test_what_is_made_of_the_solution_between_its_records():
+    """theta = zeta + x v_1 + x^2 (what follows), x = sqrt(rate) X; E; and of an odd step, what one step more makes."""
+    law, rate = law_of(GD), 1e-2
+    times, ones = np.linspace(0.0, 1.0, 5), np.ones((5, 1))
+    unit = np.eye(3)
+    curve = Curve(
+        times, ones * unit[0], ones * unit[1], 3 * ones * unit[2], np.stack([ones[:, 0]] * 3 + [4 + times], axis=1),
+        np.zeros((4, 400, 4)), RESULTS.SUCCESSFUL,
+    )  # fmt: skip
+    steps, y, u, sigma = (
+        np.array([0, 2, 3]),
+        np.log([0.5, 0.4, 0.4]),
+        np.array([0.0, 0.3, 0.3]),
+        np.array([0, 0.2, 0.2]),
+    )
+    found = {"y": y, "u": u, "sigma": sigma, "jets": np.tile([1.5, 0.2, 0.1, 9.0], (3, 1)), "sign": -np.ones(3)}
+    asked = []
+
+    def odd(x, u, *rest):
+        asked.append(rest)
+        return -1.1 * x, u + 0.25
+
+    fields = SimpleNamespace(odd=odd)
+    run = resolved._result(Objective(lambda w: w @ w, (1.0, 0, 0)), law, fields, curve, found, 0, steps, rate, True)
+    assert run.result is RESULTS.SUCCESSFUL
+    x = np.sqrt([0.5, 0.4, 0.4]) * [-1, -1, 1.1]
+    np.testing.assert_allclose(run.x, 0.1 * x)
+    np.testing.assert_allclose(run.edge, 2 + 0.1 * np.array([0, 0.3, 0.55]))
+    share = np.array([0.5, 0.4, 0.4]) / (2 / (4 + 1.5**2))
+    np.testing.assert_allclose(run.energy, u**2 / 2 + 2 * (share - 1 - np.log(share)))
+    # The clock of the curve goes on by the share of its pace that X^2 is of its mean.
+    np.testing.assert_allclose(run.sharpness, 4 + sigma + [0, 0, rate * share[2]])
+    expected = np.stack([np.ones(3), 0.1 * x, 3 * rate * x**2], axis=1)
+    np.testing.assert_allclose(run.points, expected / np.linalg.norm(expected, axis=1)[:, None])
+    np.testing.assert_allclose(run.minima_points, np.tile(unit[0], (3, 1)), atol=1e-15)
+    np.testing.assert_allclose(run.effective_lr, run.edge / run.sharpness)
+    assert asked[0][-1] == pytest.approx(0.1)
+    plain = resolved._result(Objective(lambda w: w @ w, (1.0, 0, 0)), law, fields, curve, found, 0, steps, rate, False)
+    assert asked[1][-1] == 0
+    np.testing.assert_array_equal(plain.x, run.x)
+    late = {**found, "sigma": np.array([0, 0.2, 1.1])}
+    ran = resolved._result(Objective(lambda w: w @ w, (1.0, 0, 0)), law, fields, curve, late, 0, steps, rate, True)
+    assert (ran.result, len(ran.x)) == (RESULTS.DIVERGED, 2)
+    assert "flow time 0.03" in ran.message
 
 
 def test_nothing_compiles_twice():

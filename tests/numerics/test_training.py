@@ -97,6 +97,22 @@ def dense(one, w):
     return np.asarray(jax.jit(jax.hessian(one.value))(w, jnp.asarray(one.data.inputs), jnp.asarray(one.targets())))
 
 
+def test_the_spectrum_after_some_steps_is_that_of_the_dense_hessian(tasks, trainer):
+    state, row = trainer.advance(trainer.begin()[0], 60)
+    for seed, one in enumerate(tasks):
+        x, t = jnp.asarray(one.data.inputs), jnp.asarray(one.targets())
+        theta = state.weights[seed] / np.linalg.norm(state.weights[seed])
+        off = np.eye(len(theta)) - np.outer(theta, theta)
+        exact = np.linalg.eigvalsh(off @ np.asarray(jax.jit(jax.hessian(one.value))(theta, x, t)) @ off)[::-1][:3]
+        np.testing.assert_allclose(row.spectrum[seed], exact, rtol=0, atol=row.spectrum_residual[seed] * exact[0])
+        assert row.spectrum_residual[seed] <= training.EIGENPAIRS["float64"]
+        assert state.alive[seed] == 60
+        # Not every example is right so early on.
+        assert (state.entry[seed] >= 0) == (
+            row.train_error[seed] == 0 and row.effective_lr[seed] * exact[0] > 2 * training.AT_EDGE
+        )
+
+
 # Pieces
 
 

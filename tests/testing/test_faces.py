@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sharpflow import cli
+from sharpflow.commands.check import _name
 
 ROOT = Path(__file__).parents[2]
 
@@ -133,8 +135,17 @@ def test_the_command_goes_on_after_a_file_that_fails(folder, capsys):
     assert found["errors"][0]["spec"] == "broken.py:loss"
     assert "homogeneity on bad: FAILED" in out
     assert (folder / "pictures" / "bad-homogeneity.png").stat().st_size > 1000
-    assert cli.main(["check", "mine.py:bad", "--check", "homogeneity"]) == 1
+    shutil.copy(folder / "mine.py", folder / "other.py")
+    assert cli.main(["check", "mine.py:bad", "other.py:bad", "--check", "homogeneity", "--pictures", "two"]) == 1
+    assert sorted(p.name for p in (folder / "two").iterdir()) == ["bad-2-homogeneity.png", "bad-homogeneity.png"]
     assert cli.main(["check", "mine.py:good", "--check", "homogeneity"]) == 0
+
+
+def test_two_losses_of_one_name_have_pictures_of_their_own():
+    names = []
+    for subject in ("bad", "good", "Bad", "bad", "bad-2"):
+        names.append(_name(subject, names))
+    assert names == ["bad", "good", "Bad-2", "bad-3", "bad-2-2"]
 
 
 def test_the_command_lists_the_checks_and_needs_a_subject(capsys):

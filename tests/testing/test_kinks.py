@@ -8,7 +8,7 @@ import sympy as sp
 
 from numerics.chart_checks import chart_points, embed
 from numerics.inspection import slope_jump
-from numerics.kinks import KINK, chart_jump, derivative_jump, jump_across, jump_beside
+from numerics.kinks import GRID, KINK, _largest, chart_jump, derivative_jump, jump_across, jump_beside
 from numerics.objective import objective_of
 from sharpflow import Loss, Minima, cli
 from sharpflow.testing import check_loss
@@ -67,6 +67,23 @@ def test_only_the_rank_is_at_fault_in_a_quartic():
 def test_no_family_has_a_kink_anywhere_near(name):
     # Three decades: what is analytic leaves rounding and the fifth derivative over a fifty-thousandth of an interval.
     assert derivative_jump(families.get(name).default()) < KINK / 30
+
+
+def test_two_pieces_of_a_curve_are_no_kink():
+    """The curve goes on elsewhere from its middle on: the derivatives on either side are no two sides of one place."""
+    smooth = objective_of(on_circle("smooth", z**2 / r2 * (3 + x * y / r2)))
+    along = np.array([[0.0, 0.0, 1.0]])
+
+    def arcs(gap):
+        def place(k, s):
+            angle = s + np.where(s > 0.5, gap, 0.0)
+            return np.stack([np.cos(angle), np.sin(angle), 0 * s], axis=1)
+
+        return _largest(smooth, place, along, np.linspace(0.01, 0.99, GRID), np.zeros(4))
+
+    assert arcs(1.0).value < KINK
+    # Too small a gap to be seen is a jump, largest of the fourth derivative -24 (3 + sin(2 angle)), of size 96.
+    assert arcs(9e-4).value == pytest.approx(9e-4 * 2 * np.cos(1.0) / 4, rel=0.01)
 
 
 def test_a_kink_beside_a_point():

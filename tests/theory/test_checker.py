@@ -27,6 +27,8 @@ TRUE = (
     (sin(p / 2) ** 2, (1 - cos(p)) / 2),
     (tan(p), sin(2 * p) / (1 + cos(2 * p))),
     (cos(p + q + sp.pi / 2), -sin(p + q)),
+    (cos(p + sp.pi / 2, evaluate=False), -sin(p)),
+    (sin(p - sp.pi / 2, evaluate=False), -cos(p)),
     (p * cos(p) ** 2, p - p * sin(p) ** 2),
     (exp(p / 2) * exp(q / 3), exp(p / 2 + q / 3)),
     (exp(x * y) + exp(-x * y), 2 * sp.cosh(x * y)),
@@ -66,6 +68,7 @@ OPEN = (
     (sp.E + sp.pi, sp.E * sp.pi, "e and pi"),
     (1 / (sin(p) ** 2 + cos(p) ** 2 - 1), x, "division by zero"),
     (((x**200 + 1) ** 200 + 1) ** 200, x, "degree"),
+    (1 / ((x**200 + 1) ** 200 + 1) ** 200, x, "degree"),
     (x**201, x, "exponent 201"),
 )
 
@@ -75,6 +78,29 @@ def test_true_identities_pass(lhs: Any, rhs: Any) -> None:
     found = confirm(lhs, rhs)
     assert (found.status, found.points, found.reason) == (Status.PROVED, 4, "")
     assert found.error_bound < 1e-20
+
+
+def test_the_chance_of_an_error_with_a_root_by_hand() -> None:
+    """Sqrt(1 + p^4) counts as of degree 2, and each root that varies doubles what may be zero."""
+    root = sqrt(1 + p**4)
+    found = confirm((root + p**2) * (root - p**2), sp.S.One)
+    assert found.status is Status.PROVED
+    assert found.error_bound == pytest.approx((2 * 4 / 2**40) ** 4, rel=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("lhs", "rhs", "top", "bottom"),
+    [
+        # A polynomial of degree 2; divisors of degree 1 and 2; cosine and sine of p over 1 + q^2: 4 for either side.
+        ((x - 1) * (x + 1), x**2 - 1, 2, 0),
+        (1 / (x - 1), (x + 1) / (x**2 - 1), 2, 3),
+        (sin(2 * p), 2 * sin(p) * cos(p), 8, 0),
+        (sp.cosh(x) ** 2 - sp.sinh(x) ** 2, sp.S.One, 8, 0),
+    ],
+)
+def test_the_chance_of_an_error_by_hand(lhs: Any, rhs: Any, top: int, bottom: int) -> None:
+    """(N/(R - M))^points, N and M the degrees of what is compared and of what is divided by."""
+    assert confirm(lhs, rhs).error_bound == pytest.approx((top / (2**40 - bottom)) ** 4, rel=1e-13)
 
 
 @pytest.mark.parametrize(("lhs", "rhs"), FALSE)

@@ -14,7 +14,7 @@ from theory.energy_law import decompose
 from theory.first_crossing import first_crossing
 from theory.generic_steps import field_steps, smooth_proofs
 from theory.jets import K
-from theory.oscillator_steps import correction_steps, drift_steps, energy_steps, oscillator_steps
+from theory.oscillator_steps import correction_steps, drift_steps, energy_steps, oscillator_steps, tracking_steps
 from theory.proof import Status
 from theory.rule import Rule
 
@@ -150,6 +150,66 @@ def test_nothing_leaves_before_the_edge_of_a_built_in_rule(name):
     law = edge_law(rules.get(name))
     found = first_crossing(law.single.frame, law.single.edge, law.defaults)
     assert (found.count, found.status, found.outside) == (0, Status.PROVED, None)
+
+
+def by_name(e):
+    """With plain symbols."""
+    return sp.sympify(e).xreplace({s: sp.Symbol(s.name) for s in sp.sympify(e).free_symbols})
+
+
+def test_what_is_shown_of_open_and_of_closed_orbits():
+    """X' = X U, U' = -2 K^2 X^2; and U' = 4 - 2 (4 + K^2) X^2: as the reader sees it, in the symbols' names alone."""
+    x, u, k, time, drive = (sp.Symbol(name) for name in ("X", "U", "K", "T", "sharpening"))
+    rate, energy, y, square = (sp.Symbol(name) for name in ("rate", "E", "y", "<U^2>"))
+    edge, moved = sp.Symbol("edge") * sp.Symbol("s'"), sp.Symbol("<ds/dtau>")
+    still = edge_law(rules.get("constant-lr"))
+    shown = {
+        "in y = log X^2": (energy, u**2 / 2 + k**2 * sp.exp(y)),
+        "it leaves the edge": (sp.Derivative(u**2 / 2 + k**2 * x**2, time), 0),
+        "the brake is the motion": (sp.Symbol("U'"), k * edge),
+        "what an oscillator needs": (x**2, drive / k**2 - sp.Derivative(u, time) / (2 * k**2)),
+        "then the drift undoes it": (drive + k * moved, 0),
+    }
+    closed = {
+        "in y = log X^2": (energy, u**2 / 2 - 2 * y + (4 + k**2) * sp.exp(y)),
+        "U is a derivative": (sp.Derivative(sp.log(sp.Abs(x)), time), u),
+        "mean square over": (x**2, 2 / (4 + sp.Symbol("K2")) - sp.Derivative(u, time) / (2 * (4 + k**2))),
+        "iterations of a small orbit": (sp.Symbol("period"), 2 * sp.pi / sp.sqrt(8 * rate)),
+        "mean of s'": (moved, -2 * k / (4 + sp.Symbol("K2"))),
+        "mean of effective_lr": (
+            sp.Symbol("-alpha <U>/delta"),
+            -square / 2
+            - 2 * sp.Symbol("B") / (4 + sp.Symbol("K2")) ** 2
+            + 2 * sp.Symbol("Q") / (3 * (4 + sp.Symbol("K2"))),
+        ),
+        "mean square of X at even": (
+            sp.Symbol("(brake <X^2> - growth)/delta"), -2 * sp.Symbol("<X^3>") * sp.Symbol("c_3") * (4 + k**2)
+        ),
+    }  # fmt: skip
+    for law, known in ((still, shown), (GD, closed)):
+        steps = list(oscillator_steps(law.energy, law))
+        if law is GD:
+            steps += [*drift_steps(law.energy, law), *correction_steps(law.energy, law)]
+        for title, sides in known.items():
+            step = next(s for s in steps if s.title.startswith(title))
+            for found, expected in zip((step.lhs, step.rhs), sides, strict=True):
+                assert sp.simplify(by_name(found) - by_name(expected)) == 0, title
+
+
+def test_the_oscillator_of_momentum_with_an_alpha_of_its_own():
+    law = edge_law(rules.get("heavy-ball"))
+    assert law.energy.alpha != 1
+    assert {step.status for step in oscillator_steps(law.energy, law)} == {Status.PROVED}
+
+
+def test_how_long_tracking_lasts_at_a_constant_coefficient():
+    """E_0 e^(c tau) = E_max at tau = log(E_max/E_0)/c; of small orbits <U^2> is E above its minimum."""
+    small, horizon = tracking_steps(GD.energy, GD)
+    assert small.status is horizon.status is Status.PROVED
+    c, start, end = (sp.Symbol(name, positive=True) for name in ("c", "E_0", "E_max"))
+    assert sp.simplify(horizon.rhs - sp.log(end / start) / c) == 0
+    assert str(small.lhs) == "<U^2>"
+    assert sp.simplify(small.rhs - sp.Symbol("E", real=True) + sp.Symbol("min E")) == 0
 
 
 def test_what_a_constant_learning_rate_needs():

@@ -65,6 +65,7 @@ def test_the_jets_of_a_planted_loss(at):
 def test_the_same_by_automatic_differentiation(at):
     loss = planted()
     found = edge_jets_at(objective_of(loss), minima_point(loss, (float(at),)), rank=3)
+    assert found.cubic > 0  # x t^3, at x > 0 and along (0, 0, 3/5, 4/5, 0)
     assert found.sharpness == pytest.approx(float(9 + at**2 / (1 + at**2)), rel=1e-12)
     assert {
         "log_gradient_squared": found.log_gradient_norm**2, "bend": found.bend,

@@ -11,11 +11,11 @@ import sympy as sp
 from theory import families, rules
 from theory.edge_jets import EdgeJets
 from theory.edge_law import K2, LAMBDA, QUARTIC_RESPONSE, TURN, edge_law, energy_ratio
-from theory.flow import TAU, _solve, initial
+from theory.flow import TAU, _invert, _solve, initial
 from theory.generic import generic_derivation, prove_law_drift
 from theory.geometry import _roots, _square_root, geometry_of
 from theory.horizon import tracking_in_chart
-from theory.jets import K
+from theory.jets import CUBIC, CURVATURE, MIXED, QUARTIC, RATIO, TILT, TWIST, K, generic_loss
 from theory.proof import Status
 from theory.rational_map import confirm_map
 from theory.rule import Rule
@@ -66,6 +66,7 @@ def test_roots_have_the_sums_and_products_asked_for(coefficients, roots):
 def test_square_roots_of_squares(root):
     assert sp.simplify(_square_root(sp.expand(root**2)) ** 2 - root**2) == 0
     assert not _square_root(sp.factor(root**2)).has(sp.sqrt(T))
+    assert [_square_root(sp.Integer(n)) for n in (0, 1, 4)] == [0, 1, 2]
     assert sp.simplify(_square_root(root**2 * (1 + T)) ** 2 - root**2 * (1 + T)) == 0
 
 
@@ -80,6 +81,23 @@ def test_a_coordinate_that_decays_on_its_own(rate):
     assert sp.simplify(sp.diff(invariants[q], q) * sp.Rational(3, 5)) == 1
     positive = sp.Symbol("p", positive=True)
     assert sp.simplify(sp.diff(invariants[p].subs(p, positive), positive) * rate * positive) == 1
+
+
+def test_the_jets_are_the_derivatives_they_are_named_after():
+    x, y, s = sp.symbols("x y s", real=True)
+    named = {
+        (x, x): 1, (y, y): RATIO, (x, x, s): K, (x, s, s): -CURVATURE, (x, x, x): CUBIC, (x, x, x, x): QUARTIC,
+        (x, x, y): MIXED, (x, x, x, s): TILT, (x, y, s): TWIST, (x,): 0, (s, s): 0, (x, y): 0, (y, y, y): 0,
+    }  # fmt: skip
+    for along, jet in named.items():
+        assert sp.diff(generic_loss(), *along).subs({x: 0, y: 0, s: 0}) == jet, along
+    assert len(sp.Add.make_args(generic_loss())) == 9
+
+
+def test_a_quadrature_that_decays_is_inverted():
+    """-log(p)/3 = -log(p_0)/3 + tau: p = p_0 exp(-3 tau)."""
+    p = sp.Symbol("p", real=True)
+    assert sp.simplify(_invert(-sp.log(sp.Abs(p)) / 3, p, sp.Rational(1, 2)) - initial(p) * sp.exp(-3 * TAU)) == 0
 
 
 @pytest.mark.parametrize(
@@ -173,3 +191,11 @@ def test_what_is_shown_of_rules_that_are_not_smooth(name, strength):
     assert sp.simplify(steps["drift along g"].rhs + K * strength) == 0
     assert sp.simplify(steps["and carries the same drift"].rhs + K * strength) == 0
     assert {step.status for step in steps.values()} == {Status.PROVED}
+
+
+def test_what_is_shown_of_the_orbit_of_a_rule_that_attracts():
+    steps = {step.title: step for step in generic_derivation(rules.get("sam")).steps}
+    eta = next(s for s in steps["drift along g"].rhs.free_symbols if s.name == "learning_rate")
+    strength = 2 * eta * LAMBDA / (2 - eta * LAMBDA) ** 2
+    for title in ("the drift it carries", "drift along g"):
+        assert sp.simplify(steps[title].rhs + K * strength) == 0

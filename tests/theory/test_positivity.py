@@ -7,7 +7,7 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theory.positivity import prove_positive
+from theory.positivity import _rational_inside, prove_positive
 from theory.proof import Status
 
 p, q = sp.symbols("p q", real=True)
@@ -77,6 +77,14 @@ def test_no_witness_lies_outside_a_domain_with_irrational_ends():
     step = prove_positive("t", p - 2, domain={p: (sp.sqrt(2), sp.pi)})
     assert step.status is REFUTED
     assert sp.sqrt(2) < sp.Rational(step.witness["p"]) < 2
+
+
+def test_irrational_ends_are_moved_in_by_a_billionth_of_a_thousandth():
+    low, high = _rational_inside(sp.sqrt(2), sp.pi)
+    margin = sp.Rational(1, 10**12) * (sp.pi - sp.sqrt(2))
+    assert float((low - sp.sqrt(2)) / margin) == pytest.approx(1, rel=0.01)
+    assert float((sp.pi - high) / margin) == pytest.approx(1, rel=0.01)
+    assert _rational_inside(sp.Rational(1, 3), 2) == (sp.Rational(1, 3), 2)
 
 
 def test_two_coordinates():

@@ -203,6 +203,25 @@ def test_a_divisor_counts_once_however_often_it_divides():
     assert degrees_of((R + Q**3) / (R * Q) ** 2).at(0) == (3, 4)
 
 
+def test_degrees_by_hand():
+    """n + m k above, and d (p + q k) below for each divisor; shifted by j, those of k + j."""
+    one, two = Degrees(3, 2, {"a": (5, 1, 2), "b": (7, 0, 1)}), Degrees(4, 1, {"b": (7, 2, 0)})
+    assert (Degrees(2).at(5), Degrees().at(1)) == ((2, 0), (0, 0))
+    assert one.at(3) == (3 + 2 * 3, 5 * (1 + 2 * 3) + 7 * 3)
+    assert [one.shifted(2).at(k) for k in range(3)] == [one.at(k + 2) for k in range(3)]
+    # 1/(a a^2k b^k) + 1/b^2: over a a^2k b^(2 + k) the one gains b^2, and the other a a^2k b^k; the larger n, and m.
+    above = max(3 + 7 * 2, 4 + 5) + 3 * max(2, 1 + 5 * 2 + 7)
+    assert one.plus(two).at(3) == (above, 5 * (1 + 2 * 3) + 7 * (2 + 3))
+    # The numerators of c_i and d_j are brought over a^2k b^k, k = i + j, before they are multiplied.
+    assert one.times(two).at(3) == (3 + 4 + 3 * (1 + 5 * 2 + 7), 5 * (1 + 2 * 3) + 7 * (2 + 3))
+    # 1/b = (1/b_0)(1 + ...): a below goes above, b_0 below; the rest over powers of a^2 b b_0, with m + n above.
+    assert one.inverse("b_0").at(3) == (5 + 3 * max(3 + 2, 5 * 2 + 7 + 3), 5 * 2 * 3 + 7 * 3 + 3 * (1 + 3))
+    # A root of half the degrees, of a numerator and a divisor made squares by a.
+    assert one.root("b_0").at(3) == ((3 + 5 + 1) // 2 + 3 * (5 * 2 + 7 + 3), 5 * (1 + 2 * 3) + 7 * 3 + 3 * 3)
+    assert Degrees(0, 2).inverse("b_0").at(1) == (2, 0)
+    assert degrees_of((R + 1) ** 3 / (R * Q) ** 2).at(0) == (3, 4)
+
+
 def test_slow_scalars_begin_at_one_in_the_series_too():
     law = edge_law(rules.get("gd-scheduled"))
     assert confirm_map(law.single, law.energy.steps).status is Status.PROVED

@@ -7,7 +7,7 @@ from numerics.kinks import derivative_jump
 from theory import families
 from theory.loss import Loss, Minima
 from theory.proof import Status
-from theory.smoothness import prove_smoothness
+from theory.smoothness import _conditions, prove_smoothness
 
 x, y, z = sp.symbols("x y z", real=True)
 p = sp.Symbol("p", real=True)
@@ -32,6 +32,31 @@ ROUGH = {
 
 def loss_of(expression, name):
     return Loss(name=name, variables=(x, y, z), expression=expression, minima=CIRCLE)
+
+
+@pytest.mark.parametrize(
+    ("expression", "conditions"),
+    [
+        (x**3 * sp.sin(y), []),
+        (1 / (x - 3), [(x - 3) ** 2]),
+        (sp.sqrt(x - 3), [x - 3]),
+        (sp.Abs(x - 3), [(x - 3) ** 2]),
+        (sp.log(x - 3), [x - 3]),
+        (sp.tan(x), [sp.cos(x) ** 2]),
+        (sp.cot(x), [sp.sin(x) ** 2]),
+        (sp.asin(x), [1 - x**2]),
+        (sp.acosh(x), [x - 1]),
+        (sp.Max(x, y, z), [(x - y) ** 2, (x - z) ** 2, (y - z) ** 2]),
+        (sp.exp(1 / sp.log(x)), [x, sp.log(x) ** 2]),
+        (sp.Abs(x) ** 5, []),
+        (x**2 * sp.Abs(x) ** 3, []),
+        (sp.Abs(x) ** 3, [x**2]),
+        (sp.Abs(x) ** sp.Rational(9, 2), []),
+    ],
+)
+def test_what_must_be_positive(expression, conditions):
+    found = [condition for _, condition in _conditions(expression)]
+    assert sorted(map(sp.expand, found), key=str) == sorted(map(sp.expand, conditions), key=str)
 
 
 @pytest.mark.parametrize("name", families.names())

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from theory.proof import Proof, Status, Step, combine
-from theory.zero import _split, decide_zero, normal_form, prove_equal, witness_of
+from theory.zero import _rational, _split, decide_zero, normal_form, prove_equal, witness_of
 
 x, y, p, q = sp.symbols("x y p q", real=True)
 c = sp.Symbol("c", positive=True)
@@ -24,6 +24,7 @@ IDENTITIES = (
     sp.sin(p / 2) ** 2 - (1 - sp.cos(p)) / 2,
     sp.tan(p) - sp.sin(2 * p) / (1 + sp.cos(2 * p)),
     sp.sec(p) ** 2 - sp.tan(p) ** 2 - 1,
+    sp.cot(p) - sp.cos(p) / sp.sin(p),
     sp.cosh(p) ** 2 - sp.sinh(p) ** 2 - 1,
     sp.exp(p / 2) * sp.exp(p / 3) - sp.exp(5 * p / 6),
     sp.exp(2 * p) + sp.exp(-2 * p) - 2 * sp.cosh(2 * p),
@@ -147,3 +148,35 @@ def test_a_conjunction_is_as_good_as_its_worst_part():
     assert Proof("t", (open_, wrong, proved)).failed() == (open_, wrong)
     assert Proof("t").status is Status.NONE
     assert combine([Status.PROVED, Status.NOT_APPLICABLE]) is Status.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize("attempt", range(6))
+def test_samples_lie_inside_the_domain(attempt):
+    """Within 2 of 0 on the line, within 2.1 of the end of a half-line, one third to four thirds where only positive."""
+    s, positive, n = sp.Symbol("s", real=True), sp.Symbol("p", positive=True), sp.Symbol("n", integer=True)
+    for index in range(3):
+        assert -2 <= _rational(s, index, attempt, (-sp.oo, sp.oo)) <= 2
+        assert -1.2 <= _rational(s, index, attempt, (-sp.oo, 1)) < 1
+        assert 1 < _rational(s, index, attempt, (1, sp.oo)) <= 3.2
+        assert 3 <= _rational(s, index, attempt, (3, 4)) <= 4
+        assert sp.Rational(1, 3) <= _rational(positive, index, attempt, None) <= sp.Rational(4, 3)
+        assert _rational(n, index, attempt, None) == 1 + index + attempt
+        assert sp.Rational(1, 5) <= abs(_rational(s, index, attempt, None)) <= sp.Rational(6, 5)
+    drawn = [_rational(s, index, attempt, None) for index in range(4)]
+    assert len({abs(value) for value in drawn}) == 4
+    assert {value > 0 for value in drawn} == {True, False}
+
+
+@pytest.mark.parametrize(
+    "e",
+    [
+        sp.sqrt(1 + 1 / p**2) ** 3 + p,
+        1 / (sp.sqrt(1 + 1 / p**2) ** 3 + p),
+        (sp.sqrt(1 + 1 / p**2) ** 3 + p) / (sp.sqrt(1 + 1 / p**2) ** 2 + q),
+        sp.sqrt(2 + p) ** 3 / (sp.sqrt(3) + sp.sqrt(2 + p)),
+        sp.tan(p) + 1 / sp.cos(p) ** 3,
+    ],
+)
+def test_a_normal_form_has_the_same_value(e):
+    at = {p: sp.Rational(7, 10), q: sp.Rational(9, 7)}
+    assert abs(sp.N((normal_form(e) - e).subs(at), 20)) < 1e-18
