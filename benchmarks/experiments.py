@@ -9,6 +9,7 @@ With --out each run is kept there and gone on with; figures are written beside t
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 from sharpflow.provenance import provenance
 
 SEEDS = 5
+COMMAND = ["python", "-m", "benchmarks.experiments", *sys.argv[1:]]
 
 
 @dataclass
@@ -50,7 +52,7 @@ class Place:
             recipe,
             out=None if folder is None else str(folder),
             resume=resume,
-            about={**provenance(), "experiment": name},
+            about={**provenance(COMMAND), "experiment": name},
         )
         if folder is not None and not resume:
             (folder / "seconds.txt").write_text(f"{time.perf_counter() - begun:.1f}\n", encoding="utf-8")
@@ -72,13 +74,20 @@ class Place:
             experiment = experiments.get("digits")
             base = Recipe(experiment.learning_rate, experiment.weight_decay, time=experiment.time)
             out = None if self.out is None else str(self.out / f"variants-{SEEDS}")
-            self.found = run_variants(experiment, base, Choices(), SEEDS, out=out, about=provenance())
+            self.found = run_variants(experiment, base, Choices(), SEEDS, out=out, about=provenance(COMMAND))
         return self.found
 
     def save(self, figure, name):
         """A figure beside the page, at the size of a screen."""
         figure.savefig(self.figures / f"experiments-{name}.png", dpi=110)
         return f"\n![{name}](experiments-{name}.png)"
+
+
+def waits(run):
+    """Predicted and measured flow times of edge entry, of the seeds that have both."""
+    predicted, measured = run.waiting()
+    both = np.isfinite(predicted) & np.isfinite(measured)
+    return predicted[both], measured[both]
 
 
 def row(*cells):
@@ -179,7 +188,7 @@ def flow(place):
         factors = np.exp(np.abs(np.log(gd[:, :known] / there[:, :known])))
         edges = np.sum(lr[:, None] * gd[:, :known] > 1.9, axis=1)
         flow_edges = np.interp(since[common], origin, found.edges)
-        predicted, measured = run.waiting()
+        predicted, measured = waits(run)
         yield row(
             name.split()[1],
             spread(predicted),
@@ -222,7 +231,7 @@ def completion(place):
         "predicted",
     )
     yield rule(10)
-    predicted, measured = run.waiting()
+    predicted, measured = waits(run)
     entered = np.array([run.test_error[k, s] for s, k in enumerate(run.entry)])
     yield row(
         SEEDS,
