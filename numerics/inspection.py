@@ -39,6 +39,8 @@ FACTORS = (1e-14, 1e-3, 1 / 3, 0.7, 3.0, 1e3, 1e10)
 EULER = ("<grad L, w> = 0", "Hess L(w) w = -grad L(w)", "D^3 L(w)[w] = -2 Hess L(w)", "grad L(c w) = grad L(w)/c")
 # Step of one-sided differences: of what is smooth they agree up to SIDE L'', and rounding leaves 1e-10 of L.
 SIDE = 1e-6
+# Directions of the whole sphere at which derivatives are looked at: a part of it of 1/20 is missed once in 1000 times.
+ANYWHERE = 128
 # A jump of the slope in units of it, at a step that is a thousand times smaller so many times larger by the step than
 # at the longer one: 1000 times for |z|, 30 times for |z|^(3/2), about as large for what is smooth.
 CORNER, STEEPER = 1e-5, 10.0
@@ -91,20 +93,28 @@ def scaling(objective: Objective, near: np.ndarray, /, *, seed: int = 0) -> Find
     places = _places(objective, near, seed)
     value = np.array([[float(objective.value(c * w)) for c in (1.0, *FACTORS)] for w in places])
     size = max(float(np.nanmax(np.abs(value[:, 0]))), 1e-300)
-    residual = np.abs(value[:, 1:] - value[:, :1]) / size
-    if not np.isfinite(residual).any():
+    with np.errstate(invalid="ignore"):
+        residual = np.abs(value[:, 1:] - value[:, :1]) / size
+    # Finite at w and not at c w is as far from scale-invariant as can be; at the extreme factors high powers of |w| may
+    # be beyond the range of floating-point numbers.
+    mild = (np.array(FACTORS) > 1e-6) & (np.array(FACTORS) < 1e6)
+    residual = np.where(mild & np.isfinite(value[:, :1]) & ~np.isfinite(value[:, 1:]), np.inf, residual)
+    if np.isnan(residual).all():
         return Finding(np.nan)
-    largest = np.nanmax(np.where(np.isfinite(residual), residual, -1.0), axis=0)
+    largest = np.nanmax(np.where(np.isnan(residual), -1.0, residual), axis=0)
     # Of factors that show it about as well, the mildest.
     plain = np.flatnonzero(largest >= 0.3 * largest.max())
     j = int(min(plain, key=lambda i: abs(np.log(FACTORS[i]))))
     k = int(np.nanargmax(residual[:, j]))
     worst, c = float(residual[k, j]), FACTORS[j]
 
-    def change(w: np.ndarray) -> float:
-        return abs(float(objective.value(c * w)) - float(objective.value(w))) / size
+    def fails(w: np.ndarray) -> bool:
+        plain, scaled = float(objective.value(w)), float(objective.value(c * w))
+        if np.isinf(worst):
+            return bool(np.isfinite(plain) and not np.isfinite(scaled))
+        return abs(scaled - plain) / size > 0.3 * worst
 
-    w = readable(places[k], lambda w: change(w) > 0.3 * worst) if worst > 1e-10 else places[k]
+    w = readable(places[k], fails) if worst > 1e-10 else places[k]
     at = {"w": w, "c": c, "L(w)": float(objective.value(w)), "L(c w)": float(objective.value(c * w))}
     return Finding(worst, at)
 
@@ -179,9 +189,16 @@ def derivative_residual(
         compared += 1
         for k in (0, 1):
             residual, v, by, known_k = min(
-                ((abs(by[k] - known[k]) / size[k], v, by[k], known[k]) for v, by, known in pairs), key=lambda r: r[0]
+                ((abs(by[k] - known[k]) / size[k], v, by[k], known[k]) for v, by, known in pairs),
+                key=lambda r: np.inf if np.isnan(r[0]) else r[0],
             )
-            if not residual <= worst.value and np.isfinite(known_k):
+            if not np.isfinite(known_k):
+                continue
+            if np.isnan(residual):
+                residual = (
+                    np.inf
+                )  # a derivative that is no number, where the differences are one, is as wrong as can be
+            if residual > worst.value:
                 at = {"w": v, "u": u, "by JAX": by, "by differences": known_k}
                 worst = Finding(residual, at, ("D L(w)[u]", "D^2 L(w)[u, u]")[k])
     return worst if compared else Finding(float("nan"), note="the slope of L jumps at every place tried")
@@ -238,6 +255,9 @@ def removable_gaps(objective: Objective, near: np.ndarray, /, *, seed: int = 0) 
             opposite[i] = -opposite[(i + 1) % d]
             places += [zero, equal, opposite]
         places.append(w)
+    # And anywhere: a branch that is nan on a part of the sphere far from the start is found where it is.
+    everywhere = random.standard_normal((ANYWHERE if d <= 50 else 8, d))
+    places += list(everywhere)
     values, gradients, hessians = _second_order(objective, np.array(places))
     bad = ~(np.isfinite(values) & np.isfinite(gradients).all(axis=1) & np.isfinite(hessians).all(axis=(1, 2)))
     gaps = []
@@ -245,6 +265,15 @@ def removable_gaps(objective: Objective, near: np.ndarray, /, *, seed: int = 0) 
         w = places[k]
         around = w + 1e-6 * np.linalg.norm(w) * random.standard_normal((8, d))
         v, g, h = _second_order(objective, around)
+        smooth = (
+            np.isfinite(v).all()
+            and np.isfinite(values[k])
+            and np.ptp(np.append(v, values[k])) < 1e-3 * max(1e-3, float(np.abs(v).max()))
+        )
+        if smooth and not np.isfinite(g).any():
+            # L is a number all around, and JAX has no derivative anywhere near.
+            gaps.append((w, "grad L" if not np.isfinite(gradients[k]).all() else "Hess L"))
+            continue
         calm = np.isfinite(v).all() and np.ptp(v) < 1e-3 * max(1e-3, float(np.abs(v).max()))
         if (
             calm

@@ -40,8 +40,21 @@ _SPECIAL = {
 
 
 def lambdify(symbols: Any, expression: Any) -> Callable[..., Any]:
-    """A SymPy expression as a function of JAX scalars, common subexpressions shared."""
-    function: Callable[..., Any] = sp.lambdify(symbols, expression, modules=[_SPECIAL, "jax"], cse=True)
+    """A SymPy expression as a function of JAX scalars, common subexpressions shared.
+
+    Symbols are renamed in it: one called arcsin would hide the function of that name.
+    """
+    flat = sp.flatten([symbols])
+    names = dict(zip(flat, (sp.Dummy(f"s{k}") for k in range(len(flat))), strict=True))
+
+    def renamed(thing: Any) -> Any:
+        if isinstance(thing, tuple | list):
+            return type(thing)(renamed(part) for part in thing)
+        return thing.xreplace(names) if hasattr(thing, "xreplace") else thing
+
+    function: Callable[..., Any] = sp.lambdify(
+        renamed(symbols), renamed(expression), modules=[_SPECIAL, "jax"], cse=True
+    )
     return function
 
 
@@ -112,7 +125,13 @@ class Objective:
         scalar = lambdify(loss.variables, loss.expression)
 
         def function(w: jax.Array) -> jax.Array:
-            return jnp.asarray(scalar(*w), dtype=w.dtype)
+            value = jnp.asarray(scalar(*w))
+            if jnp.issubdtype(value.dtype, jnp.complexfloating):
+                raise InputError(
+                    f"loss {loss.name!r} is a complex number: a root or a logarithm of something negative? "
+                    "A loss is real."
+                )
+            return value.astype(w.dtype)
 
         if loss.minima is None:
             start = 1.0 / np.sqrt(np.arange(1, loss.dimension + 1))

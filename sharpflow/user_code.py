@@ -54,7 +54,9 @@ def load_module(name: str, /) -> ModuleType:
         # What is no package of this one's exact wing may set JAX up; to see that, JAX must be there before it.
         with guarded("", name, jax_too=name.partition(".")[0] != "theory", seconds=_seconds()):
             return importlib.import_module(name)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # pytest.skip and the like are no Exceptions
         if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
             raise InputError(
                 f"there is no module {error.name!r}; a module must be installed or lie in the current directory "
@@ -147,12 +149,12 @@ def _run(place: Path, source: bytes, shown: str) -> ModuleType:
         with guarded(str(place), shown, jax_too=_mentions_jax(source, place.parent), seconds=_seconds()):
             # Compiled here and not by importlib, which would leave a __pycache__ beside the user's file.
             exec(compile(source, str(place), "exec"), module.__dict__)
-    except (Exception, SystemExit) as error:
-        sys.modules.pop(name, None)
-        _explain(error, str(place), shown)
-    except BaseException:
+    except KeyboardInterrupt:
         sys.modules.pop(name, None)
         raise
+    except BaseException as error:  # pytest.skip and the like are no Exceptions
+        sys.modules.pop(name, None)
+        _explain(error, str(place), shown)
     return module
 
 

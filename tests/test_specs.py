@@ -140,6 +140,8 @@ def test_what_is_no_rule(write, attribute, words):
         ("x = 1\ny = = 2\n", 2, "not valid Python"),
         ("\n\nx = 'unclosed\n", 3, "not valid Python"),
         ("import sys\nsys.exit(0)\n", 2, "ends the program"),
+        ("import pytest\npytest.importorskip('no_such')\n", 2, "Skipped"),
+        ("raise GeneratorExit\n", 1, "GeneratorExit"),
         ("raise SystemExit\n", 1, "ends the program"),
         ("import no_such_package_at_all\n", 1, "Install no_such_package_at_all"),
         ("from . import sibling\n", 1, "package.module:attribute"),

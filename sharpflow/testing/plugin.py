@@ -1,4 +1,4 @@
-"""The pytest plugin: ``pytest --pyargs sharpflow.testing.suite --loss SPEC --rule SPEC``.
+"""The pytest plugin: ``pytest --pyargs sharpflow.testing.suite --loss SPEC --update-rule SPEC``.
 
 It is loaded by every pytest where sharpflow is installed, so it imports nothing but the standard library and pytest
 until one of its options is used.

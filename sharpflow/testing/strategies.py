@@ -3,7 +3,7 @@
     @given(loss=strategies.new_losses())
     @given(loss=...)        def test(loss: Loss)       registered where sharpflow is installed
 
-Everything shrinks: points towards an axis, rates towards 1e-3, losses towards z^2/(2 r^2).
+Everything shrinks: points towards an axis, rates towards 1e-3, losses towards z^2/(4 r^2).
 """
 
 from __future__ import annotations

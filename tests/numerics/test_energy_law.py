@@ -130,8 +130,7 @@ def test_a_rule_without_an_oscillator_has_no_energy():
         )
 
 
-def test_a_planted_rule_disagrees_with_its_iterates():
-    """The law of one rule against the iterates of another: half the weight decay."""
+def test_a_rule_of_half_the_weight_decay_has_half_the_drift():
     rule = rules.get("gd-wd")
 
     def half(w, gradient, state, p, ops):

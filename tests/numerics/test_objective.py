@@ -103,3 +103,17 @@ def test_residuals_of_which_the_loss_is_half_the_squares_are_taken():
 def test_bad_objectives_are_named(arguments, words):
     with pytest.raises(InputError, match=words):
         Objective(**arguments)
+
+
+def test_a_variable_may_be_called_as_a_function_is():
+    arcsin, y, z = sp.symbols("arcsin y z", real=True)
+    r = sp.sqrt(arcsin**2 + y**2 + z**2)
+    loss = Loss(name="names", variables=(arcsin, y, z), expression=z**2 / r**2 * (2 + sp.asin(y / r)))
+    assert float(objective_of(loss).value(np.array([1.0, 0.0, 1.0]))) == pytest.approx(1.0)
+
+
+def test_a_complex_loss_is_refused():
+    x, y = sp.symbols("x y", real=True)
+    loss = Loss(name="cube-root", variables=(x, y), expression=sp.Pow(-8, sp.Rational(1, 3)) * x**2 / (x**2 + y**2))
+    with pytest.raises(InputError, match="complex"):
+        objective_of(loss)

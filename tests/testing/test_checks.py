@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sharpflow import InputError, resolve_loss
+from sharpflow import InputError, Objective, resolve_loss
 from sharpflow.testing import check_loss, check_rule, checks
 from sharpflow.testing.check import Outcome
 from sharpflow.testing.self_test import Row, caught, markdown, mutants
@@ -186,7 +187,33 @@ def test_a_function_that_raises_later_fails_with_what_it_said():
     assert "only double precision here" in report[0].trial.message
 
 
-def test_no_minima_is_not_applicable():
-    report = check_loss("x*y/(x^2 + y^2 + z^2)/1000000000", checks=["homogeneity", "minimizers"])
-    assert report["homogeneity"].outcome is Outcome.PASSED
-    assert report.ok or report["minimizers"].trial.message
+def branch(condition):
+    """z^2 (2 + x/r)/(2 r^2), which is nan where ``condition`` of w and u = w/|w| holds."""
+
+    def function(w):
+        u = w / jnp.linalg.norm(w)
+        return jnp.where(condition(w, u), jnp.nan, u[2] ** 2 * (2 + u[0]) / 2)
+
+    return Objective(function, (0.9, 0.4, 0.3), name="branch")
+
+
+@pytest.mark.parametrize("far", [20.0, 100.0])
+def test_nan_at_another_length_is_no_scale_invariance(far):
+    result = check_loss(branch(lambda w, u: jnp.linalg.norm(w) > far), checks=["homogeneity"])[0]
+    assert result.outcome is Outcome.FAILED
+    assert "nan" in str(result.trial.counterexample)
+    assert check_loss(branch(lambda w, u: False), checks=["homogeneity"])[0].outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize("threshold", [-0.3, -0.6])
+def test_a_part_of_the_sphere_without_derivatives_is_found(threshold):
+    """jnp.where(u < t, 0, (u - t)**5.5): the value is right everywhere, the derivative nan where u < t."""
+
+    def function(w):
+        u = w / jnp.linalg.norm(w)
+        bump = jnp.where(u[0] < threshold, 0.0, (u[0] - threshold) ** 5.5)
+        return u[2] ** 2 * (2 + bump) / 2
+
+    result = check_loss(Objective(function, (0.9, 0.4, 0.3), name="part"), checks=["finite"])[0]
+    assert result.outcome is Outcome.FAILED
+    assert "grad L" in str(result.trial.counterexample)
