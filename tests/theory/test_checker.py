@@ -100,6 +100,8 @@ def test_a_degree_above_the_limit_is_refused_wherever_it_comes_from(place: int) 
 def test_the_chance_of_an_error_with_a_root_by_hand() -> None:
     """Sqrt(1 + p^4) counts as of degree 2, and each root that varies doubles what may be zero."""
     root = sqrt(1 + p**4)
+    assert _Point({}, Random(0)).root(1 + p**4)[1:] == (2, 0)
+    assert _Point({}, Random(0)).root(1 + p**3)[1:] == (2, 0)
     found = confirm((root + p**2) * (root - p**2), sp.S.One)
     assert found.status is Status.PROVED
     assert found.error_bound / (2 * 4 / 2**40) ** 4 == pytest.approx(1, rel=1e-13)
