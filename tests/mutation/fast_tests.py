@@ -138,7 +138,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/eigenpairs.py": (
         f"{NUMERICS}/test_eigenpairs.py",
         "-k",
-        "reference and values0 and True or neighbour or has_not or bad or precision_is",
+        "reference and values0 and True or neighbour or has_not or bad or precision_is or products_are",
     ),
     "numerics/krylov_normals.py": (f"{NUMERICS}/test_eigenpairs.py", "-k", "projection or large"),
     "numerics/normals.py": EDGES,
@@ -151,7 +151,11 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/edge_run.py": (*RUNS, f"{NUMERICS}/test_compare.py", "-k", "formulas or ridge_tracks"),
     "numerics/energy.py": SMALL,
     "numerics/energy_law.py": (*RECORDS, *ENERGY),
-    "numerics/equilibrium.py": ENERGY,
+    "numerics/equilibrium.py": (
+        f"{NUMERICS}/test_schedule.py",
+        *ENERGY[:-1],
+        f"{ORBITS} or clock_of_a_schedule and 0.7",
+    ),
     "numerics/flow.py": CHARTS,
     "numerics/full_batch.py": (f"{NUMERICS}/test_training.py", "-k", "pieces and not paper"),
     "numerics/generalization.py": (f"{NUMERICS}/test_ablation.py", "-k", "rank or resampled"),
@@ -192,7 +196,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/spectrum.py": (*RECORDS, *MANIFOLD),
     "numerics/stretches.py": CENTRAL[:1],
     "numerics/training.py": TRAINING,
-    "numerics/training_prediction.py": (*SMALL, f"{NUMERICS}/test_training.py", "-k", "worst_ratio or no_flow"),
+    "numerics/training_prediction.py": (f"{NUMERICS}/test_prediction_formulas.py", *SMALL),
 }
 # The modules that are left out, by the reason.
 LEFT_OUT: dict[str, tuple[str, ...]] = {

@@ -255,7 +255,7 @@ def report(mutants: list[Mutant], seed: int, reasons: dict[str, str], first: dic
         f"`python tests/mutation/run.py --count {len(mutants)} --seed {seed}`: at first {at_once} of",
         f"{len(mutants)} mutants ({at_once / len(mutants):.1%}) were killed. Tests were then written against what",
         f"survived for no good reason, and {len(killed)} ({len(killed) / len(mutants):.1%}) are killed now. Of mutants",
-        f"outside this draw the first share is to be expected, or a little more. {slow} were killed by running over",
+        f"outside this draw the first share is to be expected, or a little more. {slow} ended by running over",
         f"{LIMIT:g} s of the processor. The tests of a mutant took {seconds[len(seconds) // 2]:.0f} s of it in the",
         f"median, {seconds[-1]:.0f} s at the most, and {over} over 20 s, on a machine with much else to do.",
         "",

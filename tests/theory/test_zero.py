@@ -175,6 +175,8 @@ def test_samples_lie_inside_the_domain(attempt):
         (sp.sqrt(1 + 1 / p**2) ** 3 + p) / (sp.sqrt(1 + 1 / p**2) ** 2 + q),
         sp.sqrt(2 + p) ** 3 / (sp.sqrt(3) + sp.sqrt(2 + p)),
         sp.tan(p) + 1 / sp.cos(p) ** 3,
+        sp.cot(p) + p,
+        sp.coth(p) + sp.tanh(p) ** 2,
     ],
 )
 def test_a_normal_form_has_the_same_value(e):
