@@ -122,10 +122,7 @@ def _orthonormal(block: Array, basis: Array, theta: Array, key: Array | None = N
         rows = jax.random.uniform(key, block.shape, block.dtype, -1.0, 1.0)
         return rows / jnp.linalg.norm(rows, axis=1, keepdims=True)
 
-    if key is None:
-        others = jnp.zeros_like(block)
-    else:
-        others = jax.lax.cond(jnp.any(rounding), random, lambda _: block, key)
+    others = jnp.zeros_like(block) if key is None else jax.lax.cond(jnp.any(rounding), random, lambda _: block, key)
     block = jnp.where(rounding[:, None], others, block)
     whole = whole * jnp.where(rounding, length, 1.0)  # what was there, be it rounding
     # Twice, as what is left of a row after the first time may be small, and its error not.
