@@ -104,9 +104,14 @@ def _whitened(block: Array) -> tuple[Array, Array, Array]:
 def _orthonormal(block: Array, basis: Array, theta: Array, key: Array | None = None) -> tuple[Array, Array, Array]:
     """Rows (b, D) made orthonormal, and orthogonal to the rows of ``basis`` and to theta.
 
-    With them R (b, b), block = R rows + what was in the basis, and which rows there are: where the Krylov space is
-    exhausted a row is nothing but rounding, and a random one takes its place, by ``key``; where the whole space is,
-    none is left, and the row is 0.
+        With them R (b, b), block = R rows + what was in the basis, and which rows there are: where the Krylov space is
+    <<<<<<< HEAD
+        exhausted a row is nothing but rounding, and a random one takes its place, by ``key``; where the whole space is,
+        none is left, and the row is 0.
+    =======
+        exhausted a row is nothing but rounding, and a random one takes its place, by ``key``; where the whole space is, or
+        there is no key, none is left, and the row is 0.
+    >>>>>>> edges3
     """
     eps = jnp.finfo(block.dtype).eps
 
@@ -118,14 +123,12 @@ def _orthonormal(block: Array, basis: Array, theta: Array, key: Array | None = N
     length = jnp.linalg.norm(block, axis=1)
     rounding = length * jnp.linalg.norm(whole, axis=0) <= DEPENDENT * eps * scale
 
-    def random() -> Array:
-        if key is None:
-            return jnp.where(rounding[:, None], 0.0, block)
+    def random(key: Array) -> Array:
         rows = jax.random.uniform(key, block.shape, block.dtype, -1.0, 1.0)
-        rows = rows / jnp.linalg.norm(rows, axis=1, keepdims=True)
-        return jnp.where(rounding[:, None], rows, block)
+        return rows / jnp.linalg.norm(rows, axis=1, keepdims=True)
 
-    block = jax.lax.cond(jnp.any(rounding), random, lambda: block)
+    others = jnp.zeros_like(block) if key is None else jax.lax.cond(jnp.any(rounding), random, lambda _: block, key)
+    block = jnp.where(rounding[:, None], others, block)
     whole = whole * jnp.where(rounding, length, 1.0)  # what was there, be it rounding
     # Twice, as what is left of a row after the first time may be small, and its error not.
     block, more, values = _whitened(outside(block))

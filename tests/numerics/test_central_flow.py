@@ -60,6 +60,17 @@ def test_two_eigenvalues_at_the_edge_as_on_gamma():
         assert central.path.residual < 1e-10
 
 
+def test_conditions_that_are_not_met_are_named(monkeypatch):
+    """Newton's method for S stopped after one step."""
+    monkeypatch.setattr("numerics.edge.NEWTON_STEPS", 1)
+    # an objective of its own: programs are kept by objective
+    stopped = Objective(broken.function, broken.start, name="stopped")
+    path = central_flow(stopped, broken.start, rate=1e-3, time=3.0).path
+    assert path.result is RESULTS.UNCONVERGED
+    assert "covariance of the oscillation" in path.message
+    assert path.residual <= 1e-10
+
+
 def test_down_a_slope():
     """Where there is no manifold of minimizers: with the slope left out, or the oscillation, it is far off."""
     for rate in (1e-3, 1e-4):

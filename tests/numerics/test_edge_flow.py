@@ -52,6 +52,7 @@ def test_agrees_with_the_chart(name):
     assert np.abs(flow.points[-1] - chart.points[-1]).max() < 2e-5
     assert np.abs(flow.at(times)[0] - chart.points).max() < 2e-5
     np.testing.assert_allclose(flow.spectrum[-1, 0], chart.sharpness[-1], rtol=1e-4)
+    assert flow.residual <= 1e-10
     # on the edge throughout: |w|^2 = learning_rate lambda_1/2
     np.testing.assert_allclose(flow.effective_lr * flow.sharpness, 2, rtol=1e-5)
 
