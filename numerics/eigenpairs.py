@@ -105,13 +105,8 @@ def _orthonormal(block: Array, basis: Array, theta: Array, key: Array | None = N
     """Rows (b, D) made orthonormal, and orthogonal to the rows of ``basis`` and to theta.
 
         With them R (b, b), block = R rows + what was in the basis, and which rows there are: where the Krylov space is
-    <<<<<<< HEAD
-        exhausted a row is nothing but rounding, and a random one takes its place, by ``key``; where the whole space is,
-        none is left, and the row is 0.
-    =======
-        exhausted a row is nothing but rounding, and a random one takes its place, by ``key``; where the whole space is, or
-        there is no key, none is left, and the row is 0.
-    >>>>>>> edges3
+    exhausted a row is nothing but rounding, and a random one takes its place, by ``key``; where the whole space
+    is, or there is no key, none is left, and the row is 0.
     """
     eps = jnp.finfo(block.dtype).eps
 
