@@ -104,7 +104,7 @@ def _whitened(block: Array) -> tuple[Array, Array, Array]:
 def _orthonormal(block: Array, basis: Array, theta: Array, key: Array | None = None) -> tuple[Array, Array, Array]:
     """Rows (b, D) made orthonormal, and orthogonal to the rows of ``basis`` and to theta.
 
-        With them R (b, b), block = R rows + what was in the basis, and which rows there are: where the Krylov space is
+    With them R (b, b), block = R rows + what was in the basis, and which rows there are: where the Krylov space is
     exhausted a row is nothing but rounding, and a random one takes its place, by ``key``; where the whole space
     is, or there is no key, none is left, and the row is 0.
     """
