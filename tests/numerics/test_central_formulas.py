@@ -125,19 +125,21 @@ class Turning(NamedTuple):
     here: Here
     sigma: Any
     rejected: Any
+    unsolved: Any
 
 
 class Stepper:
     """Turns by the time, rejects each step once, and asks for more eigenvalues at time 1 where it has one."""
 
-    def __init__(self, k, crowd=True, lose=9.0, burst=9.0):
-        self.k, self.crowd, self.lose, self.burst = k, crowd, lose, burst
+    def __init__(self, k, crowd=True, lose=9.0, burst=9.0, fail=9.0):
+        self.k, self.crowd, self.lose, self.burst, self.fail = k, crowd, lose, burst, fail
 
     def at(self, time, step, rejected):
         sigma = jnp.diag(jnp.arange(1.0, self.k + 1) * (1 + time))
         point = jnp.stack([jnp.cos(time), jnp.sin(time)])
         log_lr = jnp.where(time > self.burst, jnp.nan, time)
-        return Turning(time, step, point, log_lr, Here(jnp.arange(self.k, 0, -1.0) + time), sigma, rejected)
+        unsolved = jnp.where(time > self.fail, jnp.array([0.0, 0.25]), 0.0)
+        return Turning(time, step, point, log_lr, Here(jnp.arange(self.k, 0, -1.0) + time), sigma, rejected, unsolved)
 
     def begin(self, point, log_lr, time, step):
         return self.at(time, step, jnp.zeros((), int))
@@ -201,6 +203,12 @@ def test_sigma_at_the_start_is_that_of_the_first_step():
     [
         ({"most": 1}, RESULTS.EDGES_EXHAUSTED, "flow time 1 1 eigenvalues", 1.0),
         ({"lose": 0.6}, RESULTS.LOST_RANK, "flow time 0.75 lost at 1.75", 0.75),
+        (
+            {"fail": 0.6},
+            RESULTS.UNCONVERGED,
+            "flow time 0.75 the top eigenpairs did not converge: their residual",
+            0.75,
+        ),
         ({"burst": 0.6}, RESULTS.DIVERGED, "not finite after flow time 0.5", 0.5),
         ({"max_steps": 5, "crowd": False, "rows": 2}, RESULTS.MAX_STEPS, "after 7 tries", 1.0),
     ],

@@ -68,9 +68,19 @@ def test_the_flow_begins_where_the_run_enters_the_edge(monkeypatch):
 
 
 def test_a_run_beyond_the_edge_begins_on_it(monkeypatch):
-    task, run, asked = given(monkeypatch, lr=0.7)
+    task, run, asked = given(monkeypatch, lr=0.59)
     predict(task, run)
     assert asked[1]["effective_lr"] == 0.5
+
+
+def test_a_run_far_beyond_the_edge_of_these_minima_goes_to_others(monkeypatch):
+    task, run, asked = given(monkeypatch, lr=0.61)  # by more than a fifth
+    found = predict(task, run)
+    assert len(asked) == 1
+    assert found.result is RESULTS.OFF_EDGE
+    assert "would be 2.44" in found.message
+    assert found.moved == 0.25
+    assert not len(found.times)
 
 
 def test_a_run_that_enters_at_its_last_record_has_no_flow(monkeypatch):

@@ -170,8 +170,9 @@ def test_recipes_out_of_range(options, said):
 
 def test_the_worst_ratio_of_two_sharpnesses():
     none = np.zeros(0)
+    ours, theirs = np.array([[2.0, 1.0], [4.0, 1.0], [np.nan, 1.0]]), np.array([[3.0, 5.0], [1.0, 1.0], [9.0, 0.0]])
     found = Prediction(
-        0, np.arange(3.0), np.array([2.0, 4.0, np.nan]), np.array([3.0, 1.0, 9.0]), none, none, none, none, None,
-        RESULTS.SUCCESSFUL,
-    )  # fmt: skip
+        0, np.arange(3.0), ours[:, 0], theirs[:, 0], none, none, ours, theirs, none, none, None, RESULTS.SUCCESSFUL
+    )
     assert found.worst_ratio == pytest.approx(4)
+    assert found.worst_spectrum_ratio(2) == pytest.approx(5)
