@@ -30,7 +30,8 @@ def test_a_delay_by_hand(monkeypatch):
     def hidden(*_):
         return lambda points: 2 * (1.5 + np.linspace(0, end, len(points)))
 
-    monkeypatch.setattr(delay, "edge_flow", lambda *a, **k: SimpleNamespace(times=np.array([0.0, end]), at=at))
+    path = SimpleNamespace(times=np.array([0.0, end]), at=at, result=RESULTS.SUCCESSFUL, message="")
+    monkeypatch.setattr(delay, "edge_flow", lambda *a, **k: path)
     monkeypatch.setattr(delay, "_hidden", hidden)
     even = Objective(lambda w: (w[2] ** 2 + w[3] ** 2) / (w @ w), (1.0, 0, 0, 0))
     mask = np.array([True, True, True, False])
