@@ -106,8 +106,8 @@ def _rise(run: TrainingRun) -> float:
 
 def _falls_at_the_edge(run: TrainingRun, _: TrainingRun) -> Outcome:
     fall = run.change().sharpness_ratio
-    good = held(run) and bool(np.all(fall > 2)) and _rise(run) < COLLAPSED
     rise = _rise(run)
+    good = held(run) and bool(np.all(fall > 2)) and rise < COLLAPSED
     least = "rises" if math.exp(rise) < 1.001 else f"rises by more than {100 * math.expm1(rise):.2g} %"
     return Outcome(good, f"edge {spread(_edge(run))}, sharpness falls by {spread(fall)}, never {least}")
 

@@ -242,7 +242,8 @@ def _vanishing(objective: Objective) -> Compiled:
 
 
 @lru_cache(maxsize=256)
-def _without_residuals(objective: Objective) -> Objective:
+def without_residuals(objective: Objective, /) -> Objective:
+    """The same loss, its Hessian taken whole and not as J^T J, which it is where residuals vanish only."""
     return Objective(objective.function, objective.start, None, objective.name)
 
 
@@ -273,7 +274,7 @@ def settle(objective: Objective, point: np.ndarray, /) -> tuple[Objective, np.nd
     zero = np.asarray(_gauss_newton(objective)(point))
     if np.linalg.norm(zero - point) < NEAR and interpolating(objective, zero) is objective:
         return objective, zero
-    return _without_residuals(objective), point
+    return without_residuals(objective), point
 
 
 def interpolating(objective: Objective, point: Any, /) -> Objective:
@@ -283,7 +284,7 @@ def interpolating(objective: Objective, point: Any, /) -> Objective:
     """
     if objective.residuals is None or float(_vanishing(objective)(point)) <= VANISHED:
         return objective
-    return _without_residuals(objective)
+    return without_residuals(objective)
 
 
 def as_objective(subject: Loss | Objective, /) -> Objective:

@@ -92,59 +92,54 @@ def _flat(objective: Objective, theta: np.ndarray) -> str:
     return "the Hessian vanishes where gradient flow ended: a flat minimum, at which no learning rate is at an edge"
 
 
+def _gradient_flow(
+    objective: Objective, theta: Array, end: float, times: np.ndarray | None, *, rtol: float, atol: float,
+    max_steps: int,
+) -> Array:  # fmt: skip
+    """(N, D) unit vectors of gradient flow from theta (D,): its end, or at ``times`` (N,), inf after it came to rest.
+
+    ``end`` and ``times`` are in units of 1/lambda_1 at theta.
+    """
+    gradient, scale = jax.grad(objective.function), _scale(objective, theta)
+
+    def at_rest(t: Any, y: Any, args: Any, **_: Any) -> Array:
+        return jnp.linalg.norm(gradient(y)) <= GRADIENT * scale
+
+    out = diffrax.diffeqsolve(
+        diffrax.ODETerm(lambda t, y, args: -gradient(y)),
+        diffrax.Tsit5(),
+        t0=0.0,
+        t1=end / scale,
+        dt0=None,
+        y0=theta,
+        saveat=diffrax.SaveAt(t1=True) if times is None else diffrax.SaveAt(ts=jnp.asarray(times) / scale),
+        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol),
+        event=diffrax.Event(at_rest),
+        max_steps=max_steps,
+        adjoint=diffrax.ForwardMode(),  # no checkpoints: nothing is differentiated
+        throw=False,
+    )
+    assert out.ys is not None
+    points: Array = out.ys / jnp.linalg.norm(out.ys, axis=1, keepdims=True)
+    return points
+
+
 @lru_cache(maxsize=64)
 def _compiled(objective: Objective, max_steps: int) -> Compiled:
-    gradient = jax.grad(objective.function)
-
-    def solve(theta: Array) -> Array:
-        scale = _scale(objective, theta)
-
-        def at_rest(t: Any, y: Any, args: Any, **_: Any) -> Array:
-            return jnp.linalg.norm(gradient(y)) <= GRADIENT * scale
-
-        out = diffrax.diffeqsolve(
-            diffrax.ODETerm(lambda t, y, args: -gradient(y)),
-            diffrax.Tsit5(),
-            t0=0.0,
-            t1=1e12 / scale,
-            dt0=None,
-            y0=theta,
-            # The place of rest depends on the path: errors of 1e-8 leave it where it is for every purpose here.
-            stepsize_controller=diffrax.PIDController(rtol=1e-8, atol=1e-10),
-            event=diffrax.Event(at_rest),
-            max_steps=max_steps,
-            adjoint=diffrax.ForwardMode(),  # no checkpoints: nothing is differentiated
-            throw=False,
-        )
-        assert out.ys is not None
-        end: Array = out.ys[-1] / jnp.linalg.norm(out.ys[-1])
-        return end
-
-    return Compiled(solve)
+    # The place of rest depends on the path: errors of 1e-8 leave it where it is for every purpose here.
+    return Compiled(
+        lambda theta: _gradient_flow(objective, theta, 1e12, None, rtol=1e-8, atol=1e-10, max_steps=max_steps)[-1]
+    )
 
 
 @lru_cache(maxsize=32)
 def _on_the_way(objective: Objective, max_steps: int) -> Compiled:
-    """(N, D) points of gradient flow at `SNAPSHOTS` times up to its rest, inf after that."""
-    gradient = jax.grad(objective.function)
-
-    def solve(theta: Array) -> Array:
-        scale = _scale(objective, theta)
-
-        def at_rest(t: Any, y: Any, args: Any, **_: Any) -> Array:
-            return jnp.linalg.norm(gradient(y)) <= GRADIENT * scale
-
-        out = diffrax.diffeqsolve(
-            diffrax.ODETerm(lambda t, y, args: -gradient(y)), diffrax.Tsit5(), t0=0.0, t1=SNAPSHOTS[-1] / scale,
-            dt0=None, y0=theta, saveat=diffrax.SaveAt(ts=jnp.asarray(SNAPSHOTS) / scale),
-            stepsize_controller=diffrax.PIDController(rtol=1e-6, atol=1e-8), event=diffrax.Event(at_rest),
-            max_steps=max_steps, adjoint=diffrax.ForwardMode(), throw=False,
-        )  # fmt: skip
-        assert out.ys is not None
-        points: Array = out.ys / jnp.linalg.norm(out.ys, axis=1, keepdims=True)
-        return points
-
-    return Compiled(solve)
+    """(N, D) points of gradient flow at `SNAPSHOTS` times up to its rest, inf after that; to be looked at only."""
+    return Compiled(
+        lambda theta: _gradient_flow(
+            objective, theta, SNAPSHOTS[-1], SNAPSHOTS, rtol=1e-6, atol=1e-8, max_steps=max_steps
+        )
+    )
 
 
 def on_the_way(objective: Objective, theta: np.ndarray, /, *, max_steps: int = 100_000) -> np.ndarray:

@@ -25,8 +25,8 @@ from theory.errors import InputError
 __all__ = ["Change", "TrainingRun", "mean_interval", "read_training", "spread", "train_network"]
 
 CONFIDENCE = 0.95
-# effective_lr*lambda_1 swings about 2 by some intrinsic_lr for each eigenvalue that is there, to 2.5 at rate 1e-4
-# (docs/experiments.md); at 3 every step doubles the distance along v_1.
+# effective_lr*lambda_1 swings about 2 by some intrinsic_lr for each eigenvalue that is there: on digits and MNIST-1D to
+# 2.3, in single records to 2.7 (docs/experiments.md); at 3 every step doubles the distance along v_1.
 BEYOND = 3.0
 # Gradient descent counts as at rest where the loss has fallen to this part: lambda_1 changes by some per cent more.
 REST = 1e-3

@@ -228,7 +228,7 @@ class TrainingFiles:
             f"cannot write {self.path / name}: {error.strerror or error}. "
             + (
                 "What was reported done is safe; make room or put the folder back, and go on with --resume."
-                if any(self.path.glob("manifest.json"))
+                if os.path.exists(self.path / "manifest.json")
                 else "Nothing is kept yet; make room, and begin again."
             )
         )

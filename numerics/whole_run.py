@@ -23,7 +23,7 @@ from numerics.delay import VANISHED
 from numerics.edge_flow import TOLERANCE, EdgeFlow, edge_flow
 from numerics.eigenpairs import block_eigenpairs, hessian_product
 from numerics.krylov_normals import DENSE
-from numerics.objective import Objective, as_objective
+from numerics.objective import Objective, as_objective, without_residuals
 from numerics.relax import SNAPSHOTS, Relaxed, on_the_way, relax
 from numerics.results import RESULTS
 from numerics.spectrum import all_eigenvalues, unit_vector
@@ -64,7 +64,8 @@ class WholeRun:
         waiting: flow time from the arrival to the edge; in iterations it is ``waiting / rate`` up to O(rate).
         flow: from the arrival on, the waiting included; ``None`` where Gamma was not reached.
         result, message: how it ended.
-        meets: (D,) where the run meets the edge on its way down, if it does; ``None`` if not. Gradient descent goes
+        meets: (D,) where the run meets the edge on its way down, if it does (or where that is not known, in a result
+            that is unconverged); ``None`` if not. Gradient descent goes
             elsewhere from there, and `numerics.central_flow` with it.
         meets_lr: effective_lr there.
     """
@@ -140,6 +141,11 @@ def whole_run(
         return WholeRun(relaxed, arrival, math.nan, None, relaxed.result, relaxed.message)
     met = _met(objective, theta, effective_lr)
     at_edge = edge_flow(subject, relaxed.point, time=1e-6).effective_lr[0]
+    if met is not None and math.isnan(met[1]):
+        message = (
+            "the top eigenvalue of the Hessian on the way down did not converge: whether the edge is met is not known"
+        )
+        return WholeRun(relaxed, arrival, math.nan, None, RESULTS.UNCONVERGED, message, met[0])
     if met is not None or arrival > at_edge:
         point, there = (relaxed.point, arrival) if met is None else met
         message = (
@@ -155,8 +161,8 @@ def whole_run(
 
 @lru_cache(maxsize=32)
 def _sharpness(objective: Objective) -> Compiled:
-    """lambda_1 of the spherical Hessian at each of some points (N, D)."""
-    plain = Objective(objective.function, objective.start, None, objective.name)  # J^T J is the Hessian on Gamma only
+    """lambda_1 of the spherical Hessian at each of some points (N, D), nan where the search did not converge."""
+    plain = without_residuals(objective)  # these points are not on Gamma
 
     def top(theta: jax.Array) -> jax.Array:
         if objective.dimension <= DENSE:
@@ -165,13 +171,16 @@ def _sharpness(objective: Objective) -> Compiled:
         found = block_eigenpairs(
             hessian_product(plain, theta), theta, guess, jnp.asarray(ROUGHLY), count=2, max_products=MAX_PRODUCTS
         )
-        return jnp.asarray(found.values[0])
+        return jnp.where(found.converged, found.values[0], jnp.nan)
 
     return Compiled(lambda points: jax.lax.map(top, points))
 
 
 def _met(objective: Objective, theta: np.ndarray, effective_lr: float) -> tuple[np.ndarray, float] | None:
-    """The first point of gradient flow from theta (D,) at which effective_lr*lambda_1 is above 2, and effective_lr."""
+    """The first point of gradient flow from theta (D,) at which effective_lr*lambda_1 is above 2, and effective_lr.
+
+    A point at which lambda_1 is not known counts as one, with effective_lr nan: nothing can be promised beyond it.
+    """
     points = on_the_way(objective, theta)
     values = np.array([float(objective.value(z)) for z in points])
     lr = 1 / (1 / effective_lr + np.maximum(values[0] - values, 0))
@@ -179,8 +188,11 @@ def _met(objective: Objective, theta: np.ndarray, effective_lr: float) -> tuple[
     padded = np.concatenate([points, np.repeat(points[-1:], len(SNAPSHOTS) + 1 - len(points), axis=0)])
     edge = lr * np.asarray(_sharpness(objective)(padded))[: len(points)]
     # The last points are on Gamma, where a run that is given the edge itself may be.
-    beyond = np.flatnonzero(edge > 2 * (1 + ROUGHLY))
-    return (points[beyond[0]], float(lr[beyond[0]])) if len(beyond) else None
+    beyond = np.flatnonzero(~(edge <= 2 * (1 + ROUGHLY)))
+    if not len(beyond):
+        return None
+    first = int(beyond[0])
+    return points[first], float(lr[first]) if np.isfinite(edge[first]) else math.nan
 
 
 def along(run: WholeRun, times: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:

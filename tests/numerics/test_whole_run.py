@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -91,6 +93,18 @@ def test_where_the_edge_is_met_on_the_way_down():
     beyond = whole_run(steep, effective_lr=2.1 * 2 / sharpness(steep, steep.start), time=0.5)
     assert beyond.result is RESULTS.OFF_EDGE
     np.testing.assert_allclose(beyond.meets, steep.start / np.linalg.norm(steep.start))
+
+
+def test_an_eigenvalue_that_is_not_found_promises_nothing(monkeypatch):
+    objective = objective_of(families.get("ridge").default())
+    found = np.r_[1.0, 1.0, np.full(110, np.nan)]
+    monkeypatch.setattr(sys.modules[whole_run.__module__], "_sharpness", lambda _: lambda points: found[: len(points)])
+    run = whole_run(objective, np.array([0.7, 0.1, 0.7]), effective_lr=0.01, time=0.1)
+    assert run.result is RESULTS.UNCONVERGED
+    assert run.flow is None
+    assert "not known" in run.message
+    with pytest.raises(InputError, match="no flow"):
+        along(run, np.array([0.0]))
 
 
 def test_an_amplitude_that_is_zero_never_comes_back():
