@@ -75,7 +75,7 @@ def _landing(objective: Objective, rank: int | None) -> Compiled:
     def land(theta: Array) -> tuple[Array, Array, Array]:
         def advance(_: Any, carry: tuple[Array, Any]) -> tuple[Array, Any]:
             z, here = carry
-            z = normals.newton(z, here)
+            z, _ = normals.newton(z, here)
             return z, normals.at(z, here)
 
         begin = (theta, normals.at(theta, normals.guess(theta)))

@@ -16,7 +16,6 @@ import numpy as np
 
 from numerics.curvature import curvature_gradients
 from numerics.edge import pairs, solve_edge, to_vector
-from numerics.krylov_normals import KrylovNormals, Searched
 from numerics.normals import Normals
 
 __all__ = ["StepState", "Stepper"]
@@ -78,21 +77,13 @@ class Stepper:
         """(k,) eigenvalues of E = effective_lr H/2; the edge is at 1."""
         return jnp.exp(log_lr) * here.values[: self.k] / 2
 
-    def _tangent(self, z: Array, here: Any, rows: Array) -> tuple[Array, Array]:
-        """`Normals.tangent`, and the residual of what was not solved."""
-        if isinstance(self.normals, KrylovNormals):
-            return self.normals.checked_tangent(z, here, rows)
-        return self.normals.tangent(z, here, rows), jnp.zeros(())
-
     def _back(self, z: Array, near: Any, count: Array) -> tuple[Array, Array]:
         """``count`` steps of `Normals.newton`, and the residual of what was not solved."""
 
         def advance(_: Any, carry: tuple[Array, Array]) -> tuple[Array, Array]:
             y, unsolved = carry
-            if isinstance(self.normals, KrylovNormals):
-                y, more = self.normals.checked_newton(y, near)
-                return y, jnp.maximum(unsolved, more)
-            return self.normals.newton(y, near), unsolved
+            y, more = self.normals.newton(y, near)
+            return y, jnp.maximum(unsolved, more)
 
         out: tuple[Array, Array] = jax.lax.fori_loop(0, count, advance, (z, jnp.zeros(())))
         return out
@@ -100,7 +91,7 @@ class Stepper:
     def _push(self, z: Array, here: Any, edge: Array, within: Array, seed: Array) -> tuple[Array, Any, Array]:
         """The drift (D,) and Sigma at z, where E is to be at most I after a time ``within``; what was not solved."""
         vectors = here.vectors[:, : self.k]
-        rows, unsolved = self._tangent(z, here, curvature_gradients(self.normals.objective, z, vectors))
+        rows, unsolved = self.normals.tangent(z, here, curvature_gradients(self.normals.objective, z, vectors))
         rows = rows / here.values[0]
         identity = jnp.eye(self.k)
         quadratic = rows @ rows.T + 4 * np.outer(self._trace, self._trace)
@@ -111,7 +102,7 @@ class Stepper:
         """The state at a point of Gamma (D,), with Sigma and the drift not known yet."""
         here = self.normals.at(point, self.normals.guess(point))
         nothing = jnp.zeros((self.k, self.k))
-        unsolved = jnp.zeros(4).at[1].set(here.unsolved) if isinstance(here, Searched) else jnp.zeros(4)
+        unsolved = jnp.zeros(4).at[1].set(self.normals.unsolved(here))
         return StepState(
             time, step, jnp.zeros(()), point, log_lr, here, nothing, nothing, jnp.zeros_like(point), jnp.zeros((), int),
             unsolved,
@@ -130,9 +121,7 @@ class Stepper:
             log_lr = s.log_lr + jnp.where(second, h * (2 - 4 * jnp.trace(sigma)), 0.0)
             moved = _unit(s.point + jnp.where(second, h, h / 2) * drift)
             z, off = self._back(moved, near, jnp.where(second | (not normals.complete), CHORDS, 0))
-            # The last search of a flow is one that knows nothing.
-            last = second & (s.time + h >= end)
-            here = normals.at(z, near._replace(cold=near.cold | last) if isinstance(near, Searched) else near)
+            here = normals.at(z, normals.searching(near, second & (s.time + h >= end)))
             turn = here.vectors[:, :k].T @ near.vectors[:, :k]
             turn = turn @ (3 * jnp.eye(k) - turn.T @ turn) / 2  # a rotation again, up to h^4
             # For the middle the edge at the beginning of the step, in the eigenvectors of its middle.
@@ -142,7 +131,7 @@ class Stepper:
             beyond = jnp.where(second, self.edge(here, log_lr)[0] - 1, 0.0)
             unsolved = jnp.stack([
                 jnp.where(found.converged, 0.0, found.residual),
-                here.unsolved if isinstance(here, Searched) else jnp.zeros(()),
+                normals.unsolved(here),
                 jnp.maximum(off, inside),
                 jnp.where(beyond > BEYOND, beyond, 0.0),
             ])  # fmt: skip

@@ -133,27 +133,27 @@ class KrylovNormals:
         out: tuple[Array, Array] = jax.lax.fori_loop(0, count, advance, (jnp.zeros_like(u), jnp.zeros((), u.dtype)))
         return out
 
-    def checked_tangent(self, theta: Array, here: Searched, rows: Array) -> tuple[Array, Array]:
-        """`tangent`, and the largest residual of what was not solved (0: all was)."""
+    def unsolved(self, here: Searched) -> Array:
+        """See `numerics.normals.Normals`."""
+        return here.unsolved
+
+    def searching(self, near: Searched, last: Array) -> Searched:
+        """See `numerics.normals.Normals`: the last search is one that knows nothing."""
+        return near._replace(cold=near.cold | last)
+
+    def tangent(self, theta: Array, here: Searched, rows: Array) -> tuple[Array, Array]:
+        """See `numerics.normals.Normals`."""
         rows = rows - jnp.outer(rows @ theta, theta)
         normal, unsolved = jax.lax.map(lambda u: self._passes(here, u, divide=False), rows)
         return rows - normal, jnp.max(unsolved)
 
-    def checked_newton(self, theta: Array, here: Searched) -> tuple[Array, Array]:
-        """`newton`, and the largest residual of what was not solved (0: all was)."""
+    def newton(self, theta: Array, here: Searched) -> tuple[Array, Array]:
+        """See `numerics.normals.Normals`."""
         # The part of the gradient along Gamma is of second order, and would be divided by mu: so the normal part only.
         gradient = jax.grad(self.objective.function)(theta)
         step, unsolved = self._passes(here, gradient, divide=True)
         moved = theta - step
         return moved / jnp.linalg.norm(moved), unsolved
-
-    def tangent(self, theta: Array, here: Searched, rows: Array) -> Array:
-        """See `numerics.normals.Normals`."""
-        return self.checked_tangent(theta, here, rows)[0]
-
-    def newton(self, theta: Array, here: Searched) -> Array:
-        """See `numerics.normals.Normals`."""
-        return self.checked_newton(theta, here)[0]
 
 
 def frames_fit(objective: Objective, /) -> bool:

@@ -43,11 +43,17 @@ class Normals(Protocol):
         ``near`` is the same of a point close by.
         """
 
-    def tangent(self, theta: Array, here: Any, rows: Array) -> Array:
-        """Rows (m, D) without their parts normal to Gamma and along theta."""
+    def unsolved(self, here: Any) -> Array:
+        """The residual of the search that found ``here``, where it did not converge; else 0."""
 
-    def newton(self, theta: Array, here: Any) -> Array:
-        """A step from theta (D,) towards Gamma, with the normal directions of a point close by."""
+    def searching(self, near: Any, last: Array) -> Any:
+        """``near`` for the next `at`, the last of a flow where ``last`` is true."""
+
+    def tangent(self, theta: Array, here: Any, rows: Array) -> tuple[Array, Array]:
+        """Rows (m, D) without their parts normal to Gamma and along theta; the residual of what was not solved."""
+
+    def newton(self, theta: Array, here: Any) -> tuple[Array, Array]:
+        """A step from theta (D,) towards Gamma, with the normal directions of a point close by; the residual, or 0."""
 
 
 class FrameNormals:
@@ -64,13 +70,21 @@ class FrameNormals:
         """The frame at theta."""
         return frame(self.objective, theta, self.rank)
 
-    def tangent(self, theta: Array, here: Frame, rows: Array) -> Array:
+    def unsolved(self, here: Frame) -> Array:
+        """Nothing: nothing is iterated here."""
+        return jnp.zeros(())
+
+    def searching(self, near: Any, last: Array) -> Any:
+        """See `Normals`."""
+        return near
+
+    def tangent(self, theta: Array, here: Frame, rows: Array) -> tuple[Array, Array]:
         """See `Normals`."""
         rows = rows - (rows @ here.vectors) @ here.vectors.T
-        return rows - jnp.outer(rows @ theta, theta)
+        return rows - jnp.outer(rows @ theta, theta), jnp.zeros(())
 
-    def newton(self, theta: Array, here: Frame) -> Array:
+    def newton(self, theta: Array, here: Frame) -> tuple[Array, Array]:
         """See `Normals`."""
         gradient = jax.grad(self.objective.function)(theta)
         moved = theta - here.vectors @ ((here.vectors.T @ gradient) / here.values)
-        return moved / jnp.linalg.norm(moved)
+        return moved / jnp.linalg.norm(moved), jnp.zeros(())
