@@ -3,6 +3,7 @@
     python -m benchmarks.sweep            # against a bare vmapped scan of the same iteration
     python -m benchmarks.sweep --cores    # two devices, and two processes, against one
     python -m benchmarks.sweep --forced   # on 1, 2, 4 and 8 forced host devices: a split changes nothing
+    python -m benchmarks.sweep --blocks 256,16384   # an iteration of a block of so many cells, on JAX's first device
 
 Prints the ratios and exits with status 1 where one is below what is wanted (0.9, 1.6 and 1.5).
 """
@@ -138,10 +139,37 @@ def forced():
     return equal
 
 
+def blocks(sizes):
+    """What an iteration of a block takes, start-up and records taken off by a run at a larger rate."""
+    import jax
+
+    from numerics.sweep import sweep
+    from theory import families
+
+    loss = families.get("ridge").default()
+    print(f"{jax.devices()[0].device_kind}, JAX {jax.__version__}")
+    for size in sizes:
+        seconds, steps = {}, {}
+        with tempfile.TemporaryDirectory() as folder:
+            for turn in range(2):  # the first compiles
+                for rate in (1e-3, 1e-4):
+                    begun = time.perf_counter()
+                    found = sweep([loss], rates=[rate], starts=size, block=size, out=f"{folder}/{turn}-{rate}")
+                    seconds[rate] = time.perf_counter() - begun
+                    steps[rate] = int(found.rows["steps"][0])
+        one = (seconds[1e-4] - seconds[1e-3]) / (steps[1e-4] - steps[1e-3])
+        print(f"  {size} cells: {one * 1e6:.1f} us, {one / size * 1e9:.2f} ns a cell", flush=True)
+    return True
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--cores", action="store_true")
     parser.add_argument("--forced", action="store_true")
+    parser.add_argument("--blocks", type=lambda text: [int(n) for n in text.split(",")], metavar="N,...")
     chosen = parser.parse_args()
-    good = cores() if chosen.cores else forced() if chosen.forced else against_bare()
+    if chosen.blocks:
+        good = blocks(chosen.blocks)
+    else:
+        good = cores() if chosen.cores else forced() if chosen.forced else against_bare()
     sys.exit(0 if good else 1)

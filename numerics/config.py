@@ -1,4 +1,4 @@
-"""Settings of JAX that every numeric module needs: double precision, and compiled programs kept on disk."""
+"""Settings of JAX that every numeric module needs: precision, and compiled programs kept on disk."""
 
 from __future__ import annotations
 
@@ -38,9 +38,13 @@ def cache_directory() -> Path | None:
 def configure() -> None:
     """Set JAX up, once: float64 everywhere, and the persistent compilation cache where one can be written.
 
-    float32 resolves 1e-7: at rate 1e-6 the weight-decay factor 1 - rate would hardly be representable.
+    float32 resolves 1e-7: at rate 1e-6 the weight-decay factor 1 - rate would hardly be representable. On a GPU the
+    products of float32 matrices are float32 ones, too, where JAX would round them to 10 bits (TF32) unless the user has
+    chosen otherwise ($JAX_DEFAULT_MATMUL_PRECISION).
     """
     jax.config.update("jax_enable_x64", True)
+    if jax.config.values["jax_default_matmul_precision"] is None:
+        jax.config.update("jax_default_matmul_precision", "highest")
     place = cache_directory()
     if place is not None:
         jax.config.update("jax_compilation_cache_dir", str(place))

@@ -90,12 +90,15 @@ def environment() -> dict[str, Any]:
     """Versions, machine, and the device JAX computes on."""
     import jax
 
-    packages = ("sharpflow", "sympy", "numpy", "scipy", "scikit-learn", "jax", "jaxlib", "diffrax", "matplotlib")
+    from sharpflow import __version__
+
+    packages = ("sympy", "numpy", "scipy", "scikit-learn", "jax", "jaxlib", "diffrax", "matplotlib")
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processors": os.cpu_count(),
         "device": jax.devices()[0].platform,
+        "sharpflow": __version__,  # which also a checkout that is not installed has
     } | {name: metadata.version(name) for name in packages}
 
 

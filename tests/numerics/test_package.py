@@ -48,3 +48,16 @@ def test_the_place_of_the_cache(tmp_path, monkeypatch):
     monkeypatch.delenv("SHARPFLOW_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_directory() == tmp_path / "sharpflow" / "xla"
+
+
+def test_products_in_float32_are_exact_unless_the_user_wants_others(monkeypatch):
+    monkeypatch.delenv("JAX_DEFAULT_MATMUL_PRECISION", raising=False)
+    code = """
+import jax, jax.numpy as jnp
+from numerics.config import configure
+configure()
+print(jax.jit(jnp.dot).lower(jnp.ones((2, 2), "float32"), jnp.ones((2, 2), "float32")).as_text())
+"""
+    # The program asks for it, on any device; only GPUs and TPUs listen.
+    assert "precision = [HIGHEST, HIGHEST]" in run(code).stdout
+    assert "HIGHEST" not in run(code, JAX_DEFAULT_MATMUL_PRECISION="tensorfloat32").stdout
