@@ -20,7 +20,6 @@ from numerics.probes import euler_table, random_directions
 
 __all__ = [
     "Finding",
-    "derivative_residual",
     "euler",
     "lowest_point",
     "readable",
@@ -42,11 +41,6 @@ SIDE = 1e-6
 # Directions of the whole sphere at which derivatives are looked at: a part of it of 1/20 is missed once in 1000 times.
 # Each takes a Hessian: fewer of more than so many weights.
 ANYWHERE, FEWER, SMALL = 128, 8, 50
-# A jump of the slope in units of it, at a step that is a thousand times smaller so many times larger by the step than
-# at the longer one: 1000 times for |z|, 30 times for |z|^(3/2), about as large for what is smooth.
-CORNER, STEEPER = 1e-5, 10.0
-# Steps of differences in double precision: the fourth-order formula is off by step^4 and 1e-16/step of L.
-STEP = 3e-3
 
 
 @dataclass(frozen=True)
@@ -127,80 +121,10 @@ def euler(objective: Objective, /, *, seed: int = 0) -> Finding:
     return Finding(float(table[k, j]), {"w": places[k]}, EULER[j])
 
 
-@lru_cache(maxsize=64)
-def _along(objective: Objective) -> Compiled:
-    def derivatives(w: Any, u: Any) -> tuple[Any, Any]:
-        slope = lambda t: objective.function(w + t * u)  # noqa: E731  differentiated twice below
-        first = jax.grad(slope)
-        return first(0.0), jax.grad(first)(0.0)
-
-    return Compiled(derivatives)
-
-
-def _by_differences(f: Callable[[float], float], step: float) -> tuple[float, float]:
-    """First and second derivative at 0 by central differences of fourth order."""
-    a, b, c, d, e = (f(k * step) for k in (-2, -1, 0, 1, 2))
-    return (a - 8 * b + 8 * d - e) / (12 * step), (-a + 16 * b - 30 * c + 16 * d - e) / (12 * step**2)
-
-
 def slope_jump(objective: Objective, w: np.ndarray, u: np.ndarray, /, *, step: float = SIDE) -> float:
     """|right - left| derivative of L at w along u (D,), by differences of values: step L'', but at a kink."""
     left, middle, right = (float(objective.value(w + t * u)) for t in (-step, 0.0, step))
     return abs(right - 2 * middle + left) / step
-
-
-def derivative_residual(
-    objective: Objective, near: np.ndarray, exact: Callable[[np.ndarray, np.ndarray], tuple[float, float]] | None, /,
-    *, seed: int = 0,
-) -> Finding:  # fmt: skip
-    """max |D^k L(w)[u, ...] by JAX - the same by differences|, k = 1, 2, relative to the larger over all places.
-
-    Places where the slope of L jumps are left out; nan where none is left.
-
-    Args:
-        objective: the loss under JAX.
-        near: (N, D) points of Gamma.
-        exact: (w, u) -> both derivatives by differences in many digits; ``None``: in double precision.
-        seed: of places and directions.
-    """
-    random = np.random.default_rng(seed + 3)
-    places = np.concatenate([random_directions(objective, 6, seed), near[:3] + 0.05, near[:2]])
-    rows = []
-    # In double precision the differences reach over two steps, and a kink within them is no wrong derivative: a place
-    # counts with the best of itself and its neighbours, whose steps lie beside its own.
-    shifts = (0.0,) if exact is not None else (0.0, 4.1 * STEP, -4.1 * STEP)
-    for w in places:
-        u = random.standard_normal(len(w))
-        u /= np.linalg.norm(u)
-        pairs = []
-        for v in (w + shift * u for shift in shifts):
-            by_jax = tuple(float(x) for x in _along(objective)(v, u))
-            known = exact(v, u) if exact is not None else _by_differences(
-                lambda t, v=v, u=u: float(objective.value(v + t * u)), STEP  # type: ignore[misc]
-            )  # fmt: skip
-            pairs.append((v, by_jax, known))
-        rows.append((u, pairs))
-    size = [max(1e-300, *(abs(pairs[0][2][k]) for _, pairs in rows)) for k in (0, 1)]
-    worst, compared = Finding(0.0), 0
-    for u, pairs in rows:
-        # Where the values themselves have a kink there is no derivative to compare with: that is for `numerics.kinks`.
-        near_by, further = (slope_jump(objective, pairs[0][0], u, step=h) for h in (SIDE, 1e3 * SIDE))
-        if near_by > max(CORNER * size[0], STEEPER * 1e-3 * further):
-            continue
-        compared += 1
-        for k in (0, 1):
-            residual, v, by, known_k = min(
-                ((abs(by[k] - known[k]) / size[k], v, by[k], known[k]) for v, by, known in pairs),
-                key=lambda r: np.inf if np.isnan(r[0]) else r[0],
-            )
-            if not np.isfinite(known_k):
-                continue
-            if np.isnan(residual):
-                residual = np.inf  # no number, where the differences are one: as wrong as can be
-            if residual > worst.value:
-                at = {"w": v, "u": u, "by JAX": by, "by differences": known_k}
-                worst = Finding(residual, at, ("D L(w)[u]", "D^2 L(w)[u, u]")[k])
-    return worst if compared else Finding(float("nan"), note="the slope of L jumps at every place tried")
 
 
 def lowest_point(objective: Objective, level: float, /, *, seed: int = 0) -> Finding:

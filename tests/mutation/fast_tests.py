@@ -131,6 +131,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/curvature.py": EDGES,
     "numerics/curve.py": RESOLVED,
     "numerics/delay.py": (*RECORDS, f"{NUMERICS}/test_whole_run.py", "-k", "by_hand or symmetry or comes_back"),
+    "numerics/differences.py": ("tests/testing/test_derivatives.py",),
     "numerics/edge.py": (f"{NUMERICS}/test_edge.py", "-k", "not conic_solver"),
     "numerics/edge_flow.py": (f"{NUMERICS}/test_edge_flow_formulas.py", *EDGES),
     "numerics/edge_path.py": (f"{NUMERICS}/test_edge_flow_formulas.py",),

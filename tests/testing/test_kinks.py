@@ -147,12 +147,12 @@ def test_the_slope_jumps_at_a_kink_only():
 
 def test_where_every_place_has_a_corner_no_derivative_is_judged(monkeypatch):
     """A check that leaves out all it could compare has not passed."""
-    from numerics import inspection
+    from numerics import differences
     from sharpflow.testing import check_loss
     from sharpflow.testing.check import Outcome
     from sharpflow.testing.wrong_losses import plain
 
-    monkeypatch.setattr(inspection, "slope_jump", lambda *_, step: float(step == inspection.SIDE))
+    monkeypatch.setattr(differences, "slope_jump", lambda *_, step: float(step == differences.SIDE))
     result = check_loss(plain(), checks=["derivatives"])[0]
     assert result.outcome is Outcome.INCONCLUSIVE
     assert "jumps at every place" in result.trial.message

@@ -1,0 +1,85 @@
+"""Derivatives by JAX against extrapolated differences: small errors are seen, steep losses are not accused."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from numerics.differences import COARSE, SAFETY, extrapolated_derivatives
+from sharpflow import Objective
+from sharpflow.testing import check_loss
+from sharpflow.testing.check import Outcome
+from sharpflow.testing.wrong_losses import START, plain
+
+
+def outcome_of(loss):
+    return check_loss(loss, checks=["derivatives"])[0]
+
+
+def network(gain):
+    """One layer of tanh(gain u X), fitted to what it gives at another u."""
+    random = np.random.default_rng(0)
+    inputs, teacher = random.standard_normal((8, 6)), random.standard_normal(6)
+
+    def function(w):
+        signal = jnp.asarray(inputs) @ jnp.stack([w / jnp.linalg.norm(w), jnp.asarray(teacher)], axis=1)
+        return jnp.sum(jnp.diff(jnp.tanh(gain * signal), axis=1) ** 2) / 2
+
+    return Objective(function, random.standard_normal(6), name=f"gain-{gain:g}")
+
+
+def wrong_gradient(error):
+    """The right loss with a gradient that is too large by a factor 1 + error, in all directions."""
+    right = plain().function
+    function = jax.custom_jvp(right)
+
+    @function.defjvp
+    def rule(primals, tangents):
+        value, slope = jax.jvp(right, primals, tangents)
+        return value, (1 + error) * slope
+
+    return Objective(function, START, name="wrong")
+
+
+@pytest.mark.parametrize(
+    ("f", "first", "second"),
+    [
+        (lambda t: np.exp(3 * t), 3.0, 9.0),
+        (lambda t: np.sin(1e3 * (t + 1e-4)), 1e3 * np.cos(0.1), -1e6 * np.sin(0.1)),
+        (lambda t: 1 / (1 + (t - 0.02) ** 2 * 1e4), 16.0, 1760.0),
+        (lambda t: 1e4 + np.cos(t) - 1e4, 0.0, -1.0),
+    ],
+)
+def test_differences_say_how_far_they_are_off(f, first, second):
+    for found, right in zip(extrapolated_derivatives(f), (first, second), strict=True):
+        assert abs(found.value - right) <= SAFETY * found.error
+        assert found.error < 1e-6 * max(1, abs(right))
+
+
+def test_differences_of_what_they_cannot_resolve_say_so():
+    for found in extrapolated_derivatives(lambda t: np.sin(1e7 * t + 0.3)):
+        assert SAFETY * found.error > COARSE * abs(found.value)
+    assert all(np.isinf(found.error) for found in extrapolated_derivatives(lambda t: np.nan))
+
+
+@pytest.mark.parametrize("gain", [1, 15, 100])
+def test_a_steep_right_network_is_not_accused(gain):
+    result = outcome_of(network(gain))
+    assert result.outcome is Outcome.PASSED, result.explain()
+    assert result.trial.tolerance < 1e-8
+
+
+@pytest.mark.parametrize("error", [4e-6, -1e-7])
+def test_a_slightly_wrong_gradient_is_caught(error):
+    result = outcome_of(wrong_gradient(error))
+    assert result.outcome is Outcome.FAILED
+    assert result.trial.measured == pytest.approx(abs(error), rel=0.1)
+    assert {"by JAX", "by differences"} <= set(result.trial.counterexample)
+
+
+def test_where_differences_are_too_coarse_nothing_is_decided():
+    result = outcome_of(network(1e5))
+    assert result.outcome is Outcome.INCONCLUSIVE
+    assert "L changes over shorter distances" in result.trial.message
