@@ -171,6 +171,6 @@ def derivative_residual(
     if kinks == len(places):
         return Compared(Finding(float("nan"), note="the slope of L jumps at every place tried"), ROUNDING)
     what = "D^2 L(w)[u, u]" if notes else "D L(w)[u]"
-    known = f"to a part of {coarse:.1g} only" if coarse < 1 else "not at all"
-    said = f"differences at steps {STEPS[0]:g} to {STEPS[-1]:.1g} tell {what} {known}"
+    far = f"to a part of {coarse:.1g} only" if coarse < 1 else "not at all"
+    said = f"differences at steps {STEPS[0]:g} to {STEPS[-1]:.1g} tell {what} {far}"
     return Compared(Finding(float("nan"), note=f"{said}: L changes over shorter distances than these"), COARSE)

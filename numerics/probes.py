@@ -118,8 +118,10 @@ class Forms:
 
     Attributes:
         sphere: max |theta_t(weights) - theta_t(sphere)| over the first `COMPARED` steps.
-        rescaled: max |theta_t - theta_t'| between (eta, lambda, w) and (c^2 eta, lambda/c^2, c w), over as many.
-        schedule: max relative residual of v+ = beta v + 2 beta eta_in^2 |G|^2 + beta eta_in^2 effective_lr^2 |G|^4.
+        rescaled: max |theta_t - theta_t'| between (eta, lambda, w) and (c^2 eta, lambda/c^2, c w), over as many; nan for
+            a rule that has no learning rate and weight decay on w.
+        schedule: max relative residual of v+ = beta v + 2 beta eta_in^2 |G|^2 + beta eta_in^2 effective_lr^2 |G|^4;
+            nan likewise.
         steps: iterations run.
         finite: whether all stayed finite.
     """
@@ -150,6 +152,10 @@ def _forms(objective: Objective, key: Identity[Rule], rate: float, factor: float
     position, state = weights.begin(start, effective_lr, numbers)
     first = weights.run(position, state, numbers, 1)
     other = sphere.run(*sphere.begin(start, effective_lr, numbers), numbers, 1)
+    apart = float(np.max(np.abs(first.points - other.points)[: COMPARED + 1]))
+    finite = first.result.ok and other.result.ok
+    if rule.space == "sphere" or not {"learning_rate", "weight_decay"} <= set(numbers):
+        return Forms(apart, np.nan, np.nan, RECORDS, finite)
     changed = {
         **numbers,
         "learning_rate": numbers["learning_rate"] * factor**2,
@@ -163,11 +169,11 @@ def _forms(objective: Objective, key: Identity[Rule], rate: float, factor: float
     v = small / e**2
     expected = beta * (v[:-1] + 2 * small * squared + small * e[:-1] ** 2 * squared**2)
     return Forms(
-        sphere=float(np.max(np.abs(first.points - other.points)[: COMPARED + 1])),
+        sphere=apart,
         rescaled=float(np.max(np.abs(first.points - second.points)[: COMPARED + 1])),
         schedule=float(np.max(np.abs(v[1:] / expected - 1))),
         steps=RECORDS,
-        finite=first.result.ok and other.result.ok and second.result.ok,
+        finite=finite and second.result.ok,
     )
 
 

@@ -18,7 +18,7 @@ from theory.errors import InputError
 from theory.rule import Rule
 from theory.vectors import SpanVector, gradient_of, operations
 
-__all__ = ["Reduction", "decays_by_one_minus_rate", "exact", "reduce_rule"]
+__all__ = ["Reduction", "decays_by_one_minus_rate", "exact", "growth_at_rest", "is_decayed_descent", "reduce_rule"]
 
 
 def exact(value: object) -> sp.Expr:
@@ -140,3 +140,30 @@ def decays_by_one_minus_rate(reduction: Reduction, /) -> bool:
         return False
     inverse = reduction.norm_squared_of_effective_lr
     return inverse is not None and not sp.simplify(inverse * reduction.effective_lr).has(reduction.effective_lr)
+
+
+def is_decayed_descent(reduction: Reduction, /) -> bool:
+    """Whether effective_lr+ = effective_lr/((1 - eps)^2 (1 + effective_lr^2 |G|^2)), eps = learning_rate weight_decay.
+
+    So it is for gradient descent with weight decay, decoupled or not, and then (eta, lambda, w) and
+    (c^2 eta, lambda/c^2, c w) are one run.
+    """
+    names = ("learning_rate", "weight_decay")
+    if reduction.rule.space != "weights" or reduction.schedule is None or not set(names) <= set(reduction.parameters):
+        return False
+    eta, decay = (reduction.parameters[name] for name in names)
+    e, g2 = reduction.effective_lr, reduction.gradient_squared
+    return bool(sp.simplify(reduction.schedule - e / ((1 - eta * decay) ** 2 * (1 + e**2 * g2))) == 0)
+
+
+def growth_at_rest(reduction: Reduction, rate: float, /) -> float | None:
+    """effective_lr+/effective_lr where G = 0, at the default constants; ``None`` where that is no number.
+
+    The edge is reached from effective_lr lambda_1 = 1/2 after log 4/log(growth) steps; never, where it is 1 or less.
+    """
+    if reduction.schedule is None:
+        return None
+    ratio = sp.simplify(reduction.schedule.subs(reduction.gradient_squared, 0) / reduction.effective_lr)
+    defaults = {**reduction.rule.constants, **reduction.rule.at_rate(rate)}
+    ratio = ratio.subs({symbol: defaults[name] for name, symbol in reduction.parameters.items() if name in defaults})
+    return float(ratio) if ratio.is_number else None

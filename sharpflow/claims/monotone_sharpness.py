@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, weigh
+from sharpflow.claims._shared import beyond_horizon
 from theory.proof import Proof
 
 
@@ -18,7 +19,10 @@ def measure(case: Case) -> Measurement:
     import numpy as np
 
     run = case.comparison
-    rise = float(np.max(np.diff(np.log(run.flow_sharpness)))) if run.result.ok else float("nan")
+    if not run.result.ok:
+        nothing = weigh(float("nan"), 0.0, 1e-8, run.message or run.result.advice, upper=True)
+        return beyond_horizon(case) or nothing
+    rise = float(np.max(np.diff(np.log(run.flow_sharpness))))
     return weigh(
         rise, 0.0, 1e-8,
         f"largest rise of log lambda_1 between two of {len(run.times)} records of the flow over time {run.time:g}; "

@@ -12,8 +12,9 @@ from sharpflow.testing.check import Outcome, Subject, Trial
 
 if TYPE_CHECKING:
     from numerics.inspection import Finding
+    from theory.rule import Rule
 
-__all__ = ["failed", "from_measurement", "held", "judge", "measured_by", "with_proof"]
+__all__ = ["failed", "from_measurement", "held", "judge", "measured_by", "not_reduced", "with_proof"]
 
 # A proof that takes longer is left to `sharpflow verify`; a check takes two seconds.
 PROOF_LIMIT = 2.0
@@ -57,12 +58,52 @@ def from_measurement(measurement: Measurement, /, **counterexample: Any) -> Tria
     )  # fmt: skip
 
 
-def measured_by(claim: str, /) -> Callable[[Subject], Trial]:
-    """A check that is the measurement of a claim."""
+def not_reduced(rule: Rule, /, *, descent: bool) -> Trial | None:
+    """Not applicable where the rule has no form on the sphere (with ``descent``: not that of gradient descent)."""
+    from numerics.rule_forms import reduction_of
+    from theory.errors import InputError
+    from theory.reduction import is_decayed_descent
+
+    try:
+        reduction = reduction_of(rule)
+    except InputError:
+        said = f"the rule {rule.name} has no form on the sphere in which effective_lr is all of its state"
+        return Trial(Outcome.NOT_APPLICABLE, said)
+    if descent and not is_decayed_descent(reduction):
+        said = f"the rule {rule.name} is not gradient descent with weight decay, of which this speaks"
+        return Trial(Outcome.NOT_APPLICABLE, said)
+    return None
+
+
+def _no_orbit(rule: Rule, smooth: bool) -> Trial | None:
+    """Not applicable where the rule has no closed orbit at the edge (with ``smooth``: no smooth oscillator)."""
+    from numerics.equilibrium import law_of
+    from theory.errors import InputError
+
+    try:
+        law = law_of(rule)
+    except InputError as reason:
+        return Trial(Outcome.NOT_APPLICABLE, str(reason))
+    if smooth and law.exact.coefficient is None:
+        said = f"the rule {rule.name} has no smooth oscillator; `sharpflow rules --measure` measures its orbits"
+        return Trial(Outcome.NOT_APPLICABLE, said)
+    return None
+
+
+def measured_by(claim: str, /, *, orbit: bool = True, smooth: bool = False) -> Callable[[Subject], Trial]:
+    """A check that is the measurement of a claim.
+
+    Args:
+        claim: its name.
+        orbit: whether it speaks of closed orbits at the edge, which some rules lack.
+        smooth: whether it speaks of a smooth oscillator, which some rules lack that have orbits.
+    """
 
     def run(subject: Subject) -> Trial:
         from sharpflow import claims
 
+        if orbit and (none := _no_orbit(subject.rule, smooth)) is not None:
+            return none
         case = subject.case
         return from_measurement(
             claims.get(claim).measure(case), start=case.objective.start, rate=case.rate, rule=case.rule.name

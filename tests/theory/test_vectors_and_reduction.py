@@ -16,7 +16,7 @@ from theory.expansion import expand, expand_nonsmooth
 from theory.families import get
 from theory.geometry import geometry_of
 from theory.proof import Status
-from theory.reduction import exact, reduce_rule
+from theory.reduction import exact, growth_at_rest, is_decayed_descent, reduce_rule
 from theory.rule import Operations, Rule
 from theory.sphere import prove_equilibrium_norm, prove_quasi_rmsprop, prove_rescaling, prove_sphere_map
 from theory.vectors import SpanVector, gradient_of, operations
@@ -106,6 +106,30 @@ def test_the_theory_of_gradient_descent_on_the_sphere():
     reduction = reduce_rule(rules.get("gd-wd"))
     for prove in (prove_sphere_map, prove_quasi_rmsprop, prove_rescaling, prove_equilibrium_norm):
         assert prove(reduction).status is Status.PROVED
+
+
+def doubled(w, gradient, state, p, ops):
+    """Twice the decay."""
+    return (1 - 2 * p.learning_rate * p.weight_decay) * w - p.learning_rate * gradient(w), {}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "growth", "descent"),
+    [
+        (rules.get("gd-wd"), 0.99**-2, True),
+        (rules.get("gd-l2"), 0.99**-2, True),
+        (rule(doubled), 0.98**-2, False),
+        (rules.get("rmsprop"), (1 - 4 * 0.01) ** -0.5, False),
+        (rules.get("constant-lr"), 1.0, False),
+        (rules.get("normalized-gd"), None, False),
+    ],
+)
+def test_growth_at_rest(chosen, growth, descent):
+    """Of effective_lr in a step where G = 0: (1 - eps)^-2 for decayed w, (1 - C_b eta^2)^(-1/2) for RMSprop."""
+    reduction = reduce_rule(chosen)
+    found = growth_at_rest(reduction, 0.01)
+    assert found == (None if growth is None else pytest.approx(growth, rel=1e-12))
+    assert is_decayed_descent(reduction) is descent
 
 
 @pytest.mark.parametrize("name", ["rmsprop", "normalized-gd"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sharpflow.testing.check import Check, Subject, Trial
-from sharpflow.testing.trying import judge
+from sharpflow.testing.trying import judge, not_reduced
 
 
 def run(subject: Subject) -> Trial:
@@ -11,6 +11,8 @@ def run(subject: Subject) -> Trial:
     from numerics.inspection import Finding
     from numerics.probes import forms
 
+    if (without := not_reduced(subject.rule, descent=False)) is not None:
+        return without
     found = forms(subject.objective, subject.rule, rate=1e-3, seed=subject.seed)
     value = found.sphere if found.finite else float("inf")
     return judge(

@@ -12,7 +12,7 @@ def run(subject: Subject) -> Trial:
 
     exact, digits = (
         None,
-        "extrapolated from fourteen steps; tolerance: ten times their own estimate of their error, and",
+        "extrapolated from 14 steps; tolerance: ten times their own estimate of their error, and",
     )
     if subject.loss is not None:
         from numerics.many_digits import derivatives_by_differences

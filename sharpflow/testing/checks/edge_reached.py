@@ -9,7 +9,7 @@ check = Check(
     meaning="from effective_lr lambda_1 = 1/2 the edge at 2 is reached after log(4)/(2 rate) steps",
     source="Lyu, Li, Arora 2022, arXiv:2206.07085",
     advice="Gamma is not where gradient descent rests: see the checks minimizers and minimal_kernel.",
-    run=measured_by("waiting-time"),
+    run=measured_by("waiting-time", orbit=False),
     supposes=AT_THE_EDGE,
     needs_minima=True,
     order=40,

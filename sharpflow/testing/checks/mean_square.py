@@ -9,7 +9,7 @@ check = Check(
     meaning="<x^2> = 2 rate/(4 + K^2)",
     source="Lyu, Li, Arora 2022, arXiv:2206.07085",
     advice="See the checks period and tracking; `sharpflow compare SPEC --plot FILE` shows the run.",
-    run=measured_by("mean-square-oscillation"),
+    run=measured_by("mean-square-oscillation", smooth=True),
     supposes=AT_THE_EDGE,
     needs_minima=True,
     order=42,

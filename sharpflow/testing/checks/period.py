@@ -12,7 +12,7 @@ check = Check(
         "Look for an eigenvalue close to the first, or a loss so curved that 1e-6 is no small rate: try "
         "`sharpflow compare`."
     ),
-    run=measured_by("period"),
+    run=measured_by("period", smooth=True),
     supposes=AT_THE_EDGE,
     needs_minima=True,
     order=41,

@@ -1,0 +1,49 @@
+"""A right loss is accused under no rule: what does not speak of a rule says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from sharpflow.testing import check_loss
+from sharpflow.testing.check import Outcome
+from sharpflow.testing.wrong_losses import plain
+from theory import rules
+
+# The checks that run the rule, those that do it below the edge first.
+BELOW = ("both_forms", "rescaling_symmetry", "norm_recursion", "edge_reached")
+EDGE = ("period", "mean_square", "monotone_sharpness", "tracking", "energy_law")
+
+
+@pytest.mark.parametrize(
+    ("name", "passed"),
+    [
+        ("gd-l2", BELOW),
+        ("rmsprop", ("both_forms", "edge_reached")),
+        ("normalized-gd", ("both_forms",)),
+        ("constant-lr", ("both_forms",)),
+        ("heavy-ball-coupled", ()),
+        ("gd-scheduled", ()),
+        ("sqrt-loss", ()),
+    ],
+)
+def test_what_speaks_of_another_rule_is_not_applicable(name, passed):
+    for result in check_loss("ridge", rule=rules.get(name), checks=BELOW):
+        wanted = Outcome.PASSED if result.check in passed else Outcome.NOT_APPLICABLE
+        assert result.outcome is wanted, result.explain()
+        if wanted is Outcome.NOT_APPLICABLE:
+            assert name in result.trial.message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", rules.names())
+def test_a_right_loss_is_accused_under_no_rule(name):
+    for result in check_loss("ridge", rule=rules.get(name), checks=EDGE):
+        assert result.outcome in (Outcome.PASSED, Outcome.NOT_APPLICABLE), result.explain()
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("name", rules.names())
+@pytest.mark.parametrize("loss", ["conic", plain()], ids=["conic", "plain"])
+def test_nor_are_others(loss, name):
+    report = check_loss(loss, rule=rules.get(name))
+    assert report.ok, str(report)
