@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from numerics.compiled import Compiled
+from numerics.number_range import leaves_range
 from numerics.objective import Objective
 from numerics.probes import euler_table, random_directions
 
@@ -35,6 +36,10 @@ BLOCK = 16
 # Not powers of two, by which floating point scales exactly; a thousand shows an epsilon of 1e-5 in a normalization, and
 # 1e-14 one of 1e-12 beside |w|.
 FACTORS = (1e-14, 1e-3, 1 / 3, 0.7, 3.0, 1e3, 1e10)
+# In place of an extreme factor at which high powers of w are 0 or inf, the most extreme one at which they are not.
+MILDER = {1e-14: tuple(10.0**-k for k in range(13, 3, -1)), 1e10: tuple(10.0**k for k in range(9, 3, -1))}
+# Below this, a difference of two values needs no explanation.
+SAME = 1e-12
 EULER = ("<grad L, w> = 0", "Hess L(w) w = -grad L(w)", "D^3 L(w)[w] = -2 Hess L(w)", "grad L(c w) = grad L(w)/c")
 # Step of one-sided differences: of what is smooth they agree up to SIDE L'', and rounding leaves 1e-10 of L.
 SIDE = 1e-6
@@ -84,34 +89,61 @@ def _places(objective: Objective, near: np.ndarray, seed: int) -> np.ndarray:
 
 
 def scaling(objective: Objective, near: np.ndarray, /, *, seed: int = 0) -> Finding:
-    """max |L(c w) - L(w)| over places and factors, relative to the largest |L|."""
+    """max |L(c w) - L(w)| over places and factors, relative to the largest |L|; the note names factors left out.
+
+    Left out, or replaced by a milder one, is a factor at which products in L are 0 or inf by the range of
+    floating-point numbers (`number_range`).
+    """
     places = _places(objective, near, seed)
-    value = np.array([[float(objective.value(c * w)) for c in (1.0, *FACTORS)] for w in places])
-    size = max(float(np.nanmax(np.abs(value[:, 0]))), 1e-300)
-    with np.errstate(invalid="ignore"):
-        residual = np.abs(value[:, 1:] - value[:, :1]) / size
-    # Finite at w and not at c w is as far from scale-invariant as can be; at the extreme factors high powers of |w| may
-    # be beyond the range of floating-point numbers.
-    mild = (np.array(FACTORS) > 1e-6) & (np.array(FACTORS) < 1e6)
-    residual = np.where(mild & np.isfinite(value[:, :1]) & ~np.isfinite(value[:, 1:]), np.inf, residual)
-    if np.isnan(residual).all():
-        return Finding(np.nan)
+    plain = np.array([float(objective.value(w)) for w in places])
+    size = max(float(np.nanmax(np.abs(plain))), 1e-300)
+    columns, used, beyond = [], [], []
+    for factor in FACTORS:
+        for c in (factor, *MILDER.get(factor, ())):
+            column, left = _scaled(objective, places, plain, size, c)
+            if not left:
+                break
+            beyond.append(c)
+        if not np.isnan(column).all():
+            columns.append(column)
+            used.append(c)
+    ends = [f"c <= {max(s):.0e}" for s in [[c for c in beyond if c < 1]] if s]
+    ends += [f"c >= {min(s):.0e}" for s in [[c for c in beyond if c > 1]] if s]
+    note = (
+        f"{' and '.join(ends)} powers of w are 0 or inf in floating point, so that milder ones are used" if ends else ""
+    )
+    if not columns:
+        return Finding(np.nan, note=note)
+    residual = np.stack(columns, axis=1)
     largest = np.nanmax(np.where(np.isnan(residual), -1.0, residual), axis=0)
     # Of factors that show it about as well, the mildest.
-    plain = np.flatnonzero(largest >= 0.3 * largest.max())
-    j = int(min(plain, key=lambda i: abs(np.log(FACTORS[i]))))
+    shown = np.flatnonzero(largest >= 0.3 * largest.max())
+    j = int(min(shown, key=lambda i: abs(np.log(used[i]))))
     k = int(np.nanargmax(residual[:, j]))
-    worst, c = float(residual[k, j]), FACTORS[j]
+    worst, c = float(residual[k, j]), used[j]
 
     def fails(w: np.ndarray) -> bool:
-        plain, scaled = float(objective.value(w)), float(objective.value(c * w))
+        before, after = float(objective.value(w)), float(objective.value(c * w))
         if np.isinf(worst):
-            return bool(np.isfinite(plain) and not np.isfinite(scaled))
-        return abs(scaled - plain) / size > 0.3 * worst
+            return bool(np.isfinite(before) and not np.isfinite(after))
+        return abs(after - before) / size > 0.3 * worst
 
     w = readable(places[k], fails) if worst > 1e-10 else places[k]
     at = {"w": w, "c": c, "L(w)": float(objective.value(w)), "L(c w)": float(objective.value(c * w))}
-    return Finding(worst, at)
+    return Finding(worst, at, note)
+
+
+def _scaled(
+    objective: Objective, places: np.ndarray, plain: np.ndarray, size: float, c: float
+) -> tuple[np.ndarray, bool]:
+    """|L(c w) - L(w)|/size at each place (N,), nan where numbers run out at c w; and whether they do at any."""
+    value = np.array([float(objective.value(c * w)) for w in places])
+    with np.errstate(invalid="ignore"):
+        column = np.abs(value - plain) / size
+    # Finite at w and not at c w is as far from scale-invariant as can be.
+    column = np.where(np.isfinite(plain) & ~np.isfinite(value), np.inf, column)
+    out = np.array([r > SAME and leaves_range(objective.function, w, c) for w, r in zip(places, column, strict=True)])
+    return np.where(out, np.nan, column), bool(out.any())
 
 
 def euler(objective: Objective, /, *, seed: int = 0) -> Finding:

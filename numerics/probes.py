@@ -118,8 +118,8 @@ class Forms:
 
     Attributes:
         sphere: max |theta_t(weights) - theta_t(sphere)| over the first `COMPARED` steps.
-        rescaled: max |theta_t - theta_t'| between (eta, lambda, w) and (c^2 eta, lambda/c^2, c w), over as many; nan for
-            a rule that has no learning rate and weight decay on w.
+        rescaled: max |theta_t - theta_t'| between (eta, lambda, w) and (c^2 eta, lambda/c^2, c w), over as many; nan
+            for a rule that has no learning rate and weight decay on w.
         schedule: max relative residual of v+ = beta v + 2 beta eta_in^2 |G|^2 + beta eta_in^2 effective_lr^2 |G|^4;
             nan likewise.
         steps: iterations run.

@@ -176,6 +176,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "standardized or layer-squared or two_classes or does_not_fit or two_layer_objectives",
     ),
     "numerics/normalization.py": (*NETWORKS, "two_layer_objectives or wrong_sizes or standardized or other_test"),
+    "numerics/number_range.py": ("tests/testing/test_scaling.py",),
     "numerics/objective.py": (f"{NUMERICS}/test_objective.py", "-k", "ridge or special or bad_objectives or squares"),
     "numerics/orbit.py": (f"{NUMERICS}/test_rule_check_formulas.py", *ENERGY[:-1], f"{ORBITS} or check_formulas"),
     "numerics/order.py": (f"{NUMERICS}/test_order.py", *NUMBERS, "-k", "test_order or fitted_order"),
