@@ -22,7 +22,6 @@ from numerics.probes import euler_table, random_directions
 __all__ = [
     "Finding",
     "euler",
-    "lowest_point",
     "readable",
     "removable_gaps",
     "residual_mismatch",
@@ -157,37 +156,6 @@ def slope_jump(objective: Objective, w: np.ndarray, u: np.ndarray, /, *, step: f
     """|right - left| derivative of L at w along u (D,), by differences of values: step L'', but at a kink."""
     left, middle, right = (float(objective.value(w + t * u)) for t in (-step, 0.0, step))
     return abs(right - 2 * middle + left) / step
-
-
-def lowest_point(objective: Objective, level: float, /, *, seed: int = 0) -> Finding:
-    """How far L gets below ``level`` anywhere on the sphere: 4096 directions, and descent from the lowest of them."""
-    from scipy.optimize import minimize
-
-    random = np.random.default_rng(seed + 5)
-    everywhere = random.standard_normal((4096, objective.dimension))
-    everywhere /= np.linalg.norm(everywhere, axis=1, keepdims=True)
-    values = np.asarray(_values(objective)(everywhere))
-    values = np.where(np.isfinite(values), values, np.inf)
-    best, where = float(values.min()), everywhere[int(values.argmin())]
-    for k in np.argsort(values)[:6]:
-        end = minimize(
-            lambda w: float(objective.value(w)), everywhere[k], jac=lambda w: np.asarray(objective.gradient(w)),
-            method="BFGS", options={"maxiter": 60},
-        )  # fmt: skip
-        if np.isfinite(end.fun) and end.fun < best:
-            best, where = float(end.fun), end.x / np.linalg.norm(end.x)
-    worst = level - best
-
-    def lower(w: np.ndarray) -> bool:
-        return level - float(objective.value(w)) > 0.5 * worst
-
-    point = readable(where, lower) if worst > 1e-9 else where
-    return Finding(worst, {"w": point, "L(w)": float(objective.value(point)), "L on Gamma": level})
-
-
-@lru_cache(maxsize=64)
-def _values(objective: Objective) -> Compiled:
-    return Compiled(jax.vmap(objective.function))
 
 
 def removable_gaps(objective: Objective, near: np.ndarray, /, *, seed: int = 0) -> Finding:

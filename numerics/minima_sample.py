@@ -18,6 +18,11 @@ __all__ = ["MinimaSample", "minima_sample", "on_minima"]
 # Gradient flow is started from so many directions around the start, this far from it.
 STARTS = 8
 SPREAD = 0.5
+# Two minima are at one level where L differs by less than this part of its fall from the starts.
+SAME_LEVEL = 1e-7
+# Two points of Gamma this near are in one piece; a middle that is farther from an end than this part of their distance
+# is none.
+NEAR, BETWEEN = 0.03, 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +35,8 @@ class MinimaSample:
         rank: number of directions normal to Gamma, at the first.
         failed: what gradient flow said where it came to rest elsewhere.
         ended: (N', D), where that was.
+        elsewhere: (N'', D), minima that are no part of this Gamma: at another value of L, or in another piece with
+            another rank.
     """
 
     points: np.ndarray
@@ -37,6 +44,7 @@ class MinimaSample:
     rank: int
     failed: tuple[str, ...] = ()
     ended: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    elsewhere: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
 
 def minima_sample(subject: Loss | Objective, /, *, count: int = POINTS, seed: int = 0) -> MinimaSample:
@@ -49,13 +57,44 @@ def minima_sample(subject: Loss | Objective, /, *, count: int = POINTS, seed: in
     begin = objective.start / np.linalg.norm(objective.start)
     noise = random.standard_normal((STARTS - 1, objective.dimension)) * SPREAD / np.sqrt(objective.dimension)
     found = [relax(objective, start) for start in (begin, *(begin + noise))]
-    points = [r.point for r in found if r.result.ok]
+    rested = [r for r in found if r.result.ok]
+    points = [r.point for r in rested]
     failed = tuple(r.message for r in found if not r.result.ok)
     if not points:
         nowhere = np.zeros((0, objective.dimension))
         ended = np.array([r.point for r in found if np.isfinite(r.point).all()])
         return MinimaSample(nowhere, None, 0, failed, ended if len(ended) else nowhere)
-    return MinimaSample(np.array(points), None, normal_rank(objective, points[0]), failed)
+    # Gamma is the one that the start leads to.
+    level = float(objective.value(points[0]))
+    fall = max(abs(float(objective.value(w)) - level) for w in (begin, *(begin + noise))) + abs(level)
+    own = [
+        abs(float(objective.value(r.point)) - level) <= SAME_LEVEL * fall
+        and (r.rank == rested[0].rank or _connected(objective, points[0], r.point))
+        for r in rested
+    ]
+    elsewhere = np.array([z for z, here in zip(points, own, strict=True) if not here])
+    kept = np.array([z for z, here in zip(points, own, strict=True) if here])
+    return MinimaSample(kept, None, normal_rank(objective, points[0]), failed, elsewhere=elsewhere)
+
+
+def _connected(objective: Objective, first: np.ndarray, last: np.ndarray) -> bool:
+    """Whether two points of Gamma (D,) are not seen to lie in different pieces: middles, taken to Gamma, lie between.
+
+    Where Gamma is in two pieces, a middle falls to one end of the gap sooner or later.
+    """
+    apart = float(np.linalg.norm(last - first))
+    if apart < NEAR:
+        return True
+    middle = first + last
+    if np.linalg.norm(middle) < NEAR:
+        # Opposite points have no middle: any way round is one.
+        middle = middle + np.roll(first, 1) - first * (np.roll(first, 1) @ first)
+    found = relax(objective, middle / np.linalg.norm(middle))
+    if not found.result.ok:
+        return True
+    if max(np.linalg.norm(found.point - first), np.linalg.norm(last - found.point)) > BETWEEN * apart:
+        return False
+    return _connected(objective, first, found.point) and _connected(objective, found.point, last)
 
 
 def on_minima(objective: Objective, /) -> Objective:

@@ -228,6 +228,7 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         for name in (
             "chart_checks",
             "inspection",
+            "lowest",
             "many_digits",
             "minima_sample",
             "purity",

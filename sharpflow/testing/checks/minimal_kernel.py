@@ -23,6 +23,8 @@ def run(subject: Subject) -> Trial:
             f"; dim Gamma = {dimension} is taken from the rank of the Hessian at {len(subject.minima.points)} minima, "
             "which gradient flow reached from around the start"
         )
+        if len(subject.minima.elsewhere):
+            text += f"; {len(subject.minima.elsewhere)} that are no part of the start's Gamma are left out"
     trial = Trial(
         Outcome.PASSED if good else Outcome.FAILED,
         text,
