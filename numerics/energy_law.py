@@ -24,7 +24,7 @@ from theory.errors import InputError
 from theory.loss import Loss
 from theory.rule import Rule
 
-__all__ = ["EnergyGrowth", "Horizon", "energy_growth", "predicted_coefficient", "tracking_horizon"]
+__all__ = ["EnergyGrowth", "Horizon", "energy_growth", "predicted_coefficient", "tracking_horizon", "unsettled"]
 
 # Periods of a run: fewer where E would change by more than a factor of e or so, as large orbits are sampled badly, and
 # never more than what leaves 16 of the 401 records to a period, between which U^2 is integrated.
@@ -100,6 +100,16 @@ def energy_growth(subject: Loss, rule: Rule, /, *, coarse: float, fine: float) -
     (first, _, _), (second, predicted, change) = _slope(subject, rule, coarse), _slope(subject, rule, fine)
     measured, correction = at_zero_rate(first, second)
     return EnergyGrowth(measured, correction, predicted, change, (first, second))
+
+
+def unsettled(subject: Loss, rule: Rule, found: EnergyGrowth, /, *, coarser: float) -> float:
+    """How far the extrapolation to rate 0 moves from the rates before to those of ``found``; inf where one is nan.
+
+    What the extrapolation leaves falls with the rate: from ``coarser``, ten times the coarse rate of ``found``, it is
+    ten times what is left now, so that the error of ``found`` is a ninth of this, if the expansion holds at all.
+    """
+    earlier, _ = at_zero_rate(_slope(subject, rule, coarser)[0], found.at[0])
+    return abs(earlier - found.measured) if math.isfinite(earlier) else math.inf
 
 
 @dataclass(frozen=True)
