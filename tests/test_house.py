@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import re
 import shutil
 import subprocess
@@ -105,6 +106,17 @@ def test_every_module_is_mutated_or_left_out_with_a_reason():
     ]
     for tests in fast.TESTS.values():
         assert all((ROOT / name).is_file() for name in tests if name.endswith(".py"))
+
+
+def test_every_survivor_is_placed_in_a_function_that_is_there():
+    places = json.loads((ROOT / "tests" / "mutation" / "survivors.json").read_text(encoding="utf-8"))
+    for place in places:
+        module, function = re.fullmatch(r"([\w/]+\.py), ([\w.]+|top level): .+ -> .+", place, re.S).groups()
+        node = ast.parse((ROOT / module).read_text(encoding="utf-8"))
+        for name in function.split(".") if function != "top level" else ():
+            inside = [n for n in ast.walk(node) if isinstance(n, ast.FunctionDef | ast.ClassDef) and n.name == name]
+            assert inside, f"{module} has no {function}"
+            node = inside[0]
 
 
 def test_every_public_name_is_there():

@@ -27,7 +27,7 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from fast_tests import TESTS
@@ -56,7 +56,10 @@ SWAPS: dict[type, tuple[str, type]] = {
 
 @dataclass
 class Mutant:
-    """One change: of a module, in a line, with a digest of the whole; and how it ended (killed, timeout, survived)."""
+    """One change: of a module, in a line, with a digest of the whole; and how it ended (killed, timeout, survived).
+
+    ``function`` is the innermost one, with its class, and empty at the top level and in logs of before it was kept.
+    """
 
     module: str
     line: int
@@ -64,6 +67,7 @@ class Mutant:
     before: str
     after: str
     digest: str = ""
+    function: str = ""
     outcome: str = ""
     seconds: float = 0.0
 
@@ -148,7 +152,9 @@ def mutants_of(module: str) -> list[tuple[Mutant, str]]:
     """Every mutant of a module, with its source."""
     source = (ROOT / module).read_text(encoding="utf-8")
     sites = _Sites()
-    sites.visit(ast.parse(source))
+    tree = ast.parse(source)
+    sites.visit(tree)
+    within = functions_of(tree)
     starts = [0]
     encoded = source.encode()
     for line in encoded.splitlines(keepends=True):
@@ -161,8 +167,28 @@ def mutants_of(module: str) -> list[tuple[Mutant, str]]:
         text = (encoded[:first] + after.encode() + encoded[last:]).decode()
         short = " ".join(before.split())[:70], " ".join(after.split())[:70]
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        found.append((Mutant(module, node.lineno, change, *short, digest), text))  # type: ignore[attr-defined]
+        line: int = node.lineno  # type: ignore[attr-defined]
+        found.append((Mutant(module, line, change, *short, digest, within.get(id(node), "")), text))
     return found
+
+
+def functions_of(tree: ast.AST) -> dict[int, str]:
+    """The innermost function of each node, by the node's id, as Class.method or function.inner; none at the top."""
+    found: dict[int, str] = {}
+
+    def walk(node: ast.AST, name: str) -> None:
+        found[id(node)] = name
+        for child in ast.iter_child_nodes(node):
+            named = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            walk(child, f"{name}.{child.name}".lstrip(".") if named else name)  # type: ignore[attr-defined]
+
+    walk(tree, "")
+    return found
+
+
+def place_of(mutant: Mutant) -> str:
+    """What a reason in survivors.json is kept under: lines move, and one text may stand in several functions."""
+    return f"{mutant.module}, {mutant.function or 'top level'}: {mutant.before} -> {mutant.after}"
 
 
 def sample(every: list[tuple[Mutant, str]], count: int, seed: int) -> list[tuple[Mutant, str]]:
@@ -274,8 +300,7 @@ def report(mutants: list[Mutant], seed: int, reasons: dict[str, str], first: dic
     lines += ["", "## Survivors", "", "| where | before | after | why |", "| --- | --- | --- | --- |"]
     for m in mutants:
         if m not in killed:
-            key = f"{m.module}: {m.before} -> {m.after}"
-            why = reasons.get(key, "no test notices it")
+            why = reasons.get(place_of(m), "no test notices it")
             cells = (f"{m.module}:{m.line}", f"`{m.before}`", f"`{m.after}`", why)
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
@@ -313,7 +338,7 @@ def main() -> int:
         first = {m.digest: m.outcome for m in reversed(outcomes)}
         if arguments.again:
             known = {digest: m for digest, m in known.items() if m.outcome != "survived"}
-        settled = [known[m.digest] for m, _ in chosen if m.digest in known]
+        settled = [replace(known[m.digest], function=m.function) for m, _ in chosen if m.digest in known]
         chosen = [pair for pair in chosen if pair[0].digest not in known]
         shares = [chosen[k :: arguments.processes] for k in range(arguments.processes)]
         with concurrent.futures.ThreadPoolExecutor(arguments.processes) as pool:
