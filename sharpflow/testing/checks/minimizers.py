@@ -41,7 +41,7 @@ def run(subject: Subject) -> Trial:
     found = lowest_point(objective, float(value.min()), known=subject.minima.elsewhere, seed=subject.seed)
     judged = judge(
         found, 1e-9 * max(size, float(abs(value).max())),
-        "how far L gets below its value on Gamma, at 4096 directions and by descent from 64 of them; tolerance: "
+        "how far L gets below its value on Gamma, at 4096 directions, and by descent from 64 of them; tolerance: "
         "rounding, relative to the Hessian",
     )  # fmt: skip
     trial = replace(judged, bound="<=")
