@@ -177,6 +177,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/normalization.py": (*NETWORKS, "two_layer_objectives or wrong_sizes or standardized or other_test"),
     "numerics/objective.py": (f"{NUMERICS}/test_objective.py", "-k", "ridge or special or bad_objectives or squares"),
     "numerics/orbit.py": (f"{NUMERICS}/test_rule_check_formulas.py", *ENERGY[:-1], f"{ORBITS} or check_formulas"),
+    "numerics/onset.py": (f"{NUMERICS}/test_whole_run.py", f"{NUMERICS}/test_compare.py", "-k", "onset and not 0.005"),
     "numerics/order.py": (f"{NUMERICS}/test_order.py", *NUMBERS, "-k", "test_order or fitted_order"),
     "numerics/oscillation.py": RECORDS,
     "numerics/passage.py": (f"{NUMERICS}/test_energy_law.py", "-k", "passes_the_edge"),
