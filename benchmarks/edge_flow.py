@@ -1,12 +1,13 @@
 """The flow with several eigenvalues at the edge against gradient descent, each number a ratio measured in one run.
 
     python -m benchmarks.edge_flow                      # all of it, some ten minutes on two cores
-    python -m benchmarks.edge_flow --part accuracy      # or speed, scale, spectrum
+    python -m benchmarks.edge_flow --part accuracy      # or speed, edge, scale, spectrum, central, resolved
     python -m benchmarks.edge_flow --write docs/edges.md  # put the tables between the marks of the page
 
 Accuracy: the largest distance over flow time 3, in units of intrinsic_lr, with its fitted order. Speed: seconds of
 gradient descent over seconds of the flow, both compiled. Scale: a step of the flow in gradients. Spectrum: the top four
-eigenpairs to a residual of 1e-6, against ARPACK and LOBPCG on the same Hessian products.
+eigenpairs to a residual of 1e-6, against ARPACK and LOBPCG on the same Hessian products. Edge: the complementarity
+problem alone, from the solution of the one before.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from benchmarks.averages import central, resolved
 
 TIME = 3.0
 RATES = (1e-4, 3e-5, 1e-5, 3e-6, 1e-6)
@@ -45,7 +48,7 @@ def subjects():
 
 
 def accuracy():
-    """Distance to gradient descent at three rates, its order, sharpness and number of eigenvalues at the edge."""
+    """Distance to gradient descent by rate, its order, sharpness on the way and number of eigenvalues at the edge."""
     from numerics.compare import compare
     from numerics.order import fit_power
 
@@ -55,7 +58,9 @@ def accuracy():
         runs = [compare(objective, rate=rate, time=TIME) for rate in RATES]
         fit = fit_power([run.intrinsic_lr for run in runs], [run.max_distance for run in runs])
         middle = runs[RATES.index(1e-5)]
-        off = abs(middle.gd.sharpness / middle.flow.sharpness - 1)
+        # Periods are averaged over at the end of a run: so six runs, each longer than the one before.
+        parts = [compare(objective, rate=1e-5, time=TIME * part / 6) for part in range(1, 6)]
+        off = max(abs(run.gd.sharpness / run.flow.sharpness - 1) for run in (*parts, middle))
         late = middle.times > 0.9 * TIME
         near = np.mean((middle.effective_lr[:, None] * middle.edges.spectrum)[late], axis=0) > 1.9
         cells = [f"{run.max_distance / run.intrinsic_lr:.2f}" for run in runs]
@@ -114,6 +119,36 @@ def speed():
                 f"{flow / (steps + path.rejected) / one:.0f} | {away:.2f} intrinsic_lr | {taken / flow:.0f} | "
                 f"{wanted} | {taken / whole:.2f} |"
             )
+
+
+def edge():
+    """Microseconds for one complementarity problem in a chain of problems that change by a hundredth each."""
+    from numerics.edge import solve_edge
+
+    yield "| eigenvalues | from the one before, us | Newton steps | from nothing, us | Newton steps | largest error |"
+    yield "| --- " * 6 + "|"
+    count = 500
+    for k in (1, 2, 4, 8, 16):
+        m, random = k * (k + 1) // 2, np.random.default_rng(k)
+        rows = jnp.asarray(random.standard_normal((m, 100)) / 10)
+        turns = jnp.asarray(random.standard_normal((count, m, 100)) / 1000)
+        trace = jnp.asarray(np.where(np.equal(*np.triu_indices(k)), 1.0, 0.0))
+
+        def chain(rows, turns, warm, k=k, trace=trace):
+            def one(carry, turn):
+                rows, seed = carry
+                rows = rows + turn
+                found = solve_edge(rows @ rows.T + 4 * jnp.outer(trace, trace), 2 * jnp.eye(k), seed)
+                return (rows, warm * found.seed), (found.residual, found.steps)
+
+            return jax.lax.scan(one, (rows, jnp.zeros((k, k))), turns)[1]
+
+        run, cells = jax.jit(chain), []
+        for warm in (1.0, 0.0):
+            residual, steps = run(rows, turns, warm)
+            taken = seconds(lambda run=run, rows=rows, turns=turns, w=warm: jax.block_until_ready(run(rows, turns, w)))
+            cells += [f"{taken / count * 1e6:.1f}", f"{float(jnp.mean(steps)):.1f}"]
+        yield f"| {k} | {' | '.join(cells)} | {float(jnp.max(residual)):.0e} |"
 
 
 def large(dimension, residuals=True):
@@ -227,7 +262,10 @@ def spectrum():
             yield f"| Gram matrix of 64 residuals | {taken:.3f} | {arpack / taken:.1f} | {lobpcg / taken:.1f} | | |"
 
 
-PARTS = {"accuracy": accuracy, "speed": speed, "scale": scale, "spectrum": spectrum}
+PARTS = {
+    "accuracy": accuracy, "speed": speed, "edge": edge, "scale": scale, "spectrum": spectrum, "central": central,
+    "resolved": resolved,
+}  # fmt: skip
 
 
 def main():
