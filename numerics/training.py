@@ -105,7 +105,7 @@ class Recipe:
             object.__setattr__(self, "steps", 2 * max(1, round(self.time / self.rate / 2)))
         elif not (isinstance(self.steps, int) and 2 <= self.steps <= MAX_STEPS and self.steps % 2 == 0):
             raise InputError(f"steps = {self.steps!r} must be even, and from 2 to {MAX_STEPS}.")
-        if self.record_times is not None:
+        if self.record_times is not None and self.steps is not None:
             object.__setattr__(self, "record_times", tuple(float(t) for t in self.record_times))
             end = self.steps * self._unit
             for t in self.record_times:
