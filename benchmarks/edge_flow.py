@@ -163,15 +163,20 @@ def large(dimension, residuals=True):
 
 
 def scale():
-    """A step of the flow, k = 4, in gradients, and its memory in vectors of length D."""
+    """A step of the flow, k = 4, in gradients, its memory in vectors of length D, and the compiling of its programs."""
     from numerics.edge_step import Stepper
     from numerics.krylov_normals import KrylovNormals
     from numerics.normals import FrameNormals
     from numerics.relax import relax
     from numerics.stretches import trace
 
-    yield "| D | normal directions by | a step, gradients | memory, vectors of length D |"
-    yield "| --- | --- | --- | --- |"
+    yield (
+        "| D | normal directions by | a step, gradients | memory, vectors of length D | compiling the begin, s "
+        "| a stretch, s |"
+    )
+    yield "| --- " * 6 + "|"
+    # What is compiled here comes from no cache on disk.
+    jax.config.update("jax_enable_compilation_cache", False)
     for dimension in (100, 1000, 10_000, 100_000):
         theta = jnp.asarray(relax(large(dimension)).point)
         for kind in ("Gram matrix", "Hessian products"):
@@ -180,17 +185,25 @@ def scale():
             rank = relax(objective, theta).rank if kind.startswith("Gram") else None
             normals = FrameNormals(objective, rank, 4) if kind.startswith("Gram") else KrylovNormals(objective, 4)
             stepper = Stepper(normals)
-            s = jax.jit(stepper.begin)(theta, jnp.zeros(()), jnp.zeros(()), jnp.asarray(1e-3))
+            start = (theta, jnp.zeros(()), jnp.zeros(()), jnp.asarray(1e-3))
+            begun = time.perf_counter()
+            begin = jax.jit(stepper.begin).lower(*start).compile()
+            compiling = [time.perf_counter() - begun]
+            s = begin(*start)
             s = s._replace(log_lr=jnp.log(2 / s.here.values[0]))
             # Two steps of 1e-3, whatever their error.
             wanted = (s, jnp.asarray(2e-3), jnp.asarray(1e9))
+            begun = time.perf_counter()
             run = jax.jit(trace(stepper, 2)).lower(*wanted).compile()
+            compiling.append(time.perf_counter() - begun)
             assert int(run(*wanted)[1]) == 2, "not two steps"
             taken = seconds(lambda run=run, wanted=wanted: jax.block_until_ready(run(*wanted)))
             gradient = jax.jit(jax.grad(objective.function))
             one = seconds(lambda g=gradient, t=theta: [g(t).block_until_ready() for _ in range(20)]) / 20
             memory = run.memory_analysis().temp_size_in_bytes / 8 / d
-            yield f"| {d} | {kind} | {taken / 2 / one:.0f} | {memory:.0f} |"
+            seen = " | ".join(f"{t:.1f}" for t in compiling)
+            yield f"| {d} | {kind} | {taken / 2 / one:.0f} | {memory:.0f} | {seen} |"
+    jax.config.update("jax_enable_compilation_cache", True)
 
 
 def downhill(objective, steps=3000):
