@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sharpflow.user_frames import calls_from, line_of_word, running_line
+from numerics.user_frames import calls_from, line_of_word, running_line
 
 __all__ = ["kept"]
 

@@ -15,8 +15,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from numerics.user_frames import line_of_word, running_line
 from sharpflow import process_settings
-from sharpflow.user_frames import line_of_word, running_line
 from sharpflow.watchdog import watched
 from theory.limits import time_limit
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from numerics.user_frames import is_users, raised_at
 from sharpflow.testing import checks
 from sharpflow.testing.check import Check, CheckResult, Outcome, RuleSubject, Subject, Trial
-from sharpflow.user_frames import is_users, raised_at
 from sharpflow.watchdog import watched
 from theory.errors import InputError, NoClosedForm
 from theory.limits import TimeLimitExceeded, time_limit

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 from functools import lru_cache
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import Any
 
-__all__ = ["calls_from", "is_users", "line_of_word", "raised_at", "running_line"]
+__all__ = ["calls_from", "defined_at", "is_pythons", "is_users", "line_of_word", "raised_at", "running_line"]
 
 _HERE, _LIBRARY = Path(__file__).parents[1], Path(os.__file__).parent
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
 @lru_cache(maxsize=4096)
-def _pythons(filename: str) -> bool:
+def is_pythons(filename: str, /) -> bool:
     """Whether this is Python's own, or no file at all."""
     place = Path(filename)
     return filename.startswith("<") or (place.is_relative_to(_LIBRARY) and not _INSTALLED & set(place.parts))
@@ -26,7 +28,7 @@ def is_users(filename: str, /) -> bool:
     """Whether this is a user's file: neither of this package, nor installed beside it, nor Python's own."""
     place = Path(filename)
     inside = any(place.is_relative_to(_HERE / name) for name in ("sharpflow", "numerics", "theory"))
-    return not _pythons(filename) and not inside and not _INSTALLED & set(place.parts)
+    return not is_pythons(filename) and not inside and not _INSTALLED & set(place.parts)
 
 
 def running_line(path: str, frame: FrameType | None, /) -> int:
@@ -41,7 +43,7 @@ def running_line(path: str, frame: FrameType | None, /) -> int:
 
 def calls_from(path: str, frame: FrameType | None, /) -> bool:
     """Whether what is running was called by the user's own code: by the file ``path``, or another of theirs."""
-    while frame is not None and _pythons(frame.f_code.co_filename):
+    while frame is not None and is_pythons(frame.f_code.co_filename):
         frame = frame.f_back
     return frame is not None and (frame.f_code.co_filename == path or is_users(frame.f_code.co_filename))
 
@@ -55,6 +57,12 @@ def raised_at(traceback: TracebackType | None, /) -> str:
             found = f"{name}, line {traceback.tb_lineno}"
         traceback = traceback.tb_next
     return found
+
+
+def defined_at(function: Any, /) -> str:
+    """Where a function of the user's is defined, as " (file, line 3)"; empty where it is not theirs."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f" ({code.co_filename}, line {code.co_firstlineno})" if code and is_users(code.co_filename) else ""
 
 
 def line_of_word(path: str, word: str, /) -> int:
