@@ -77,7 +77,7 @@ def _variables(functions: tuple[Any, ...]) -> Iterator[tuple[str, Any]]:
             stack.append(function.__func__)
             found.append((f"self of {function.__func__.__qualname__}", function.__self__))
         elif isinstance(function, FunctionType):
-            found += _reached(function)
+            found += _reached(function, function in functions or _own(function.__code__.co_filename))
         elif callable(function):
             found.append((type(function).__name__, function))
         if (wrapped := getattr(function, "__wrapped__", None)) is not None:
@@ -97,9 +97,9 @@ def _methods(value: Any) -> list[Any]:
     return [part for part in inside if _own(part.__code__.co_filename)]
 
 
-def _reached(function: FunctionType) -> Iterator[tuple[str, Any]]:
+def _reached(function: FunctionType, own: bool) -> Iterator[tuple[str, Any]]:
+    """Of a function that is not the user's ``own``, only what it calls."""
     code, where = function.__code__, os.path.basename(function.__code__.co_filename)
-    own = _own(code.co_filename)
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         try:
             value = cell.cell_contents

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sharpflow import user_guard
-from sharpflow.specs import resolve_loss
+from sharpflow.specs import resolve_loss, resolve_rule
 from sharpflow.testing import check_loss
 from theory.errors import InputError
 
@@ -146,6 +146,24 @@ def test_a_loop_that_catches_every_exception_is_ended_with_its_line(read, monkey
     monkeypatch.setattr("sharpflow.user_code.SECONDS", 0.3)
     with pytest.raises(InputError, match=r"mine\.py, line 4: still running after 0\.3 s"):
         read(HANGS)
+
+
+def test_an_update_that_hangs_is_told_with_its_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("sharpflow.specs.SECONDS", 0.3)
+    (tmp_path / "slow.py").write_text(
+        "from sharpflow import Rule\n"
+        "def update(w, gradient, state, p, ops):\n"
+        "    while True:\n"
+        "        try:\n"
+        "            gradient(w)\n"
+        "        except Exception:\n"
+        "            pass\n"
+        "mine = Rule(name='mine', update=update)\n"
+    )
+    with pytest.raises(
+        InputError, match=r"slow\.py, line 8: mine: one update is still running after 0\.3 s, at .*line"
+    ):
+        resolve_rule(f"{tmp_path}/slow.py:mine")
 
 
 def test_a_loss_that_hangs_in_a_check_is_told_with_its_line(tmp_path, monkeypatch):
