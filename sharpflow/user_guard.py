@@ -60,12 +60,13 @@ def _written_below_python(path: str, tell: Callable[[int, str], None]) -> Iterat
     for stream in (sys.stdout, sys.__stdout__):
         with contextlib.suppress(AttributeError, OSError, ValueError):
             stream.flush()  # type: ignore[union-attr]
-    try:
-        own = os.dup(1)
-    except OSError:  # it is closed
-        yield
-        return
-    with tempfile.TemporaryFile() as written:
+    with contextlib.ExitStack() as stack:
+        try:
+            written = stack.enter_context(tempfile.TemporaryFile())
+            own = os.dup(1)
+        except OSError:  # there is no place for files, or standard output is closed
+            yield
+            return
         os.dup2(written.fileno(), 1)
         try:
             yield

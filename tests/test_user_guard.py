@@ -237,3 +237,13 @@ def test_in_a_process_of_the_users_it_is_only_told(capfd):
     with watched(0.05, lambda frame: "mine.py, line 3"):
         signal.sigtimedwait([], 0.5)
     assert "note: mine.py, line 3: still running after 0.1 s" in capfd.readouterr().err
+
+
+def test_where_there_is_no_place_for_files_or_no_standard_output_a_file_is_read_all_the_same(tmp_path):
+    (tmp_path / "mine.py").write_text(LOSS)
+    program = "import sys, tempfile; tempfile.tempdir = '/nowhere'; from sharpflow import resolve_loss\n"
+    program += "sys.exit(resolve_loss('mine.py:mine').name != 'mine')"
+    for closed in ("", " >&-"):
+        call = f'"{sys.executable}" -c "{program}"{closed}'
+        done = subprocess.run(call, shell=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        assert done.returncode == 0
