@@ -229,9 +229,12 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
             "inspection",
             "many_digits",
             "minima_sample",
+            "effects",
+            "memory",
             "purity",
             "rule_inspection",
             "spectrum_search",
+            "user_frames",
         )
     ),
     "runs of the modules above side by side or at length, held to those in minutes": tuple(
