@@ -1,12 +1,13 @@
 """The flow with several eigenvalues at the edge against gradient descent, each number a ratio measured in one run.
 
     python -m benchmarks.edge_flow                      # all of it, some ten minutes on two cores
-    python -m benchmarks.edge_flow --part accuracy      # or speed, scale, spectrum
+    python -m benchmarks.edge_flow --part accuracy      # or speed, edge, scale, spectrum, central, resolved
     python -m benchmarks.edge_flow --write docs/edges.md  # put the tables between the marks of the page
 
 Accuracy: the largest distance over flow time 3, in units of intrinsic_lr, with its fitted order. Speed: seconds of
 gradient descent over seconds of the flow, both compiled. Scale: a step of the flow in gradients. Spectrum: the top four
-eigenpairs to a residual of 1e-6, against ARPACK and LOBPCG on the same Hessian products.
+eigenpairs to a residual of 1e-6, against ARPACK and LOBPCG on the same Hessian products. Edge: the complementarity
+problem alone, from the solution of the one before.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from benchmarks.averages import central, resolved
 
 TIME = 3.0
 RATES = (1e-4, 3e-5, 1e-5, 3e-6, 1e-6)
@@ -45,7 +48,7 @@ def subjects():
 
 
 def accuracy():
-    """Distance to gradient descent at three rates, its order, sharpness and number of eigenvalues at the edge."""
+    """Distance to gradient descent by rate, its order, sharpness on the way and number of eigenvalues at the edge."""
     from numerics.compare import compare
     from numerics.order import fit_power
 
@@ -55,7 +58,9 @@ def accuracy():
         runs = [compare(objective, rate=rate, time=TIME) for rate in RATES]
         fit = fit_power([run.intrinsic_lr for run in runs], [run.max_distance for run in runs])
         middle = runs[RATES.index(1e-5)]
-        off = abs(middle.gd.sharpness / middle.flow.sharpness - 1)
+        # Periods are averaged over at the end of a run: so six runs, each longer than the one before.
+        parts = [compare(objective, rate=1e-5, time=TIME * part / 6) for part in range(1, 6)]
+        off = max(abs(run.gd.sharpness / run.flow.sharpness - 1) for run in (*parts, middle))
         late = middle.times > 0.9 * TIME
         near = np.mean((middle.effective_lr[:, None] * middle.edges.spectrum)[late], axis=0) > 1.9
         cells = [f"{run.max_distance / run.intrinsic_lr:.2f}" for run in runs]
@@ -116,6 +121,36 @@ def speed():
             )
 
 
+def edge():
+    """Microseconds for one complementarity problem in a chain of problems that change by a hundredth each."""
+    from numerics.edge import solve_edge
+
+    yield "| eigenvalues | from the one before, us | Newton steps | from nothing, us | Newton steps | largest error |"
+    yield "| --- " * 6 + "|"
+    count = 500
+    for k in (1, 2, 4, 8, 16):
+        m, random = k * (k + 1) // 2, np.random.default_rng(k)
+        rows = jnp.asarray(random.standard_normal((m, 100)) / 10)
+        turns = jnp.asarray(random.standard_normal((count, m, 100)) / 1000)
+        trace = jnp.asarray(np.where(np.equal(*np.triu_indices(k)), 1.0, 0.0))
+
+        def chain(rows, turns, warm, k=k, trace=trace):
+            def one(carry, turn):
+                rows, seed = carry
+                rows = rows + turn
+                found = solve_edge(rows @ rows.T + 4 * jnp.outer(trace, trace), 2 * jnp.eye(k), seed)
+                return (rows, warm * found.seed), (found.residual, found.steps)
+
+            return jax.lax.scan(one, (rows, jnp.zeros((k, k))), turns)[1]
+
+        run, cells = jax.jit(chain), []
+        for warm in (1.0, 0.0):
+            residual, steps = run(rows, turns, warm)
+            taken = seconds(lambda run=run, rows=rows, turns=turns, w=warm: jax.block_until_ready(run(rows, turns, w)))
+            cells += [f"{taken / count * 1e6:.1f}", f"{float(jnp.mean(steps)):.1f}"]
+        yield f"| {k} | {' | '.join(cells)} | {float(jnp.max(residual)):.0e} |"
+
+
 def large(dimension, residuals=True):
     """A two-layer network of about this many weights on 64 examples; its start is taken some way down."""
     from numerics.networks.two_layer import two_layer
@@ -128,15 +163,20 @@ def large(dimension, residuals=True):
 
 
 def scale():
-    """A step of the flow, k = 4, in gradients, and its memory in vectors of length D."""
+    """A step of the flow, k = 4, in gradients, its memory in vectors of length D, and the compiling of its programs."""
     from numerics.edge_step import Stepper
     from numerics.krylov_normals import KrylovNormals
     from numerics.normals import FrameNormals
     from numerics.relax import relax
     from numerics.stretches import trace
 
-    yield "| D | normal directions by | a step, gradients | memory, vectors of length D |"
-    yield "| --- | --- | --- | --- |"
+    yield (
+        "| D | normal directions by | a step, gradients | memory, vectors of length D | compiling the begin, s "
+        "| a stretch, s |"
+    )
+    yield "| --- " * 6 + "|"
+    # What is compiled here comes from no cache on disk.
+    jax.config.update("jax_enable_compilation_cache", False)
     for dimension in (100, 1000, 10_000, 100_000):
         theta = jnp.asarray(relax(large(dimension)).point)
         for kind in ("Gram matrix", "Hessian products"):
@@ -145,17 +185,25 @@ def scale():
             rank = relax(objective, theta).rank if kind.startswith("Gram") else None
             normals = FrameNormals(objective, rank, 4) if kind.startswith("Gram") else KrylovNormals(objective, 4)
             stepper = Stepper(normals)
-            s = jax.jit(stepper.begin)(theta, jnp.zeros(()), jnp.zeros(()), jnp.asarray(1e-3))
+            start = (theta, jnp.zeros(()), jnp.zeros(()), jnp.asarray(1e-3))
+            begun = time.perf_counter()
+            begin = jax.jit(stepper.begin).lower(*start).compile()
+            compiling = [time.perf_counter() - begun]
+            s = begin(*start)
             s = s._replace(log_lr=jnp.log(2 / s.here.values[0]))
             # Two steps of 1e-3, whatever their error.
             wanted = (s, jnp.asarray(2e-3), jnp.asarray(1e9))
+            begun = time.perf_counter()
             run = jax.jit(trace(stepper, 2)).lower(*wanted).compile()
+            compiling.append(time.perf_counter() - begun)
             assert int(run(*wanted)[1]) == 2, "not two steps"
             taken = seconds(lambda run=run, wanted=wanted: jax.block_until_ready(run(*wanted)))
             gradient = jax.jit(jax.grad(objective.function))
             one = seconds(lambda g=gradient, t=theta: [g(t).block_until_ready() for _ in range(20)]) / 20
             memory = run.memory_analysis().temp_size_in_bytes / 8 / d
-            yield f"| {d} | {kind} | {taken / 2 / one:.0f} | {memory:.0f} |"
+            seen = " | ".join(f"{t:.1f}" for t in compiling)
+            yield f"| {d} | {kind} | {taken / 2 / one:.0f} | {memory:.0f} | {seen} |"
+    jax.config.update("jax_enable_compilation_cache", True)
 
 
 def downhill(objective, steps=3000):
@@ -227,7 +275,10 @@ def spectrum():
             yield f"| Gram matrix of 64 residuals | {taken:.3f} | {arpack / taken:.1f} | {lobpcg / taken:.1f} | | |"
 
 
-PARTS = {"accuracy": accuracy, "speed": speed, "scale": scale, "spectrum": spectrum}
+PARTS = {
+    "accuracy": accuracy, "speed": speed, "edge": edge, "scale": scale, "spectrum": spectrum, "central": central,
+    "resolved": resolved,
+}  # fmt: skip
 
 
 def main():

@@ -14,13 +14,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from numerics.central_run import central_comparison, may_compare
-from numerics.comparison import Comparison, DescentSummary, EdgeSeries, FlowSummary, OscillationSeries
+from numerics.comparison import (
+    Comparison,
+    DescentSummary,
+    EdgeSeries,
+    FlowSummary,
+    OnsetSummary,
+    OscillationSeries,
+)
 from numerics.edge_flow import TOLERANCE
-from numerics.edge_run import EdgeRun, edge_start, run_from_edge
+from numerics.edge_run import EdgeRun, EdgeStart, edge_start, run_from_edge
 from numerics.equilibrium import Law, law_of
 from numerics.flow import DESCENT
 from numerics.flow_run import FlowRun, derived_flow, run_chart_flow, run_edge_flow, run_manifold_flow
 from numerics.objective import Objective, as_objective, interpolating, minima_point, require_scale_invariant
+from numerics.onset import onset
 from numerics.oscillation import oscillation, window_mean
 from numerics.relax import relax
 from numerics.resolved import resolved_flow
@@ -133,6 +141,8 @@ def compare(
     return replace(
         joined, perturbation=float(perturbation), edges=_edges(objective, run, path, rank, rate),
         oscillation=_resolved(objective, rule, begun.zeta, run, rate, amplitude) if resolve else None,
+        # Without momentum x is multiplied by 1 - effective_lr*lambda_1.
+        onset=None if rule.state or law.edge != 2 else _onset(begun, run, joined.distance, rate, amplitude),
     )  # fmt: skip
 
 
@@ -227,6 +237,19 @@ def _edges(objective: Objective, run: EdgeRun, path: FlowRun, rank: int, rate: f
         flow_mean_square=rate * mean_square, excess_loss=run.mean_loss - minimum,
         flow_excess_loss=rate * spectrum[:, 0] * mean_square / 2,
     )  # fmt: skip
+
+
+def _onset(begun: EdgeStart, run: EdgeRun, distance: np.ndarray, rate: float, amplitude: float) -> OnsetSummary:
+    """When x has grown from what it is at the start to its equilibrium, predicted and measured."""
+    displacement, size = abs(float((begun.point - begun.zeta) @ begun.top)), abs(begun.x / amplitude)
+    foretold = onset(edge=2.0, rate=rate, displacement=displacement, size=size)
+    there = np.flatnonzero(np.asarray(run.normal.retraction.distance) >= size)
+    first = int(there[0]) if len(there) else len(run.steps)
+    measured = float(run.steps[first] * rate) if len(there) else math.nan
+    before, after = (float(np.nanmax(part, initial=0.0)) for part in (distance[: first + 1], distance[first:]))
+    edge = run.effective_lr * np.asarray(run.normal.sharpness)
+    largest = float(np.nanmax(edge))
+    return OnsetSummary(size, displacement, foretold.time, measured, foretold.edge, largest, before, after)
 
 
 def _resolved(

@@ -16,7 +16,7 @@ from numerics.results import RESULTS
 from numerics.trajectory import Trajectory
 from theory.errors import InputError
 
-__all__ = ["Comparison", "DescentSummary", "EdgeSeries", "FlowSummary", "OscillationSeries"]
+__all__ = ["Comparison", "DescentSummary", "EdgeSeries", "FlowSummary", "OnsetSummary", "OscillationSeries"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +86,30 @@ class OscillationSeries:
     predicted_edge: np.ndarray
 
 
+@dataclass(frozen=True)
+class OnsetSummary:
+    """The delay until the oscillation sets in, predicted by `numerics.onset` and measured; nan where it does not come.
+
+    Attributes:
+        size: |x| that counts as set in, the equilibrium's at the start.
+        displacement: |x| at the start, the perturbation's part along v_1 included.
+        predicted, measured: flow time at which |x|, and |theta - zeta| at a record, reach ``size``; the measured one is
+            late by up to the time between two records.
+        predicted_edge, largest_edge: effective_lr*lambda_1 at the predicted time, and the largest of the records.
+        distance_before, distance_after: the largest |theta - zeta(tau)| up to the measured onset, which is the delay's,
+            and from then on.
+    """
+
+    size: float
+    displacement: float
+    predicted: float
+    measured: float
+    predicted_edge: float
+    largest_edge: float
+    distance_before: float
+    distance_after: float
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Gradient descent and the flow at N common flow times (those of recorded even steps).
@@ -106,6 +130,7 @@ class Comparison:
         edges: of several eigenvalues, where the flow is that of `numerics.edge_flow`; else ``None``.
         perturbation: length of the random step that was added to the start.
         oscillation: of the last periods, measured and predicted, where that was asked for; else ``None``.
+        onset: the delay until the oscillation sets in, for gradient descent with weight decay; else ``None``.
     """
 
     loss: str
@@ -135,6 +160,7 @@ class Comparison:
     edges: EdgeSeries | None = None
     perturbation: float = 0.0
     oscillation: OscillationSeries | None = None
+    onset: OnsetSummary | None = None
 
     @property
     def max_distance(self) -> float:
@@ -196,6 +222,7 @@ class Comparison:
                 "edges": None if self.edges is None else vars(self.edges),
                 "perturbation": self.perturbation,
                 "oscillation": None if self.oscillation is None else vars(self.oscillation),
+                "onset": None if self.onset is None else vars(self.onset),
                 "seconds": dict(self.seconds),
                 "result": self.result.value,
                 "message": self.message or ("" if self.result.ok else self.result.advice),

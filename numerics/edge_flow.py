@@ -73,15 +73,18 @@ def _landing(objective: Objective, rank: int | None) -> Compiled:
     normals = _normals(objective, rank, 1)
 
     def land(theta: Array) -> tuple[Array, Array, Array]:
-        def advance(_: Any, carry: tuple[Array, Any]) -> tuple[Array, Any]:
-            z, here = carry
-            z, _ = normals.newton(z, here)
-            return z, normals.at(z, here)
+        def advance(i: Array, carry: tuple[Array, Any, Array]) -> tuple[Array, Any, Array]:
+            # One search and one step in the program, which are most of it; the last time only the search is wanted.
+            z, near, _ = carry
+            here = normals.at(z, near)
+            moved = jax.lax.cond(i < NEWTON_STEPS, lambda: normals.newton(z, here)[0], lambda: z)
+            # Where no search begins at another, nothing is carried.
+            return moved, None if near is None else here, here.values[0]
 
-        begin = (theta, normals.at(theta, normals.guess(theta)))
-        point, here = jax.lax.fori_loop(0, NEWTON_STEPS, advance, begin)
+        begin = (theta, normals.guess(theta), jnp.ones((), theta.dtype))
+        point, _, top = jax.lax.fori_loop(0, NEWTON_STEPS + 1, advance, begin)
         slope = jnp.linalg.norm(jax.grad(objective.function)(point))
-        return point, slope / here.values[0], here.values[0]
+        return point, slope / top, top
 
     return Compiled(land)
 

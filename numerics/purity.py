@@ -1,14 +1,14 @@
 """Whether a function of the user's is pure, and means the same under jit, vmap and grad: its trace is read.
 
 A jaxpr holds every operation of a JAX function with its types: callbacks to the host and single precision show there;
-two traces that differ come from something that the function remembers or draws.
+two traces that differ come from something that the function remembers or draws. What it does beside them is watched for
+(`numerics.effects`, `numerics.memory`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from numerics.effects import noted, random_change, random_states, seeded
 from numerics.inspection import Finding
+from numerics.memory import changed, memory
 from numerics.objective import Objective
 from numerics.probes import random_directions
 
@@ -25,6 +27,8 @@ __all__ = ["Trace", "differing_transformation", "read_trace"]
 
 LOW = ("float32", "float16", "bfloat16")
 WORDS = 200
+# Of the global generators: none that a function would be likely to set by itself, which would then change nothing.
+SEEDS = (860_233, 860_239)
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,18 @@ class Trace:
         low_precision: operations whose result is less than float64, though w is float64.
         impure: what differs between two traces or calls; empty where nothing does.
         prints: what it printed while it was traced or called.
+        effects: what it did to files, processes and the network, with the line.
+        drawn: what it did to the global random states; empty where nothing.
+        changes: variables that it changed.
     """
 
     callbacks: tuple[str, ...]
     low_precision: tuple[str, ...]
     impure: str
     prints: str
+    effects: tuple[str, ...] = ()
+    drawn: str = ""
+    changes: tuple[str, ...] = ()
 
 
 def _equations(jaxpr: Any) -> Iterator[Any]:
@@ -54,30 +64,33 @@ def _equations(jaxpr: Any) -> Iterator[Any]:
                     yield from _equations(inner)
 
 
-@contextlib.contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Global generators at a seed, and put back afterwards."""
-    own, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002  the user's function may use it
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(own)
-        np.random.set_state(numpys)  # noqa: NPY002
+def read_trace(function: Callable[[Any], Any], start: np.ndarray, /, *, also: tuple[Any, ...] = ()) -> Trace:
+    """Trace ``function`` twice and call it twice at ``start`` (D,), under different global random states.
 
+    What it leaves behind is looked for the second time, when what it keeps for good (``lru_cache``, imports) is there.
 
-def read_trace(function: Callable[[Any], Any], start: np.ndarray, /) -> Trace:
-    """Trace ``function`` twice and call it twice at ``start`` (D,), under different global random states."""
+    Args:
+        function: takes a float array (D,), returns a scalar.
+        start: (D,).
+        also: functions that it calls in a way that cannot be seen from it.
+    """
     w = jnp.asarray(start)
     printed = io.StringIO()
-    traces, values = [], []
+    traces, values, effects, drawn = [], [], [], ""
+
+    def body() -> None:
+        # A fresh function each time, or JAX would remember the first trace.
+        traces.append(jax.make_jaxpr(lambda v: function(v))(w))
+        values.append(np.asarray(function(w)))
+
     with contextlib.redirect_stdout(printed):
-        for seed in (0, 1):
-            with _seeded(seed):
-                # A fresh function each time, or JAX would remember the first trace.
-                traces.append(jax.make_jaxpr(lambda v: function(v))(w))
-                values.append(np.asarray(function(w)))
+        for seed in SEEDS:
+            kept = memory(function, *also)
+            with seeded(seed):
+                states = random_states()
+                effects = noted(body)
+                drawn = random_change(states)
+    changes = changed(kept, memory(function, *also))
     callbacks, low = [], []
     for equation in _equations(traces[0].jaxpr):
         name = str(equation.primitive)
@@ -92,7 +105,10 @@ def read_trace(function: Callable[[Any], Any], start: np.ndarray, /) -> Trace:
         impure = "two traces of it hold different constants"
     elif not _equal(values[0], values[1]):
         impure = f"two calls at one point give {float(values[0]):.17g} and {float(values[1]):.17g}"
-    return Trace(tuple(dict.fromkeys(callbacks)), tuple(dict.fromkeys(low)), impure, printed.getvalue()[:WORDS])
+    return Trace(
+        tuple(dict.fromkeys(callbacks)), tuple(dict.fromkeys(low)), impure, printed.getvalue()[:WORDS],
+        tuple(effects), drawn, tuple(changes),
+    )  # fmt: skip
 
 
 def _equal(a: Any, b: Any) -> bool:

@@ -18,7 +18,7 @@ from numerics.compiled import Compiled
 from numerics.config import configure
 from numerics.krylov_normals import frames_fit
 from numerics.manifold import retract
-from numerics.objective import Objective, as_objective, interpolating
+from numerics.objective import Objective, as_objective, settle
 from numerics.results import RESULTS
 from numerics.spectrum import normal_rank, unit_vector
 from theory.errors import InputError
@@ -160,6 +160,10 @@ def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 1
     end = theta if near else np.asarray(_compiled(objective, max_steps)(theta))
     if flat := _flat(objective, end):
         return Relaxed(end, 0, float(np.linalg.norm(end - theta)), RESULTS.NOT_AT_MINIMA, flat)
+    given = objective
+    if frames_fit(objective):
+        # Along soft directions gradient flow rests while residuals are left: whether they vanish is seen at their zero.
+        objective, end = settle(objective, end)
     if not frames_fit(objective):
         # A rank would take all eigenvalues; what goes on from here by Hessian products needs none.
         rest = float(_distance(objective)(end))
@@ -167,7 +171,6 @@ def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 1
         message = "" if arrived else f"|grad L|/lambda_1 = {rest:.1e} where gradient flow ended"
         result = RESULTS.SUCCESSFUL if arrived else RESULTS.NOT_AT_MINIMA
         return Relaxed(end, 0, float(np.linalg.norm(end - theta)), result, message)
-    given, objective = objective, interpolating(objective, end)
     try:
         rank = normal_rank(subject if objective is given else objective, end)
     except InputError as error:

@@ -81,7 +81,7 @@ def rule_trace(rule: Rule, /) -> Trace:
         position, after = _jax_step(rule, v, state, numbers)
         return jnp.sum(position) + sum(jnp.sum(jnp.asarray(x)) for x in after.values())
 
-    return read_trace(moved, w)
+    return read_trace(moved, w, also=(rule.update,))
 
 
 def unchanging_states(rule: Rule, /) -> tuple[str, ...]:

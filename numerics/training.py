@@ -19,7 +19,7 @@ import numpy as np
 
 from numerics.compiled import Compiled
 from numerics.config import configure
-from numerics.eigenpairs import block_eigenpairs
+from numerics.eigenpairs import LEAST, block_eigenpairs
 from numerics.full_batch import FullBatch
 from numerics.network_task import Task, wrong_share
 from numerics.rule_forms import form_of
@@ -34,7 +34,7 @@ Array = jax.Array
 
 # To be raised by whoever changes what gradient descent or a record computes: a run that was begun with another number
 # is not gone on with.
-NUMERICS = 1
+NUMERICS = 2
 # A run has entered the edge where every training example is right and effective_lr*lambda_1 is above this part of 2:
 # at a single iterate it swings by some intrinsic_lr about the edge.
 AT_EDGE = 0.95
@@ -56,6 +56,8 @@ class Recipe:
         time: flow time, rate times iterations; without weight decay give ``steps``.
         steps: iterations, even; default time/rate.
         records: how many after the first; record k is at step steps (k/records)^2, made even: early ones are dense.
+        record_times: of the records, in place of that: flow times, iterations where there is no weight decay. The start
+            and the end are recorded besides.
         count: eigenvalues recorded.
         dtype: float32 or float64.
         pieces: of the examples that gradients are summed over (`numerics.full_batch`).
@@ -72,6 +74,7 @@ class Recipe:
     count: int = 4
     dtype: str = "float32"
     pieces: int = 1
+    record_times: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         for name, least in (("learning_rate", 0.0), ("weight_decay", -1.0)):
@@ -102,6 +105,13 @@ class Recipe:
             object.__setattr__(self, "steps", 2 * max(1, round(self.time / self.rate / 2)))
         elif not (isinstance(self.steps, int) and 2 <= self.steps <= MAX_STEPS and self.steps % 2 == 0):
             raise InputError(f"steps = {self.steps!r} must be even, and from 2 to {MAX_STEPS}.")
+        if self.record_times is not None and self.steps is not None:
+            object.__setattr__(self, "record_times", tuple(float(t) for t in self.record_times))
+            end = self.steps * self._unit
+            for t in self.record_times:
+                if not 0 <= t <= end * (1 + 1e-9):
+                    what = "flow time" if self.rate > 0 else "iterations"
+                    raise InputError(f"record_times: {t:g} is not between 0 and the end of the run, {end:g} ({what}).")
 
     @property
     def rate(self) -> float:
@@ -113,10 +123,18 @@ class Recipe:
         """sqrt(2 eta lambda)."""
         return math.sqrt(2 * self.rate)
 
+    @property
+    def _unit(self) -> float:
+        """What an iteration counts in record times."""
+        return self.rate if self.rate > 0 else 1.0
+
     @cached_property
     def record_steps(self) -> tuple[int, ...]:
         """Rising even iteration numbers, from 0 to ``steps``."""
         assert self.steps is not None
+        if self.record_times is not None:
+            chosen = (min(2 * round(t / self._unit / 2), self.steps) for t in self.record_times)
+            return tuple(sorted({0, self.steps, *chosen}))
         wanted = (2 * round(self.steps / 2 * (k / self.records) ** 2) for k in range(self.records + 1))
         return tuple(sorted(set(wanted)))
 
@@ -276,8 +294,9 @@ class Trainer:
             theta = place if invariant else jnp.zeros_like(w)
             product = full.hessian_product(place, data.inputs, data.targets, normal=invariant)
             found = block_eigenpairs(
-                product, theta, guess, tolerance, count=count, max_products=MAX_PRODUCTS, at_once=full.pieces == 1
-            )
+                product, theta, guess, tolerance, count=count, max_products=MAX_PRODUCTS, least=LEAST,
+                at_once=full.pieces == 1,
+            )  # fmt: skip
             residual = jnp.max(found.residuals) / jnp.abs(found.values[0])
             return train, test, wrong, test_wrong, squared, found.values, residual, found.vectors
 
@@ -321,6 +340,10 @@ class Trainer:
         finite = np.isfinite(state.weights).all(axis=1)
         weights = np.where(finite[:, None], state.weights, np.ones_like(state.weights))
         vectors = np.where(np.isfinite(state.vectors), state.vectors, 1.0).astype(self.kind)
+        # The vectors of the record before see no eigenvalue that nothing couples to them: a random one sees it.
+        if 2 * (self.recipe.count + 1) < self.dimension:
+            fresh = np.random.default_rng(state.step).standard_normal((self.dimension, 1)).astype(self.kind)
+            vectors = np.concatenate([vectors, np.broadcast_to(fresh, (*vectors.shape[:2], 1))], axis=2)
         tolerance = self.kind.type(EIGENPAIRS[self.recipe.dtype])
         *numbers, values, residual, found = (
             np.asarray(a) for a in self._measure(weights, vectors, self.data, tolerance)

@@ -19,39 +19,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from numerics.compiled import Compiled
-from numerics.delay import VANISHED
 from numerics.edge_flow import TOLERANCE, EdgeFlow, edge_flow
 from numerics.eigenpairs import block_eigenpairs, hessian_product
 from numerics.krylov_normals import DENSE
 from numerics.objective import Objective, as_objective, without_residuals
+from numerics.onset import Onset, onset
 from numerics.relax import SNAPSHOTS, Relaxed, on_the_way, relax
 from numerics.results import RESULTS
 from numerics.spectrum import all_eigenvalues, unit_vector
 from theory.errors import InputError
 from theory.loss import Loss
 
-__all__ = ["Onset", "WholeRun", "along", "whole_run"]
+__all__ = ["WholeRun", "along", "whole_run"]
 
-
-# Flow time after the edge in which an onset is looked for: effective_lr lambda_1 is then a hundred times the edge.
-ONSET = 2.3
 # lambda_1 on the way down, relative: the edge is met within a few per cent of where it is said to be.
 ROUGHLY, MAX_PRODUCTS = 1e-3, 200
-
-
-@dataclass(frozen=True)
-class Onset:
-    """When |x| reaches the size of the oscillation.
-
-    Attributes:
-        time: flow time after the arrival, nan where it does not come: also where x is zero in float64 by then.
-        edge: effective_lr*lambda_1 then, the overshoot; above 4 or so gradient descent is thrown far off.
-        lowest: the least log|x| on the way.
-    """
-
-    time: float
-    edge: float
-    lowest: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,27 +66,11 @@ class WholeRun:
 
         ``floor`` is the least |x| that noise, or the coupling to other directions, keeps up.
         """
-        if not (0 < rate < 1 and displacement > 0 and floor >= 0):
-            raise InputError("rate and displacement must be positive, rate below 1, and floor not negative.")
         if self.flow is None:
             raise InputError(f"there is no flow in this prediction: {self.message or self.result.advice}")
         edge = self.arrival_lr * float(self.flow.sharpness[0])
-        steps = math.ceil((self.waiting + ONSET) / rate)
-        times = rate * np.arange(steps)
-        growth = np.cumsum(np.log(np.maximum(np.abs(1 - edge * np.exp(2 * times)), 1e-300)))
-        least = math.log(max(floor, 1e-323))
-        # log|x| after each step, log|x| + growth or the floor, whichever is more: the floor met last counts.
-        met = np.maximum.accumulate(least - growth)
-        size = growth + np.maximum(math.log(displacement), met)
-        goal = math.log(math.sqrt(rate * float(self.flow.mean_square.max())))
-        back = (times > self.waiting) & (size >= goal)
-        if not back.any():
-            return Onset(math.nan, math.nan, float(min(math.log(displacement), size.min())))
-        first = int(np.argmax(back))
-        if floor == 0 and size[: first + 1].min() < VANISHED:
-            return Onset(math.nan, math.nan, float(size[: first + 1].min()))  # zero in float64, and never back
-        lowest = min(math.log(displacement), float(size[: first + 1].min()))
-        return Onset(float(times[first]), edge * math.exp(2 * times[first]), lowest)
+        size = math.sqrt(rate * float(self.flow.mean_square.max())) if rate > 0 else 0.0
+        return onset(edge=edge, rate=rate, displacement=displacement, size=size, floor=floor)
 
     def waiting_steps(self, rate: float, /) -> float:
         """t* = log(2/(lambda_1 effective_lr))/(-2 log(1 - rate)), in iterations."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import difflib
 import importlib
 import os
@@ -22,6 +23,7 @@ from typing import NoReturn
 
 import sharpflow
 from sharpflow import commands
+from sharpflow.watchdog import ending_the_process
 from theory.errors import InputError
 
 __all__ = ["command_names", "main"]
@@ -73,9 +75,11 @@ def build_parser(chosen: str | None, /) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None, /) -> int:
     """Run the command line ``argv`` (default: the process's own) and return the exit status."""
+    own = ending_the_process() if argv is None else contextlib.nullcontext()
     try:
         try:
-            return _run(list(sys.argv[1:] if argv is None else argv))
+            with own:
+                return _run(list(sys.argv[1:] if argv is None else argv))
         finally:
             sys.stdout.flush()
     except InputError as error:

@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
+from numerics.user_frames import raised_at
 from sharpflow.clock import clock_mismatch
 from sharpflow.expressions import parse_expression, parse_loss
 from sharpflow.user_code import line_of, load_file, load_module
 from theory import families, rules
 from theory.errors import InputError
 from theory.family import Family
+from theory.limits import TimeLimitExceeded, time_limit
 from theory.loss import Loss
 from theory.rule import Rule
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["resolve_loss", "resolve_rule"]
 
+# One update of a rule on plain numbers takes milliseconds.
+SECONDS = 20.0
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _NAME = re.compile(r"[^\W\d]\w*([-.][^\W\d]\w*)*")
 _MEMBER = re.compile(r"([^\W\d][\w-]*)\((.*=.*)\)", re.DOTALL)
@@ -83,14 +87,25 @@ def resolve_rule(spec: str, /, *, trusted: bool = True) -> Rule:
     if ":" in spec or spec.endswith(".py"):
         value, where = _attribute(spec, _is_rule, "a Rule")
         if isinstance(value, Rule):
-            if trusted and (wrong := clock_mismatch(value)):
-                raise InputError(f"{where}: {wrong}.")
             if trusted:
-                _try_once(value)
+                _try_in_time(value, where)
             return value
         advice = "write it as Rule(name=..., update=...)" if callable(value) else "a rule is a sharpflow.Rule"
         raise InputError(f"{where} is {_kind(value)}, not a Rule: {advice}.")
     raise InputError(_unknown("rule", spec, rules.names(), ""))
+
+
+def _try_in_time(rule: Rule, where: str) -> None:
+    try:
+        with time_limit(SECONDS):
+            if wrong := clock_mismatch(rule):
+                raise InputError(f"{where}: {wrong}.")
+            _try_once(rule)
+    except TimeLimitExceeded as error:
+        raise InputError(
+            f"{where}: one update is still running after {SECONDS:g} s, at {raised_at(error.__traceback__)}; correct a "
+            "loop there that does not end."
+        ) from None
 
 
 def _try_once(rule: Rule) -> None:

@@ -1,7 +1,8 @@
 """What a user's file does beside defining things while it is read: told with its line, and kept from harming the rest.
 
-What it prints goes to standard error, since standard output may carry results; settings of JAX that it changes are put
-back, since every later number depends on them. Neither is an error: the run goes on.
+What it prints, or lets a program write, goes to standard error, since standard output may carry results; settings of
+JAX and of the process that it changes are put back, since everything later depends on them. None of it is an error: the
+run goes on.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator
-from pathlib import Path
-from types import FrameType
+import tempfile
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from numerics.user_frames import line_of_word, running_line
+from sharpflow import process_settings
+from sharpflow.watchdog import watched
 from theory.limits import time_limit
 
 __all__ = ["REMARKS", "guarded"]
@@ -32,15 +35,53 @@ def guarded(path: str, shown: str, /, *, jax_too: bool, seconds: float) -> Itera
         configure()  # first, or what a user's file makes numerics set would be put back as well
     jax = sys.modules.get("jax")
     output = _Output(path)
+
+    def tell(line: int, text: str) -> None:
+        _remark(path, shown, line, text)
+
     try:
-        with _settings_kept(jax, path, shown), contextlib.redirect_stdout(output), time_limit(seconds):
+        with (
+            watched(seconds, lambda frame: _where(path, shown, running_line(path, frame))),
+            _written_below_python(path, tell), contextlib.redirect_stdout(output), _settings_kept(jax, path, shown),
+            process_settings.kept(path, tell), time_limit(seconds),
+        ):  # fmt: skip
             yield
     finally:
         if jax is None and "numerics.config" in sys.modules:
             sys.modules["jax"].config.update("jax_enable_x64", True)
         if output.first:
             what = "prints while it is read, to standard error, since standard output may carry results"
-            _remark(path, shown, output.line, f"{what}: {output.first[:60]!r}. Take that out.")
+            tell(output.line, f"{what}: {output.first[:60]!r}. Take that out.")
+
+
+@contextlib.contextmanager
+def _written_below_python(path: str, tell: Callable[[int, str], None]) -> Iterator[None]:
+    """What programs that it starts write to standard output, and ``os.write(1, ...)``, goes to standard error."""
+    for stream in (sys.stdout, sys.__stdout__):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()  # type: ignore[union-attr]
+    with contextlib.ExitStack() as stack:
+        try:
+            written = stack.enter_context(tempfile.TemporaryFile())
+            own = os.dup(1)
+        except OSError:  # there is no place for files, or standard output is closed
+            yield
+            return
+        os.dup2(written.fileno(), 1)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(AttributeError, OSError, ValueError):
+                sys.__stdout__.flush()  # type: ignore[union-attr]
+            os.dup2(own, 1)
+            os.close(own)
+            written.seek(0)
+            text = written.read().decode(errors="replace")
+            if text.strip():
+                sys.stderr.write(text)
+                what = "lets a program write to standard output while it is read, or writes there below Python"
+                line = line_of_word(path, r"\bos\.system|\bsubprocess\b|\bos\.write|\bos\.popen|__stdout__")
+                tell(line, f"{what}: {text.strip()[:60]!r}; it went to standard error. Take that out.")
 
 
 class _Output(io.TextIOBase):
@@ -55,7 +96,7 @@ class _Output(io.TextIOBase):
     def write(self, text: str) -> int:
         """As a file has it."""
         if not self.first and text.strip():
-            self.first, self.line = text.strip(), _line(self.path)
+            self.first, self.line = text.strip(), running_line(self.path, sys._getframe(1))
         return sys.stderr.write(text)
 
     def flush(self) -> None:
@@ -71,7 +112,7 @@ def _settings_kept(jax: Any, path: str, shown: str) -> Iterator[None]:
     update = config.update
 
     def recorded(name: str, value: Any) -> None:
-        changes[name] = _line(path)
+        changes[name] = running_line(path, sys._getframe(1))
         update(name, value)
 
     config.update = recorded
@@ -87,29 +128,11 @@ def _settings_kept(jax: Any, path: str, shown: str) -> Iterator[None]:
                 _remark(path, shown, changes.get(name, 0), f"{what}: it was put back. Take that out.")
 
 
-def _line(path: str) -> int:
-    """The line of the file that is running just now; 0 where none is."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if path and frame.f_code.co_filename == path:
-            return frame.f_lineno
-        if not path and _foreign(frame.f_code.co_filename):
-            return frame.f_lineno
-        frame = frame.f_back
-    return 0
-
-
-def _foreign(filename: str) -> bool:
-    """Whether this is a user's file: neither of this package, nor installed beside it, nor Python's own."""
-    if filename.startswith("<"):
-        return False
-    here, library = Path(__file__).parents[1], Path(os.__file__).parent
-    place = Path(filename)
-    inside = any(place.is_relative_to(here / name) for name in ("sharpflow", "numerics", "theory"))
-    return not inside and not place.is_relative_to(library) and "site-packages" not in place.parts
+def _where(path: str, shown: str, line: int) -> str:
+    return f"{path or shown}{f', line {line}' if line else ''}"
 
 
 def _remark(path: str, shown: str, line: int, text: str) -> None:
-    said = f"{path or shown}{f', line {line}' if line else ''}: {text}"
+    said = f"{_where(path, shown, line)}: {text}"
     REMARKS.append(said)
     print(f"sharpflow: note: {said}", file=sys.stderr)

@@ -54,6 +54,11 @@ WRONG = {
     "wrong labels": (("digits", "--wrong-labels", "1.5"), "must lie in"),
     "negative labels": (("digits", "--wrong-labels", "-0.1"), "must lie in"),
     "label nan": (("digits", "--wrong-labels", "nan"), "not finite"),
+    "record times": (
+        ("digits", "--record-times", "0.5,4"),
+        "record_times: 4 is not between 0 and the end of the run, 3",
+    ),
+    "record times in words": (("digits", "--record-times", "early"), "not a number"),
     "learning rate": (("digits", "--learning-rate", "0"), "learning_rate = 0.0 must be"),
     "weight decay": (("digits", "--weight-decay", "-1"), "weight_decay = -1.0 must be"),
     "rate": (("digits", "--learning-rate", "10", "--weight-decay", "1"), "must be below 0.1"),

@@ -18,8 +18,11 @@ SOON = 0.01
 SKEW = 1e-3
 
 
-class TimeLimitExceeded(Exception):  # noqa: N818  a condition, not a mistake
-    """The body of a `time_limit` ran over."""
+class TimeLimitExceeded(BaseException):  # noqa: N818  a condition, not a mistake
+    """The body of a `time_limit` ran over.
+
+    No `Exception`: a user's loop that catches those and tries again would never end.
+    """
 
 
 def time_limit(seconds: float) -> _Limit:

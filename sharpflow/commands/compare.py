@@ -131,11 +131,26 @@ def _kink(result: Comparison, subject: Loss | Objective) -> list[str]:
     ]
 
 
+def _onset(result: Comparison) -> list[tuple[str, float | None, str]]:
+    """The delay until the oscillation sets in, where there is one."""
+    onset = result.onset
+    if onset is None or onset.predicted == 0:
+        return []
+    predicted = "never" if onset.predicted != onset.predicted else f"{onset.predicted:.4g}"
+    apart = (("max distance before the onset", onset.distance_before), ("max distance after it", onset.distance_after))
+    return [
+        *((name, value, f"{value / result.intrinsic_lr:.3g} intrinsic_lr") for name, value in apart),
+        ("onset of the oscillation", onset.measured, f"flow time; predicted {predicted}"),
+        ("largest effective_lr*sharpness", onset.largest_edge, f"at the onset; predicted {onset.predicted_edge:.4g}"),
+    ]
+
+
 def _lines(result: Comparison) -> list[str]:
     gd, flow = result.gd, result.flow
     rows: list[tuple[str, float | None, str]] = [
         ("max distance", result.max_distance, f"{result.max_distance / result.intrinsic_lr:.3g} intrinsic_lr"),
         ("max distance on the minima", result.max_distance_on_minima, ""),
+        *_onset(result),
         ("sharpness of gradient descent", gd.sharpness, ""),
         ("sharpness of the flow", flow.sharpness, ""),
         ("effective_lr * sharpness", gd.mean_edge, f"mean over a period; the edge is {result.edge_value:.4g}"),

@@ -54,6 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     recipe.add_argument("--steps", metavar="N", help="iterations, in place of --time (even)")
     recipe.add_argument("--seeds", default="1", metavar="S", help="of data and weights; default: %(default)s")
     recipe.add_argument("--records", default="60", metavar="N", help="in a run; default: %(default)s")
+    recipe.add_argument(
+        "--record-times", metavar="T,...",
+        help="when to record, in place of that: flow times, iterations without weight decay; the start and the end are "
+        "recorded besides",
+    )  # fmt: skip
     recipe.add_argument("--count", default="4", metavar="K", help="eigenvalues recorded; default: %(default)s")
     recipe.add_argument("--dtype", default="float32", metavar="TYPE", help="float32 or float64; default: %(default)s")
     recipe.add_argument(
@@ -157,6 +162,7 @@ def _read(arguments: argparse.Namespace) -> tuple[int, Choices, Recipe, Experime
         **rates, time=None if steps is not None else experiment.time if span is None else span, steps=steps,
         records=whole(arguments.records, "--records"), count=whole(arguments.count, "--count"),
         dtype=arguments.dtype, pieces=whole(arguments.pieces, "--pieces"),
+        record_times=maybe("record_times", numbers),
     )  # fmt: skip
     return whole(arguments.seeds, "--seeds"), choices, recipe, experiment
 

@@ -31,24 +31,25 @@ def expected_of(given: Any, subject: str, /) -> Mapping[str, str] | None:
 class CheckCall:
     """One check of one subject; called without arguments, it runs and fails, is skipped or passes as pytest has it."""
 
-    def __init__(self, runner: Runner, name: str) -> None:
+    def __init__(self, runner: Runner, name: str, strict: bool = False) -> None:
         self.runner = runner
         self.name = name
+        self.strict = strict
 
     def __call__(self) -> None:
         """Run the check, once for each subject, whatever order the tests come in."""
-        as_pytest(self.runner.result(self.name))
+        as_pytest(self.runner.result(self.name), strict=self.strict)
 
     def __repr__(self) -> str:
         return f"{self.name}-{self.runner.subject.name}"
 
 
-def as_pytest(result: CheckResult, /) -> None:
-    """Fail, skip, xfail or pass, with the explanation of the result."""
+def as_pytest(result: CheckResult, /, *, strict: bool = False) -> None:
+    """Fail, skip, xfail or pass, with the explanation of the result; an inconclusive one fails where it is strict."""
     import pytest
 
     __tracebackhide__ = True
-    if result.outcome.wrong:
+    if result.outcome.wrong or (strict and result.outcome is Outcome.INCONCLUSIVE):
         pytest.fail(result.explain(), pytrace=False)
     if result.outcome is Outcome.EXPECTED_FAILURE:
         pytest.xfail(result.trial.message)
@@ -62,6 +63,7 @@ def cases(
     *,
     checks: Iterable[str] | None = None,
     expected_failed: Expected | None = None,
+    strict: bool = False,
 ) -> list[CheckCall]:
     """A call for each check and subject, losses and rules alike."""
     from numerics.objective import Objective
@@ -89,7 +91,7 @@ def cases(
         about = "rule" if isinstance(subject, Rule) else "loss"
         tested = RuleSubject(subject) if isinstance(subject, Rule) else Subject(subject, rules.get("gd-wd"))
         runner = Runner(tested, expected)
-        found += [CheckCall(runner, name) for name in chosen_checks(checks, about, mixed=True)]
+        found += [CheckCall(runner, name, strict) for name in chosen_checks(checks, about, mixed=True)]
     return found
 
 
@@ -99,6 +101,7 @@ def parametrize_with_checks(
     *,
     checks: Iterable[str] | None = None,
     expected_failed: Expected | None = None,
+    strict: bool = False,
 ) -> Any:
     """A decorator: the test is called with ``check`` for every check of every loss and rule; call it.
 
@@ -112,8 +115,9 @@ def parametrize_with_checks(
         expected_failed: names of checks that should fail, with the reason; for one subject of several
             ``{subject name: {check: reason}}``, or a function of the subject that gives them; such a check is an
             expected failure, and fails the test where it passes.
+        strict: whether an inconclusive check fails the test; it is skipped otherwise.
     """
     import pytest
 
-    calls = cases(subjects, checks=checks, expected_failed=expected_failed)
+    calls = cases(subjects, checks=checks, expected_failed=expected_failed, strict=strict)
     return pytest.mark.parametrize("check", [pytest.param(call, id=repr(call)) for call in calls])

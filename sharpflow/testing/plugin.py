@@ -26,6 +26,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
     group.addoption("--update-rule", action="append", default=[], metavar="SPEC", help="an update rule to check")
     group.addoption("--check", action="append", default=[], metavar="NAME", help="this check only (repeat for more)")
+    group.addoption(
+        "--check-strict", action="store_true", help="a check that is inconclusive fails; it is skipped otherwise"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,7 +42,6 @@ def pytest_generate_tests(metafunc: Any) -> None:
         return
     config = metafunc.config
     losses, rules = config.getoption("--loss"), config.getoption("--update-rule")
-    chosen = config.getoption("--check") or None
     if not losses and not rules:
         config.stash[_NOTHING] = True
         skip = pytest.mark.skip(reason=GIVE)
@@ -49,11 +51,12 @@ def pytest_generate_tests(metafunc: Any) -> None:
     from sharpflow.testing.parametrize import cases
     from theory.errors import InputError
 
+    options = {"checks": config.getoption("--check") or None, "strict": config.getoption("--check-strict")}
     calls: list[Any] = []
     named = [*((resolve_loss, spec) for spec in losses), *((_rule(resolve_rule), spec) for spec in rules)]
     for resolve, spec in named:
         try:
-            calls += [pytest.param(call, id=repr(call)) for call in cases([resolve(spec)], checks=chosen)]
+            calls += [pytest.param(call, id=repr(call)) for call in cases([resolve(spec)], **options)]
         except InputError as error:
             # One test that fails with the reason: the others are no worse for it.
             calls.append(pytest.param(_Unreadable(f"{spec}: {error}"), id=f"input-{spec}"))

@@ -7,10 +7,13 @@ import io
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from numerics.user_frames import is_users, raised_at
 from sharpflow.testing import checks
 from sharpflow.testing.check import Check, CheckResult, Outcome, RuleSubject, Subject, Trial
+from sharpflow.watchdog import watched
 from theory.errors import InputError, NoClosedForm
 from theory.limits import TimeLimitExceeded, time_limit
 
@@ -93,7 +96,15 @@ class Runner:
         self.expected = dict(expected_failed or {})
         self._done: dict[str, CheckResult] = {}
         if isinstance(subject, Subject):
-            _ = subject.objective  # a loss that has no value at its start is a wrong input, once and not in every check
+            try:
+                # A loss that has no value at its start is a wrong input, once and not in every check.
+                with time_limit(LIMIT):
+                    _ = subject.objective
+            except TimeLimitExceeded:
+                raise InputError(
+                    f"loss {subject.name!r}: its formula is not prepared for JAX within {LIMIT:g} s; shorten it, or "
+                    "write it in jax.numpy as an Objective."
+                ) from None
         known = [*checks.names("loss"), *checks.names("rule")]
         for name in self.expected:
             if name not in known:
@@ -106,7 +117,7 @@ class Runner:
             begin = time.perf_counter()
             waits = next((other for other in check.supposes if not self._holds(other)), None)
             begin = begin if waits is None else time.perf_counter()
-            trial = self._try(check) if waits is None else _waits(waits, self._done[waits])
+            trial = self._try(name, check) if waits is None else _waits(waits, self._done[waits])
             self._done[name] = self._weighed(name, check, trial, time.perf_counter() - begin)
         return self._done[name]
 
@@ -114,15 +125,18 @@ class Runner:
         trial = self.result(name).trial
         return trial.outcome is not Outcome.FAILED and not trial.blocked
 
-    def _try(self, check: Check) -> Trial:
+    def _try(self, name: str, check: Check) -> Trial:
         try:
             # What a user's function prints must not get between the results; the check purity tells of it.
-            with time_limit(LIMIT), contextlib.redirect_stdout(io.StringIO()):
+            with watched(LIMIT, self._where(name)), time_limit(LIMIT), contextlib.redirect_stdout(io.StringIO()):
                 if check.needs_minima and not len(_minima(self.subject)):
                     return Trial(Outcome.NOT_APPLICABLE, _no_minima(self.subject), blocked=True)
                 return check.run(self.subject)
-        except TimeLimitExceeded:
-            return Trial(Outcome.INCONCLUSIVE, f"given up after {LIMIT:g} s")
+        except TimeLimitExceeded as error:
+            # Not a failure: the trace of a large network is slow as well.
+            place = raised_at(error.__traceback__)
+            where = f" in {place}: correct a loop there that does not end" if place else ""
+            return Trial(Outcome.INCONCLUSIVE, f"given up after {LIMIT:g} s{where}")
         except InputError as reason:
             # A rule that cannot be run or read as it is written is at fault; of a loss, only a quantity is missing.
             outcome = Outcome.FAILED if check.about == "rule" else Outcome.INCONCLUSIVE
@@ -131,6 +145,17 @@ class Runner:
             return Trial(Outcome.INCONCLUSIVE, str(reason))
         except Exception as error:  # a user's function may raise anything, at any place
             return Trial(Outcome.FAILED, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
+
+    def _where(self, name: str) -> Callable[[FrameType | None], str]:
+        """What is running and never ends, for the watchdog."""
+
+        def say(frame: FrameType | None) -> str:
+            while frame is not None and not is_users(frame.f_code.co_filename):
+                frame = frame.f_back
+            place = "" if frame is None else f" ({frame.f_code.co_filename}, line {frame.f_lineno})"
+            return f"{name} on {self.subject.name}{place}"
+
+        return say
 
     def _weighed(self, name: str, check: Check, trial: Trial, seconds: float) -> CheckResult:
         reason = self.expected.get(name) or _declared(self.subject, check)

@@ -12,9 +12,10 @@ from sharpflow.testing.check import Outcome, Subject, Trial
 
 if TYPE_CHECKING:
     from numerics.inspection import Finding
+    from numerics.purity import Trace
     from theory.rule import Rule
 
-__all__ = ["failed", "from_measurement", "held", "judge", "measured_by", "not_reduced", "with_proof"]
+__all__ = ["failed", "from_measurement", "held", "judge", "measured_by", "not_reduced", "side_effect", "with_proof"]
 
 # A proof that takes longer is left to `sharpflow verify`; a check takes two seconds.
 PROOF_LIMIT = 2.0
@@ -38,6 +39,29 @@ def held(message: str) -> Trial:
 def failed(message: str, /, **counterexample: Any) -> Trial:
     """Failed, without a number."""
     return Trial(Outcome.FAILED, message, counterexample=counterexample)
+
+
+def side_effect(what: str, function: Callable[..., Any], found: Trace, /) -> Trial | None:
+    """Failed where the trace of the user's ``function`` shows that it does more than return a value."""
+    from numerics.user_frames import defined_at
+
+    at = defined_at(function)
+    if found.effects:
+        message = f"{what} has effects beside its value: it {'; it '.join(found.effects[:3])}"
+        advice = "Do that once, outside of it: it is called any number of times, or only traced and never called again."
+    elif found.drawn:
+        message = f"{what}{at} {found.drawn}"
+        advice = (
+            "Draw numbers once, outside of it, by np.random.default_rng(seed), and let it use the array; take out seed "
+            "and np.random inside of it."
+        )
+    elif found.changes:
+        more = f" and {len(found.changes) - 3} more" if len(found.changes) > 3 else ""
+        message = f"{what}{at} changes {', '.join(found.changes[:3])}{more} whenever it is called"
+        advice = "Let it change nothing that outlives the call: take the list, the counter or the generator out of it."
+    else:
+        return None
+    return replace(failed(message), advice=advice)
 
 
 _OUTCOMES = {

@@ -168,6 +168,38 @@ def _random() -> Objective:
     return _objective("random", function)
 
 
+def _appends() -> Objective:
+    history: list[Any] = []
+
+    def function(w: Any) -> Any:
+        history.append(0)
+        return _plain(w)
+
+    return _objective("keeps-a-history", function)
+
+
+def _writes() -> Objective:
+    import os
+    import tempfile
+
+    def function(w: Any) -> Any:
+        with tempfile.NamedTemporaryFile() as log:
+            os.truncate(log.name, 1)
+        return _plain(w)
+
+    return _objective("writes-a-file", function)
+
+
+def _seeds() -> Objective:
+    import numpy as np
+
+    def function(w: Any) -> Any:
+        np.random.seed(0)  # noqa: NPY002  the point of it
+        return _plain(w)
+
+    return _objective("seeds", function)
+
+
 def _prints() -> Objective:
     def function(w: Any) -> Any:
         print("called")
@@ -295,6 +327,9 @@ def wrong_losses() -> tuple[Wrong, ...]:
         Wrong("wrong-gradient", "a custom derivative that is 1 % too large", "derivatives", _wrong_jvp),
         Wrong("remembers", "counts its calls", "purity", _remembers),
         Wrong("random", "draws from the global random state", "purity", _random),
+        Wrong("keeps-a-history", "appends to a list when called", "purity", _appends),
+        Wrong("writes-a-file", "writes a file when called", "purity", _writes),
+        Wrong("seeds", "seeds NumPy's global random state when called", "purity", _seeds),
         Wrong("prints", "prints when called", "purity", _prints),
         Wrong("callback", "calls back to the host", "purity", _callback),
         Wrong("float32-inside", "computes in float32", "precision", _single),

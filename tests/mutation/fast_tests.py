@@ -179,6 +179,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/number_range.py": ("tests/testing/test_scaling.py",),
     "numerics/objective.py": (f"{NUMERICS}/test_objective.py", "-k", "ridge or special or bad_objectives or squares"),
     "numerics/orbit.py": (f"{NUMERICS}/test_rule_check_formulas.py", *ENERGY[:-1], f"{ORBITS} or check_formulas"),
+    "numerics/onset.py": (f"{NUMERICS}/test_whole_run.py", f"{NUMERICS}/test_compare.py", "-k", "onset and not 0.005"),
     "numerics/order.py": (f"{NUMERICS}/test_order.py", *NUMBERS, "-k", "test_order or fitted_order"),
     "numerics/oscillation.py": RECORDS,
     "numerics/passage.py": (f"{NUMERICS}/test_energy_law.py", "-k", "passes_the_edge"),
@@ -231,9 +232,12 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
             "lowest",
             "many_digits",
             "minima_sample",
+            "effects",
+            "memory",
             "purity",
             "rule_inspection",
             "spectrum_search",
+            "user_frames",
         )
     ),
     "runs of the modules above side by side or at length, held to those in minutes": tuple(

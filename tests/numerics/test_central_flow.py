@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks.averages import cross_entropy, seeded_descent
 from numerics.central_flow import central_flow, compiled_central_flow
 from numerics.compare import compare
 from numerics.crossing import broken, crossing, tilted
 from numerics.crossing_checks import down_a_slope
 from numerics.descent import descend
 from numerics.edge_flow import edge_flow
-from numerics.examples import Examples
-from numerics.network_task import task
 from numerics.objective import Objective, objective_of
 from numerics.order import fit_power
 from numerics.results import RESULTS
@@ -80,25 +78,6 @@ def test_down_a_slope():
         assert found.without_oscillation > 10
 
 
-def cross_entropy(smoothing, scale):
-    """A network of 72 weights with batch norm in both layers, on 24 points of 3 classes; smoothing may be 0."""
-    x, labels = np.random.default_rng(0).standard_normal((24, 6)), np.arange(24) % 3
-    built = task("two-layer", Examples(x, labels), loss="cross-entropy", hidden=8, norm="batch")
-    targets = (1 - smoothing) * np.eye(3)[labels] + smoothing / 3
-
-    def function(w):
-        logs = jax.nn.log_softmax(scale * built.model.apply(w, jnp.asarray(x)), axis=-1)
-        return -jnp.mean(jnp.sum(jnp.asarray(targets) * logs, axis=-1))
-
-    objective = Objective(function, built.start, name=f"cross-entropy({smoothing:g}, {scale:g})")
-    # Some way down by gradient flow: at the very start one step of gradient descent is no small step.
-    theta = objective.start / np.linalg.norm(objective.start)
-    small = 0.04 / eigenvalues(objective, theta)[0]
-    return objective, descend(objective, GD, start=theta, effective_lr=small, rate=1e-12, every=6000, records=1).points[
-        -1
-    ]
-
-
 @pytest.mark.parametrize(
     ("smoothing", "scale", "rate"),
     [
@@ -114,12 +93,7 @@ def test_gradient_descent_on_cross_entropy(smoothing, scale, rate):
         central_flow(objective, theta, rate=rate, time=time, oscillating=oscillating) for oscillating in (True, False)
     )
     assert central.result is RESULTS.SUCCESSFUL
-    top = np.linalg.eigh(np.asarray(objective.hessian(theta)))[1][:, -1]
-    noise = np.random.default_rng(1).standard_normal(len(theta)) / len(theta) ** 0.5
-    run = descend(
-        objective, GD, start=theta + rate**0.5 * (0.5 * top + 0.05 * noise), rate=rate, every=int(2e-3 / rate),
-        records=500, effective_lr=central.path.effective_lr[0], means=True,
-    )  # fmt: skip
+    run = seeded_descent(objective, theta, rate, central.path.effective_lr[0])
     times = run.steps * rate
     _, spectrum, effective_lr = central.path.at(times)
     near, far = (distance(flow, times, run.points) for flow in (central, control))

@@ -220,3 +220,35 @@ def on_circle(expression, height=0, name="bad"):
 def test_what_is_no_loss_or_no_minimum_is_named(subject, message):
     with pytest.raises(InputError, match=message):
         compare(subject, rate=1e-3, time=0.1)
+
+
+# The delay until the oscillation sets in
+
+
+@pytest.mark.parametrize("amplitude", [0.1, 1e-3, 1e-6])
+def test_the_onset_of_a_small_oscillation_is_foretold(amplitude):
+    result = compare(families.get("ridge").default(), rate=1e-4, time=0.2, amplitude=amplitude)
+    found = result.onset
+    assert found.displacement == pytest.approx(amplitude * found.size, rel=1e-3)
+    # A record every 4 steps; x feels its own size at the last.
+    assert 0 <= found.measured - found.predicted < 0.1 * found.predicted
+    assert found.largest_edge == pytest.approx(found.predicted_edge, abs=0.2 * (found.predicted_edge - 2))
+    # Where nothing seeds it the delay grows as the root of log(size/x): effective_lr*lambda_1 - 2 grows as 4 rate t.
+    assert found.predicted == pytest.approx(np.sqrt(1e-4 * -np.log(amplitude) / 2), rel=0.1)
+    assert found.distance_before < found.distance_after == result.max_distance
+    assert result.to_json()["onset"]["measured"] == found.measured
+
+
+def test_a_full_oscillation_has_no_delay_and_other_rules_have_no_onset():
+    loss = families.get("ridge").default()
+    assert compare(loss, rate=1e-4, time=0.05, amplitude=1.2).onset.predicted == 0
+    assert compare(loss, rule=rules.get("heavy-ball"), rate=1e-4, time=0.05).onset is None
+
+
+def test_a_perturbation_along_the_oscillation_seeds_it():
+    loss = families.get("ridge").default()
+    alone = compare(loss, rate=1e-4, time=0.05, amplitude=1e-6).onset
+    seeded = compare(loss, rate=1e-4, time=0.05, amplitude=1e-6, perturbation=1e-4, seed=1).onset
+    assert seeded.displacement > 10 * alone.displacement
+    assert seeded.predicted < 0.9 * alone.predicted
+    assert seeded.measured < 0.9 * alone.measured

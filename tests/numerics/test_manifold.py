@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from numerics import krylov_normals
 from numerics.manifold import analyse, retract
 from numerics.objective import Objective, minima_point, objective_of
 from numerics.relax import relax
@@ -112,3 +113,41 @@ def test_analysis_is_independent_of_blocks():
     whole, parts = (analyse(objective, points, rank=1, block=b) for b in (7, 3))
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-13)
+
+
+def test_residuals_that_gradient_flow_leaves_along_a_soft_direction(monkeypatch):
+    """lambda_1 is 1e4 times lambda_2: gradient flow rests while the second residual is far from rounding yet."""
+
+    def residuals(w):
+        x, y, z, _, _ = w / jnp.linalg.norm(w)
+        return jnp.stack([100 * x * (2 + y), z])
+
+    def function(w):
+        return jnp.sum(residuals(w) ** 2) / 2
+
+    start = np.array([0.1, 0.3, 0.4, 0.7, 0.5])
+    with monkeypatch.context() as patch:
+        # By its residuals: D x D eigenproblems are for losses without.
+        patch.setattr("numerics.spectrum.eigenvalues", lambda *_: pytest.fail("a dense eigenproblem"))
+        found = relax(Objective(function, start, residuals, "stiff"))
+    assert found.result is RESULTS.SUCCESSFUL, found.message
+    assert found.rank == 2
+    assert np.linalg.norm(residuals(found.point)) < 1e-12
+    # Without residuals, the same place by Newton's iteration on the Hessian.
+    plain = relax(Objective(function, start, None, "stiff, plain"))
+    assert plain.rank == 2
+    np.testing.assert_allclose(found.point, plain.point, atol=1e-5)
+
+
+def test_a_loss_without_zeros_of_its_residuals_takes_no_dense_hessian_where_that_is_too_large(monkeypatch):
+    monkeypatch.setattr(krylov_normals, "DENSE", 3)
+
+    def residuals(w):
+        x, y, _, _ = w / jnp.linalg.norm(w)
+        return jnp.stack([x, y + x**2, 0 * x + 1])  # the last is 1 wherever it is asked for
+
+    objective = Objective(lambda w: jnp.sum(residuals(w) ** 2) / 2, np.array([0.1, 0.2, 0.7, 0.5]), residuals, "lifted")
+    monkeypatch.setattr("numerics.relax.normal_rank", lambda *_: pytest.fail("a dense eigenproblem"))
+    found = relax(objective)
+    assert found.result is RESULTS.SUCCESSFUL, found.message
+    assert found.rank == 0

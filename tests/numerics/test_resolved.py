@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmarks.averages import resolved_errors
 from numerics import resolved
 from numerics.compare import compare
 from numerics.crossing import broken
 from numerics.curve import Curve
-from numerics.descent import descend
 from numerics.equilibrium import law_of
 from numerics.networks import two_layer
 from numerics.objective import Objective, objective_of
@@ -30,20 +30,11 @@ GD = rules.get("gd-wd")
 RATES = (1e-4, 1e-5, 1e-6)
 
 
-def against_descent(objective, zeta, rate, amplitude, *, periods=4.0, every=None, corrected=True, rule=GD):
-    """Largest errors of theta_t and of log effective_lr in units of sqrt(rate), and the two runs."""
-    every = every or 2 * max(1, int(periods * law_of(GD).period(rate)) // 800)
-    steps = every * np.arange(401)
-    found = resolved_flow(
-        objective, zeta, rate=rate, time=steps[-1] * rate, amplitude=amplitude, steps=steps, corrected=corrected,
-        rule=rule,
-    )  # fmt: skip
-    assert found.result is RESULTS.SUCCESSFUL
-    run = descend(
-        objective, GD, start=found.points[0], effective_lr=found.effective_lr[0], rate=rate, every=every, records=400
-    )
-    point = np.linalg.norm(found.points - run.points, axis=1).max()
-    return point / rate**0.5, np.abs(np.log(found.effective_lr / run.effective_lr)).max() / rate**0.5, found, run
+def against_descent(*arguments, **options):
+    """`benchmarks.averages.resolved_errors`, of a prediction that came to its end."""
+    found = resolved_errors(*arguments, **options)
+    assert found[2].result is RESULTS.SUCCESSFUL
+    return found
 
 
 @pytest.mark.parametrize("name", ["ridge", "conic"])

@@ -151,6 +151,10 @@ def test_numbers_of_a_recipe():
     assert Recipe(0.05, 2e-2, time=0.003).steps == 4  # even
     assert Recipe(0.05, 2e-2, time=0.0009).steps == 2
     assert Recipe(0.05, 0.0, steps=10, records=10).record_steps == (0, 2, 4, 6, 8, 10)
+    # At chosen flow times, in any order and twice; in iterations where there is no flow time.
+    chosen = Recipe(0.05, 2e-2, time=2.0, record_times=[1.5, 0.001, 0.5, 0.5003, 2.0])
+    assert chosen.record_steps == (0, 500, 1500, 2000)
+    assert Recipe(0.05, 0.0, steps=10, record_times=(4.0, 7.0)).record_steps == (0, 4, 8, 10)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +164,8 @@ def test_numbers_of_a_recipe():
         ({"weight_decay": 2.0}, "below 0.1"), ({"learning_rate": 2e-6, "weight_decay": 1.0}, "larger rate"),
         ({"records": 0}, "at least 1"), ({"count": True}, "at least 1"), ({"weight_decay": 0.0}, "number of steps"),
         ({"time": 0.0}, "positive"), ({"time": 1.1e6}, "too many"), ({"steps": 3}, "even"), ({"steps": 0}, "even"),
+        ({"record_times": (1.1,)}, "1.1 is not between 0 and the end of the run, 1 .flow"),
+        ({"record_times": (math.nan,)}, "nan is not between"), ({"record_times": (-0.1,)}, "-0.1 is not"),
     ],
 )  # fmt: skip
 def test_recipes_out_of_range(options, said):

@@ -97,6 +97,20 @@ def dense(one, w):
     return np.asarray(jax.jit(jax.hessian(one.value))(w, jnp.asarray(one.data.inputs), jnp.asarray(one.targets())))
 
 
+def test_an_eigenvalue_that_the_vectors_of_the_record_before_do_not_see(tasks, trainer):
+    state, row = trainer.begin()
+    vectors = np.array(state.vectors)
+    for seed, one in enumerate(tasks):
+        theta = state.weights[seed] / np.linalg.norm(state.weights[seed])
+        off = np.eye(len(theta)) - np.outer(theta, theta)
+        # Near v_2, v_3, v_4, and without any part along v_1, to which nothing that H does leads.
+        known = np.linalg.eigh(off @ dense(one, theta) @ off)[1][:, -2::-1]
+        near = np.eye(known.shape[1], 3) + 1e-3 * np.random.default_rng(seed).standard_normal((known.shape[1], 3))
+        vectors[seed] = known @ near
+    _, found = trainer._record(state._replace(vectors=vectors), np.zeros(2), np.zeros(2))
+    np.testing.assert_allclose(found.spectrum, row.spectrum, rtol=1e-5)
+
+
 def test_the_spectrum_after_some_steps_is_that_of_the_dense_hessian(tasks, trainer):
     state, row = trainer.advance(trainer.begin()[0], 60)
     for seed, one in enumerate(tasks):

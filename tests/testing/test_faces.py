@@ -73,6 +73,23 @@ def test_the_suite_without_a_loss_skips_and_a_wrong_name_fails_alone(folder):
     assert "Traceback" not in text
 
 
+def test_what_is_inconclusive_fails_where_it_is_strict(folder):
+    (folder / "conftest.py").write_text(
+        "from sharpflow.testing import check, running\n"
+        "nothing = check.Trial(check.Outcome.INCONCLUSIVE, 'nothing measured')\n"
+        "running.Runner._try = lambda *_: nothing\n"
+    )
+    call = ("--pyargs", "sharpflow.testing.suite", "--loss", "mine.py:good", "--check", "purity")
+    status, text = run_pytest(folder, *call, "-rs")
+    assert status == 0, text
+    assert "1 skipped" in text
+    assert "inconclusive: nothing measured" in text
+    status, text = run_pytest(folder, *call, "--check-strict")
+    assert status == 1, text
+    assert "purity on good: inconclusive" in text
+    assert "1 failed" in text
+
+
 @pytest.mark.slow
 def test_the_decorator_makes_a_test_of_each_check(folder):
     (folder / "test_mine.py").write_text(

@@ -39,8 +39,8 @@ def test_an_objective_is_told_of_its_start_and_not_of_a_chart():
 
     flat = Objective(function, (0.9, 0.0, 0.1, 0.05), name="flat")
     result = check_loss(flat, checks=["minimal_kernel"])[0]
-    if result.outcome is Outcome.FAILED:
-        assert "is taken from the rank of the Hessian" in result.trial.message
+    assert result.outcome is Outcome.FAILED, result.explain()
+    assert "is taken from the rank of the Hessian" in result.trial.message
     assert "chart" not in result.advice
     assert "Minima" not in result.advice
 

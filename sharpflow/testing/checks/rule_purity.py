@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sharpflow.testing.check import Check, RuleSubject, Trial
-from sharpflow.testing.trying import failed, held
+from sharpflow.testing.trying import failed, held, side_effect
 
 
 def run(subject: RuleSubject) -> Trial:
@@ -11,6 +11,8 @@ def run(subject: RuleSubject) -> Trial:
     from numerics.rule_inspection import rule_trace, unchanging_states
 
     found = rule_trace(subject.given)
+    if trial := side_effect("the update", subject.given.update, found):
+        return trial
     if found.impure:
         return failed(f"the update is not pure: {found.impure}")
     if found.callbacks:
