@@ -23,6 +23,7 @@ from typing import NoReturn
 
 import sharpflow
 from sharpflow import commands
+from sharpflow.stopping import interruptible
 from sharpflow.watchdog import ending_the_process
 from theory.errors import InputError
 
@@ -78,7 +79,7 @@ def main(argv: Sequence[str] | None = None, /) -> int:
     own = ending_the_process() if argv is None else contextlib.nullcontext()
     try:
         try:
-            with own:
+            with own, interruptible():
                 return _run(list(sys.argv[1:] if argv is None else argv))
         finally:
             sys.stdout.flush()

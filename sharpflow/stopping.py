@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Stop", "stopping"]
+from theory.limits import swallowed
+
+__all__ = ["Stop", "interruptible", "stopping"]
+
+# Until a signal that came at a bad moment is sent again, in seconds.
+SOON = 0.05
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """KeyboardInterrupt; a moment later where it would be lost, in a hook of the garbage collector (JAX has one)."""
+    if not swallowed(frame):
+        raise KeyboardInterrupt
+    again = threading.Timer(SOON, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGINT ends what is within, whenever it comes; not where it is ignored, or handled otherwise, already."""
+    ours = threading.current_thread() is threading.main_thread()
+    ours = ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ours:
+        signal.signal(signal.SIGINT, _interrupt)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Stop:
@@ -25,10 +55,10 @@ class Stop:
         """Whether to stop."""
         return self.signal is not None
 
-    def hear(self, number: int, _: FrameType | None) -> None:
+    def hear(self, number: int, frame: FrameType | None) -> None:
         """The handler."""
         if self.signal is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            return _interrupt(number, frame)
         self.signal = number
         # On a terminal there may be a line of progress, and ^C behind it.
         begin = "\n" if sys.stderr.isatty() else ""

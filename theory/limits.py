@@ -74,17 +74,26 @@ class _Limit:
         """
         if self.deadline is None or time.monotonic() < self.deadline - SKEW:
             return
+        if swallowed(frame):
+            signal.setitimer(signal.ITIMER_REAL, SOON, AGAIN)
+            return
         while frame is not None:
             if frame.f_code in _OWN:
-                return
-            if _swallows(frame):
-                signal.setitimer(signal.ITIMER_REAL, SOON, AGAIN)
                 return
             frame = frame.f_back
         raise TimeLimitExceeded(f"over {self.seconds:g} s")
 
 
 _OWN = (_Limit.__enter__.__code__, _Limit.__exit__.__code__)
+
+
+def swallowed(frame: FrameType | None, /) -> bool:
+    """Whether an exception raised in this frame by a signal's handler would end in a warning: Python discards it."""
+    while frame is not None:
+        if _swallows(frame):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _swallows(frame: FrameType) -> bool:
