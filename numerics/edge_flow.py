@@ -128,7 +128,7 @@ def edge_flow(
     if not (float(residual) < LANDED and float(top) > 0):
         raise InputError(
             f"{objective.name!r}: the start is not near a manifold of minimizers (|grad L|/lambda_1 = "
-            f"{float(residual):.1e} after Newton's iteration); take it there with relax() first."
+            f"{float(residual):.1e} after Newton's iteration); begin at sharpflow.relax(objective, start).point."
         )
     runner = Stretches(
         objective.name, lambda k: compiled_edge_flow(objective, rank=rank, k=k),

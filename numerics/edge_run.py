@@ -189,12 +189,17 @@ def _join(chunks: list[Iterates], total: int) -> tuple[np.ndarray, ...]:
     return tuple(c[keep] for c in columns)
 
 
-def _averages(sparse: Iterates | None, name: str, count: int) -> np.ndarray:
-    """Means over the steps since the record before, where records are sparse; nan elsewhere."""
-    out = np.full(count, np.nan)
-    if sparse is not None and name in sparse.means:
-        known = sparse.means[name][: count - 1]
-        out[1 : 1 + len(known)] = known
+def _averages(chunks: list[Iterates], name: str, steps: np.ndarray) -> np.ndarray:
+    """Means over the steps since the one before, of ``steps`` (N,), rising; nan where they were not taken."""
+    out = np.full(len(steps), np.nan)
+    known = [(c.steps, c.means[name]) for c in chunks if name in c.means]
+    if not known or len(steps) < 2:
+        return out
+    at = np.concatenate([known[0][0][:1], *(own[1:] for own, _ in known)])
+    total = np.concatenate([[0.0], *(np.diff(own) * values[: len(own) - 1] for own, values in known)])
+    # Sums up to each recorded step, and their differences: a stretch with a nan in it has none.
+    sums = np.cumsum(total)[np.searchsorted(at, steps)]
+    out[1:] = np.diff(sums) / np.diff(steps)
     return out
 
 
@@ -206,7 +211,6 @@ def _collect(
     failures = [c.failed_at for c in chunks if 0 <= c.failed_at <= total]
     failed_at = failures[0] if failures else -1
     steps, points, effective_lr, loss = _join(chunks, total)
-    averages = [_averages(chunks[0] if has_sparse else None, name, len(steps)) for name in ("loss", "gradient_squared")]
     finite = np.all(np.isfinite(points), axis=1)
     alive = int(np.argmin(finite)) if not finite.all() else len(steps)
     steps, points, effective_lr, loss = (a[: max(alive, 1)] for a in (steps, points, effective_lr, loss))
@@ -215,6 +219,7 @@ def _collect(
     offset = steps - steps[min(dense_from, len(steps) - 1)]
     series = (np.arange(len(steps)) < dense_from) | (offset % stride == 0)
     series[-1] |= steps[-1] % 2 == 0
+    mean_loss, mean_squared = (_averages(chunks, name, steps[series]) for name in ("loss", "gradient_squared"))
     tail = np.arange(dense_from, len(steps)) if len(steps) > dense_from else np.arange(len(steps))[-1:]
     # An odd stride sees even and odd steps alike.
     tail = tail[:: -(2 * (len(tail) // (2 * TAIL_POINTS)) + 1)][::-1]
@@ -229,9 +234,8 @@ def _collect(
         result = RESULTS.LEFT_MINIMA
     return EdgeRun(
         steps=steps[series], points=points[series], normal=first, effective_lr=effective_lr[series],
-        loss=loss[series], mean_loss=averages[0][: len(steps)][series],
-        mean_gradient_squared=averages[1][: len(steps)][series], tail_steps=steps[tail], tail_normal=second,
-        tail_effective_lr=effective_lr[tail],
+        loss=loss[series], mean_loss=mean_loss, mean_gradient_squared=mean_squared,
+        tail_steps=steps[tail], tail_normal=second, tail_effective_lr=effective_lr[tail],
         result=result, failed_at=failed_at, seconds=seconds,
         compile_seconds=descent_seconds + analysis(objective, rank).seconds,
     )  # fmt: skip

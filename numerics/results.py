@@ -59,7 +59,7 @@ _ADVICE = {
     RESULTS.LEFT_CHART: "The flow left the domain of the chart. Shorten the time, or give Minima a wider domain.",
     RESULTS.OFF_EDGE: (
         "effective_lr times sharpness did not average to the edge: the run left it, or never oscillated. "
-        "Lower the rate; start with an amplitude near 1."
+        "Lower the rate, by ten to begin with; an amplitude far from 1 may do it, too."
     ),
     RESULTS.LEFT_MINIMA: (
         "No point of the minima was found near the path. Of gradient descent: lower the rate or the amplitude. Of a "

@@ -208,16 +208,19 @@ def mean_interval(values: Sequence[float] | np.ndarray, /) -> tuple[float, float
 def spread(values: Sequence[float] | np.ndarray, /, digits: int = 3, scale: float = 1.0) -> str:
     """The mean over seeds with its 95 % interval, as ``38.2 [30.1, 46.3]``; "none" without a finite value.
 
-    Where some have none it says of how many it is:
+    Two values have none worth the name, and stand for themselves. Where some have no value it says of how many it is:
 
     >>> spread([1.0, 3.0, float("nan")]), spread([2.0, float("nan")]), spread([2.0])
-    ('2 [-10.7, 14.7] (2 of 3)', '2 (1 of 2)', '2')
+    ('2 (1 and 3) (2 of 3)', '2 (1 of 2)', '2')
     """
     mean, low, high = (scale * v for v in mean_interval(values))
     if not math.isfinite(mean):
         return "none"
     known, every = int(np.isfinite(np.asarray(values, dtype=float)).sum()), len(values)
     interval = f" [{low:.{digits}g}, {high:.{digits}g}]" if math.isfinite(low) else ""
+    if known == 2:
+        both = sorted(scale * v for v in np.asarray(values, dtype=float) if math.isfinite(v))
+        interval = f" ({both[0]:.{digits}g} and {both[1]:.{digits}g})"
     return f"{mean:.{digits}g}{interval}" + (f" ({known} of {every})" if known < every else "")
 
 

@@ -56,6 +56,7 @@ _HOMES = {
     "predict": "numerics.training_prediction",
     "read_sweep": "numerics.sweep",
     "read_training": "numerics.training_run",
+    "relax": "numerics.relax",
     "resolve_loss": "sharpflow.specs",
     "resolve_rule": "sharpflow.specs",
     "resolved_flow": "numerics.resolved",
@@ -85,6 +86,7 @@ if TYPE_CHECKING:  # for type checkers, which do not follow __getattr__; the hou
     from numerics.objective import Objective as Objective
     from numerics.order import Order as Order
     from numerics.order import order as order
+    from numerics.relax import relax as relax
     from numerics.resolved import resolved_flow as resolved_flow
     from numerics.spectrum import eigenvalues as eigenvalues
     from numerics.spectrum import log_sharpness_gradient as log_sharpness_gradient

@@ -55,7 +55,7 @@ def edges(run: Comparison, /) -> Figure:
         near = np.sum(_averaged(run, effective_lr[:, None] * values) > 2 * (1 - NEAR), axis=1).astype(float)
         near[~np.isfinite(values[:, 0])] = np.nan
         count.step(run.times, near, color=colour, linestyle=style, where="mid")
-    count.set(ylabel=f"number within {100 * NEAR:g} % of the edge", ylim=(0, None))
+    count.set(ylabel=rf"$\lambda_i$ within {100 * NEAR:g} % of the edge", ylim=(0, None))
     count.yaxis.get_major_locator().set_params(integer=True)
     for axes in grid.flat:
         axes.set_xlabel(r"flow time $\tau = \varepsilon t$")

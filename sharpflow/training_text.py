@@ -46,7 +46,8 @@ def run_lines(run: TrainingRun, /) -> list[str]:
         predicted, measured = run.waiting()
         worst = change.worst_train_error
         lines += [
-            "  From edge entry to the end, mean over seeds [95 % interval]:",
+            "  From edge entry to the end, mean over seeds "
+            + ("(and each of the two):" if len(run.names) == 2 else "[95 % interval]:"),
             f"    sharpness falls by a factor of  {spread(change.sharpness_ratio)}",
         ]
         if tested:
@@ -61,7 +62,9 @@ def run_lines(run: TrainingRun, /) -> list[str]:
                 f"{spread(predicted[both])}" + _of(both, "the others passed it before they were at rest, or never")
             )
     elif not run.failures():
-        lines.append("  No seed entered the edge of stability.")
+        expected = run.waiting()[0]
+        soon = f" The waiting time says flow time {spread(expected)}." if np.isfinite(expected).any() else ""
+        lines.append(f"  No seed entered the edge of stability.{soon}")
     lines += [f"  {sentence}" for sentence in (*run.failures(), *run.notes)]
     residual, tolerance = run.columns["spectrum_residual"], EIGENPAIRS[recipe.dtype]
     with np.errstate(invalid="ignore"):

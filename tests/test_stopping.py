@@ -17,29 +17,37 @@ def _xla_gc_callback():
     return "not raised here"
 
 
-def test_an_interrupt_in_a_hook_of_the_garbage_collector_is_raised_after_it():
-    heard = None
-    with interruptible(), pytest.raises(KeyboardInterrupt):
-        heard = _xla_gc_callback()
+def interrupted(body):
+    """Whether a KeyboardInterrupt came, within ten seconds."""
+    try:
+        body()
         time.sleep(10)
-        pytest.fail("it was lost")
-    assert heard == "not raised here"
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def test_an_interrupt_in_a_hook_of_the_garbage_collector_is_raised_after_it():
+    heard = []
+    with interruptible():
+        assert interrupted(lambda: heard.append(_xla_gc_callback()))
+    assert heard == ["not raised here"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_so_is_the_second_one_where_the_first_waits_for_a_record(capsys):
-    with interruptible(), stopping("record") as stop, pytest.raises(KeyboardInterrupt):
+    with interruptible(), stopping("record") as stop:
         _xla_gc_callback()
         assert stop.asked()
-        _xla_gc_callback()
-        time.sleep(10)
+        assert interrupted(_xla_gc_callback)
     assert "stopping after this record" in capsys.readouterr().err
 
 
 def test_an_interrupt_is_raised_at_once_elsewhere():
-    with interruptible(), pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
-        pytest.fail("it was lost")
+    begun = time.monotonic()
+    with interruptible():
+        assert interrupted(lambda: signal.raise_signal(signal.SIGINT))
+    assert time.monotonic() - begun < 5
 
 
 def test_who_ignores_interrupts_goes_on_doing_so():

@@ -152,7 +152,7 @@ def test_means_are_over_the_seeds_that_have_both():
     assert np.isfinite(measured).all()
     assert np.isfinite(predicted).tolist() == [True, True, False]
     (line,) = [line for line in run_lines(run) if "edge reached" in line]
-    assert f"edge reached at time {measured[0]:.3g} [" in line
+    assert f"edge reached at time {measured[0]:.3g} (" in line
     assert "(2 of 3 seeds; the others passed it before they were at rest, or never)" in line
 
 

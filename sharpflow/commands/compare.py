@@ -159,6 +159,7 @@ def _lines(result: Comparison) -> list[str]:
         ("eigenvalues at the edge", float(flow.edge_count), "at the end of the flow"),
         ("seconds, gradient descent", result.seconds["gd"], f"{gd.steps} iterations"),
         ("seconds, flow", result.seconds["flow"], ""),
+        ("seconds, compiling", result.seconds["compile"], "the first time; kept on disk"),
     ]
     scales = f"rate {result.rate:g}, intrinsic_lr {result.intrinsic_lr:.4g}, time {result.time:g}"
     lines = [f"{result.loss}, {result.rule}: {scales}"]

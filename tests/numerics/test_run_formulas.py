@@ -102,6 +102,21 @@ def test_a_random_step_of_the_length_asked_for():
     np.testing.assert_allclose(step, random - start.point * (start.point @ random), atol=2e-5 * start.x)
 
 
+@pytest.mark.parametrize(("total", "tail"), [(200, 100), (2000, 400), (2010, 400)])
+def test_means_between_records_are_taken_to_the_very_end(total, tail):
+    objective, start = edge()
+    run = run_from_edge(objective, GD, law_of(GD), start, rank=1, rate=1e-4, total=total, tail=tail, means=True)
+    plain = descend(RIDGE, GD, start=start.point, effective_lr=start.effective_lr, rate=1e-4, records=2010, every=1)
+    squared = [float(np.sum(np.square(objective.gradient(theta)))) for theta in plain.points[:total]]
+    assert np.isnan(run.mean_loss[0])
+    for begin, end, loss, size in zip(
+        run.steps, run.steps[1:], run.mean_loss[1:], run.mean_gradient_squared[1:], strict=False
+    ):
+        # A step takes loss and gradient where it begins.
+        assert loss == pytest.approx(np.mean(plain.loss[begin:end]), rel=1e-8)
+        assert size == pytest.approx(np.mean(squared[begin:end]), rel=1e-8)
+
+
 @pytest.mark.parametrize(("total", "tail", "every", "reached"), [(200, 100, 2, 0), (2000, 400, 4, 1600)])
 def test_a_run_from_the_edge_is_recorded_sparsely_and_then_densely(total, tail, every, reached):
     objective, start = edge()
