@@ -33,7 +33,7 @@ from theory.rule import Rule
 if TYPE_CHECKING:
     from numerics.objective import Objective
 
-__all__ = ["resolve_loss", "resolve_rule"]
+__all__ = ["is_text", "resolve_loss", "resolve_rule"]
 
 # One update of a rule on plain numbers takes milliseconds.
 SECONDS = 20.0
@@ -62,10 +62,22 @@ def resolve_loss(spec: str, /) -> Loss | Objective:
         return families.get(member[1]).member(**_values(member[2]))
     if ":" in spec or spec.endswith(".py"):
         return _loss(*_attribute(spec, _is_loss, "a Loss or an Objective"))
-    if not _NAME.fullmatch(spec) and not os.path.exists(spec):
-        # A sum of bare names is never scale-invariant, so that two-layr is a misspelt name and no text.
+    if is_text(spec):
         return parse_loss(spec)
     raise InputError(_unknown("loss family", spec, families.names(), ", or text such as 'x^2/(x^2 + y^2)'"))
+
+
+def is_text(spec: str, /) -> bool:
+    """Whether ``spec`` spells a loss and does not name one.
+
+    >>> is_text("x^2/(x^2 + y^2)"), is_text("ridge(a=3)"), is_text("file.py:loss"), is_text("two-layr")
+    (True, False, False, False)
+    """
+    spec = spec.strip()
+    if _MEMBER.fullmatch(spec) or ":" in spec or spec.endswith(".py"):
+        return False
+    # A sum of bare names is never scale-invariant, so that two-layr is a misspelt name and no text.
+    return bool(spec) and not _NAME.fullmatch(spec) and not os.path.exists(spec)
 
 
 def resolve_rule(spec: str, /, *, trusted: bool = True) -> Rule:
