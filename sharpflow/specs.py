@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-import difflib
+import contextlib
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from sharpflow.clock import clock_mismatch
 from sharpflow.expressions import parse_expression, parse_loss
 from sharpflow.user_code import line_of, load_file, load_module
 from theory import families, rules
-from theory.errors import InputError
+from theory.errors import InputError, did_you_mean
 from theory.family import Family
 from theory.limits import TimeLimitExceeded, time_limit
 from theory.loss import Loss
@@ -178,19 +178,29 @@ def _attribute(spec: str, fits: Callable[[Any], bool], wanted: str) -> tuple[Any
             f"{spec!r} names no file and no module; write path/to/file.py:attribute or package.module:attribute."
         )
     file = getattr(module, "__file__", None) or place
-    offered = [key for key, value in vars(module).items() if not key.startswith("_") and fits(value)]
     if not name:
+        offered = _fitting(module, fits)
         example = f"{place}:{offered[0]}" if offered else f"{place}:attribute"
         raise InputError(f"{spec!r} names no attribute; {_offer(file, offered, wanted)} Write {example}.")
     value: Any = module
     for part in name.split("."):
         if not hasattr(value, part):
+            offered = _fitting(module, fits)
             public = [key for key in vars(module) if not key.startswith("_")]
-            hint = _near(part, [*offered, *public])
+            hint = did_you_mean(part, [*offered, *public])
             raise InputError(f"{file} has no attribute {part!r}; {hint}{_offer(file, offered, wanted)}")
         value = getattr(value, part)
     line = line_of(module, name.split(".")[0])
     return value, f"{file}, line {line}: {name}" if line else f"{file}: {name}"
+
+
+def _fitting(module: ModuleType, fits: Callable[[Any], bool]) -> list[str]:
+    """The public names of a module that are what was asked for; also those of ``__all__`` made when they are asked."""
+    found = dict(vars(module))
+    for key in getattr(module, "__all__", ()):
+        with contextlib.suppress(Exception):  # the module's own code, run here for the sake of a message
+            found.setdefault(key, getattr(module, key))
+    return [key for key, value in found.items() if not key.startswith("_") and fits(value)]
 
 
 def _loss(value: Any, where: str) -> Loss | Objective:
@@ -231,13 +241,8 @@ def _offer(file: str, offered: Sequence[str], wanted: str) -> str:
     return f"it defines {', '.join(offered)}." if offered else f"{file} defines no attribute that is {wanted}."
 
 
-def _near(name: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"did you mean {near[0]}? " if near else ""
-
-
 def _unknown(what: str, spec: str, names: Sequence[str], more: str) -> str:
-    hint = _near(spec.replace("_", "-").lower(), names)
+    hint = did_you_mean(spec.replace("_", "-").lower(), names)
     if os.path.exists(spec):
         return f"{spec!r} is a file or folder; name what it defines, as path/to/file.py:attribute."
     there = "There" if hint else "there"

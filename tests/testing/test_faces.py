@@ -178,3 +178,9 @@ def test_the_command_lists_the_checks_and_needs_a_subject(capsys):
     assert cli.main(["check"]) == 2
     assert "name a loss" in capsys.readouterr().err
     assert cli.main(["check", "ridge", "--check", "nonsense"]) == 2
+
+
+@pytest.mark.parametrize("argv", [["ridge"], ["--rule", "gd-wd"], ["ridge", "--check", "purity"]])
+def test_a_misspelt_check_is_told_of_the_nearest(argv, capsys):
+    assert cli.main(["check", *argv, "--check", "homogenity"]) == 2
+    assert "no check 'homogenity'; did you mean homogeneity? There are" in capsys.readouterr().err
