@@ -42,8 +42,12 @@ _NAME = re.compile(r"[^\W\d]\w*([-.][^\W\d]\w*)*")
 _MEMBER = re.compile(r"([^\W\d][\w-]*)\((.*=.*)\)", re.DOTALL)
 
 
-def resolve_loss(spec: str, /) -> Loss | Objective:
+def resolve_loss(spec: str, /, *, needs_minima: bool = False) -> Loss | Objective:
     """The loss that ``spec`` names: a `Loss`, or an `Objective` where a file defines one.
+
+    Args:
+        spec: its name, where it is defined, or text.
+        needs_minima: whether text, which has none, is refused.
 
     Raises:
         InputError: nothing is named so, the user's file fails (then with its name and line), or it is no loss.
@@ -63,7 +67,13 @@ def resolve_loss(spec: str, /) -> Loss | Objective:
     if ":" in spec or spec.endswith(".py"):
         return _loss(*_attribute(spec, _is_loss, "a Loss or an Objective"))
     if is_text(spec):
-        return parse_loss(spec)
+        parsed = parse_loss(spec)
+        if needs_minima:
+            raise InputError(
+                f"the loss {parsed.name!r} is text, and text has no minima to start from: define it in a file as a "
+                'Loss with Minima and name it as path/to/file.py:attribute (README, "A loss of your own").'
+            )
+        return parsed
     raise InputError(_unknown("loss family", spec, families.names(), ", or text such as 'x^2/(x^2 + y^2)'"))
 
 
