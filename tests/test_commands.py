@@ -96,6 +96,7 @@ def test_order_fits_one(spec, capsys):
         (["compare", "ridge", "--csv", "/no/such/folder/a.csv"], "--csv: there is no folder"),
         (["compare", "ridge", "--csv", "a", "--save", "./a"], "both write"),
         (["order", "x^2/(x^2+y^2)"], "text has no minima to start from: define it in a file as a Loss with Minima"),
+        (["sweep", "x^2/(x^2+y^2)", "--out", "sweep"], "text has no minima to start from"),
         (["order", "ridge", "--rates", "1e-4,1e-5"], "at least three"),
         (["order", "ridge", "--rates", "1e-4,2e-4,3e-4"], "2 decades"),
     ],

@@ -34,7 +34,7 @@ def run(subject: Subject) -> Trial:
             return Trial(Outcome.NOT_APPLICABLE, f"{said} (see smoothness)", blocked=True)
         share = "1e-8" if subject.minima.chart is not None else "1e-5, as gradient flow found the point,"
         return Trial(
-            Outcome.FAILED, f"|grad L| at a point of Gamma; tolerance: {share} times the size of the Hessian there",
+            Outcome.FAILED, f"|grad L| at a point of Gamma; tolerance: {share} times the size of the Hessian on Gamma",
             gradient[worst], 0.0, tolerance, {"zeta": points[worst], "gradient": gradient_there},
         )  # fmt: skip
     k = int(value.argmax())
