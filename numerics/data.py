@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from theory.errors import InputError
+from theory.errors import InputError, known_names
 
 __all__ = ["NAMES", "regression_data"]
 
@@ -28,7 +28,7 @@ def regression_data(name: str, /, *, n: int | None = None, seed: int = 0) -> tup
         InputError: there is no such data set, or n does not fit its features.
     """
     if name not in NAMES:
-        raise InputError(f"no data set is called {name!r}; there are {', '.join(NAMES)}.")
+        raise InputError(f"no data set is called {name!r}; {known_names(name, NAMES)}")
     from sklearn import datasets
 
     loaded = (datasets.load_breast_cancer if name == "breast-cancer" else datasets.load_diabetes)()

@@ -127,7 +127,10 @@ def split(
         if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < least:
             raise InputError(f"{name}: {what} = {count!r} must be a whole number, at least {least}.")
     if n + test > len(labels):
-        raise InputError(f"{name} has {len(labels)} examples, which is fewer than n + test = {n + test}.")
+        raise InputError(
+            f"{name} has {len(labels)} examples: {n} to train on (--examples) and {test} to test with "
+            "(--test-examples) are too many."
+        )
     random = np.random.default_rng(seed)
     order = random.permutation(len(labels))
     # By how many of its class came before: the first n hold each class equally often, as long as it lasts.

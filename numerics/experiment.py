@@ -12,7 +12,7 @@ from typing import Any
 from numerics import networks
 from numerics.examples import Examples, mislabel
 from numerics.network_task import Task, task
-from theory.errors import InputError
+from theory.errors import InputError, known_names
 
 __all__ = ["Choices", "Experiment"]
 
@@ -84,7 +84,7 @@ class Experiment:
         network = c.network or self.network
         known = (*networks.get(network).sizes, "groups")
         if unknown := sorted(set(c.sizes) - set(known)):
-            raise InputError(f"network {network!r} has no size {unknown[0]!r}; there are {', '.join(known)}.")
+            raise InputError(f"network {network!r} has no size {unknown[0]!r}; {known_names(unknown[0], known)}")
         sizes = {**(self.sizes if network == self.network else {}), **c.sizes}
         named = (("head", c.head), ("activation", c.activation))
         options: dict[str, Any] = {name: value for name, value in named if value}

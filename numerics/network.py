@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from numerics.compiled import Compiled
 from numerics.config import configure
 from numerics.layers import ACTIVATIONS, HEADS, NORMS, UNNORMALIZED, Layers
-from theory.errors import InputError
+from theory.errors import InputError, known_names
 
 __all__ = ["Model", "Network"]
 
@@ -83,9 +83,7 @@ class Network:
             *(("size", size, self.sizes) for size in sizes),
         ):
             if value not in known:
-                raise InputError(
-                    f"network {self.name!r} has no {what} {value!r}; there are {', '.join(known) or 'none'}."
-                )
+                raise InputError(f"network {self.name!r} has no {what} {value!r}; {known_names(value, known)}")
         for size, value in sizes.items():
             if _kind(value) is not None and _kind(value) != (wanted := _kind(self.sizes[size])):
                 raise InputError(f"network {self.name!r}: size {size} = {value!r} is not {wanted}.")

@@ -274,7 +274,7 @@ def train_network(
     if out is None:
         return _run(tasks, recipe, None, begun, about, report, stop)
     files = TrainingFiles.open(out) if resume else TrainingFiles.create(out, digest, manifest)
-    files.require(digest)
+    files.require(digest, manifest)
     with files.lock():
         return _run(tasks, recipe, files, begun, about, report, stop)
 

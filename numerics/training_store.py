@@ -14,6 +14,7 @@ import io
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -41,6 +42,27 @@ def _deciding(about: Mapping[str, Any]) -> dict[str, Any]:
     versions = about.get("versions")
     told = {**(versions if isinstance(versions, dict) else {}), "git": about.get("git")}
     return {name: told[name] for name in DECIDING if told.get(name) is not None}
+
+
+def _entries(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a manifest says of the problem and the recipe, as JSON has it."""
+    recipe = manifest.get("recipe")
+    told = {name: manifest[name] for name in ("experiment", "networks", "seeds") if name in manifest}
+    entries: dict[str, Any] = json.loads(json.dumps({**told, **(recipe if isinstance(recipe, dict) else {})}))
+    return entries
+
+
+def _against(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """The entries in which two runs differ, as "learning_rate 0.05 against 0.1"."""
+
+    def shown(value: Any) -> str:
+        return " and ".join(dict.fromkeys(map(str, value))) if isinstance(value, list) else str(value)
+
+    return [
+        f"{name} {shown(kept[name])} against {shown(asked[name])}"
+        for name in asked
+        if name in kept and shown(kept[name]) != shown(asked[name])
+    ]
 
 
 class TrainingStopped(Exception):  # noqa: N818  a condition of the machine, not a mistake in the input
@@ -82,15 +104,23 @@ class TrainingFiles:
             raise InputError(f"{folder}: manifest.json is not that of a training run this program wrote.")
         return cls(folder, manifest)
 
-    def require(self, digest: str, /) -> None:
-        """Raise `InputError` unless the run in the directory is the one that is asked for."""
+    def require(self, digest: str, asked: Mapping[str, Any] | None = None, /) -> None:
+        """Raise `InputError` unless the run in the directory is the one of ``digest``; ``asked`` is its manifest."""
         if self.manifest["digest"] != digest:
-            command = self.manifest.get("command")
-            was = " ".join(map(str, command)) if isinstance(command, list) else "unknown"
-            raise InputError(
-                f"{self.path} holds another run: its data, network or recipe differ from what was asked for; repeat "
-                f"the command in its manifest, or name another folder. It was: {was}"
+            differ = _against(_entries(self.manifest), _entries(asked or {}))
+            said = (
+                f": {', '.join(differ)}" if differ else ": its data, network or recipe differ from what was asked for"
             )
+            raise InputError(
+                f"{self.path} holds another run{said}; repeat the command in its manifest, or name another folder. It "
+                f"was: {self.command}"
+            )
+
+    @property
+    def command(self) -> str:
+        """What was called to begin the run."""
+        command = self.manifest.get("command")
+        return shlex.join(map(str, command)) if isinstance(command, list) and command else "unknown"
 
     # Who made it
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_plot", "add_run", "check_plot", "number", "numbers", "read_start", "save_plot", "whole"]
 
+_SAVE = "write one by np.save('start.npy', w), w a vector of floats."
 PLOT_FORMATS = (".png", ".svg", ".pdf")
 
 
@@ -86,14 +87,28 @@ def numbers(text: str, option: str, /) -> tuple[float, ...]:
 
 def read_start(text: str | None, /) -> tuple[float, ...] | np.ndarray | None:
     """``--start``: a comma-separated list, or a vector in an npy file."""
-    if text is None or not text.lower().endswith(".npy"):
-        return None if text is None else numbers(text, "--start")
+    if text is None:
+        return None
+    if text.lower().endswith(".npz"):
+        raise InputError(
+            f"--start: {text!r} may hold several arrays; give an .npy file, as np.save('start.npy', w) writes."
+        )
+    if not text.lower().endswith(".npy"):
+        return numbers(text, "--start")
     import numpy as np
 
     try:
-        vector: np.ndarray = np.load(text, allow_pickle=False)
+        with open(text, "rb") as file:
+            vector: np.ndarray = np.load(file, allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"--start: there is no file {text!r}; check the path.") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"--start: {text!r} is no npy file of numbers: {error}.") from None
+    except OSError as error:
+        raise InputError(f"--start: {text!r} cannot be read: {error.strerror or error}.") from None
+    except (ValueError, EOFError):
+        # NumPy's own words advise to unpickle it, which runs what is in it.
+        raise InputError(f"--start: {text!r} is no npy file of numbers; {_SAVE}") from None
+    if not isinstance(vector, np.ndarray) or vector.dtype.kind not in "fiu":
+        # A complex number would lose its imaginary part on the way.
+        kind = "an archive" if not isinstance(vector, np.ndarray) else f"of type {vector.dtype}"
+        raise InputError(f"--start: {text!r} is {kind}, not an array of real numbers; {_SAVE}")
     return vector

@@ -16,7 +16,6 @@ them, and building is stopped after `SECONDS`.
 
 from __future__ import annotations
 
-import difflib
 import gc
 import re
 import time
@@ -27,7 +26,7 @@ from typing import NoReturn
 import sympy as sp
 
 from sharpflow.tokens import Token, fail, tokenize
-from theory.errors import InputError
+from theory.errors import InputError, did_you_mean
 from theory.limits import TimeLimitExceeded, time_limit
 from theory.loss import Loss
 
@@ -316,10 +315,10 @@ class _Parser:
         if name in RESERVED:
             self._fail(token.column, f"{name} is {RESERVED[name]}", "losses are real and finite; choose another name")
         if self.names is not None:
-            near = difflib.get_close_matches(name, self.names, n=1)
             known = ", ".join(sorted(self.names, key=natural_order)[:20]) or "none"
-            hint = f"did you mean {near[0]}? " if near else ""
-            self._fail(token.column, f"no name {name!r} is known here", f"{hint}known are {known}")
+            self._fail(
+                token.column, f"no name {name!r} is known here", f"{did_you_mean(name, self.names)}known are {known}"
+            )
         self.used.add(name)
         return sp.Symbol(name, real=True)
 
@@ -327,8 +326,7 @@ class _Parser:
         if name not in FUNCTIONS:
             if name in CONSTANTS or len(name) == 1 or (self.names is not None and name in self.names):
                 self._fail(self.token.column, "an operator is missing", f"for a product write {name}*(...)")
-            near = difflib.get_close_matches(name, FUNCTIONS, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
+            hint = did_you_mean(name, FUNCTIONS)
             known = ", ".join(sorted(FUNCTIONS))
             self._fail(
                 token.column, f"no function is called {name[:40]!r}", f"{hint}for a product write *; there are {known}"

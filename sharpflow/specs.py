@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-import difflib
+import contextlib
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ from sharpflow.clock import clock_mismatch
 from sharpflow.expressions import parse_expression, parse_loss
 from sharpflow.user_code import line_of, load_file, load_module
 from theory import families, rules
-from theory.errors import InputError
+from theory.errors import InputError, did_you_mean
 from theory.family import Family
 from theory.limits import TimeLimitExceeded, time_limit
 from theory.loss import Loss
@@ -33,7 +33,7 @@ from theory.rule import Rule
 if TYPE_CHECKING:
     from numerics.objective import Objective
 
-__all__ = ["resolve_loss", "resolve_rule"]
+__all__ = ["is_text", "resolve_loss", "resolve_rule"]
 
 # One update of a rule on plain numbers takes milliseconds.
 SECONDS = 20.0
@@ -42,8 +42,12 @@ _NAME = re.compile(r"[^\W\d]\w*([-.][^\W\d]\w*)*")
 _MEMBER = re.compile(r"([^\W\d][\w-]*)\((.*=.*)\)", re.DOTALL)
 
 
-def resolve_loss(spec: str, /) -> Loss | Objective:
+def resolve_loss(spec: str, /, *, needs_minima: bool = False) -> Loss | Objective:
     """The loss that ``spec`` names: a `Loss`, or an `Objective` where a file defines one.
+
+    Args:
+        spec: its name, where it is defined, or text.
+        needs_minima: whether text, which has none, is refused.
 
     Raises:
         InputError: nothing is named so, the user's file fails (then with its name and line), or it is no loss.
@@ -62,10 +66,28 @@ def resolve_loss(spec: str, /) -> Loss | Objective:
         return families.get(member[1]).member(**_values(member[2]))
     if ":" in spec or spec.endswith(".py"):
         return _loss(*_attribute(spec, _is_loss, "a Loss or an Objective"))
-    if not _NAME.fullmatch(spec) and not os.path.exists(spec):
-        # A sum of bare names is never scale-invariant, so that two-layr is a misspelt name and no text.
-        return parse_loss(spec)
+    if is_text(spec):
+        parsed = parse_loss(spec)
+        if needs_minima:
+            raise InputError(
+                f"the loss {parsed.name!r} is text, and text has no minima to start from: define it in a file as a "
+                'Loss with Minima and name it as path/to/file.py:attribute (README, "A loss of your own").'
+            )
+        return parsed
     raise InputError(_unknown("loss family", spec, families.names(), ", or text such as 'x^2/(x^2 + y^2)'"))
+
+
+def is_text(spec: str, /) -> bool:
+    """Whether ``spec`` spells a loss and does not name one.
+
+    >>> is_text("x^2/(x^2 + y^2)"), is_text("ridge(a=3)"), is_text("file.py:loss"), is_text("two-layr")
+    (True, False, False, False)
+    """
+    spec = spec.strip()
+    if _MEMBER.fullmatch(spec) or ":" in spec or spec.endswith(".py"):
+        return False
+    # A sum of bare names is never scale-invariant, so that two-layr is a misspelt name and no text.
+    return bool(spec) and not _NAME.fullmatch(spec) and not os.path.exists(spec)
 
 
 def resolve_rule(spec: str, /, *, trusted: bool = True) -> Rule:
@@ -166,19 +188,29 @@ def _attribute(spec: str, fits: Callable[[Any], bool], wanted: str) -> tuple[Any
             f"{spec!r} names no file and no module; write path/to/file.py:attribute or package.module:attribute."
         )
     file = getattr(module, "__file__", None) or place
-    offered = [key for key, value in vars(module).items() if not key.startswith("_") and fits(value)]
     if not name:
+        offered = _fitting(module, fits)
         example = f"{place}:{offered[0]}" if offered else f"{place}:attribute"
         raise InputError(f"{spec!r} names no attribute; {_offer(file, offered, wanted)} Write {example}.")
     value: Any = module
     for part in name.split("."):
         if not hasattr(value, part):
+            offered = _fitting(module, fits)
             public = [key for key in vars(module) if not key.startswith("_")]
-            hint = _near(part, [*offered, *public])
+            hint = did_you_mean(part, [*offered, *public])
             raise InputError(f"{file} has no attribute {part!r}; {hint}{_offer(file, offered, wanted)}")
         value = getattr(value, part)
     line = line_of(module, name.split(".")[0])
     return value, f"{file}, line {line}: {name}" if line else f"{file}: {name}"
+
+
+def _fitting(module: ModuleType, fits: Callable[[Any], bool]) -> list[str]:
+    """The public names of a module that are what was asked for; also those of ``__all__`` made when they are asked."""
+    found = dict(vars(module))
+    for key in getattr(module, "__all__", ()):
+        with contextlib.suppress(Exception):  # the module's own code, run here for the sake of a message
+            found.setdefault(key, getattr(module, key))
+    return [key for key, value in found.items() if not key.startswith("_") and fits(value)]
 
 
 def _loss(value: Any, where: str) -> Loss | Objective:
@@ -219,13 +251,8 @@ def _offer(file: str, offered: Sequence[str], wanted: str) -> str:
     return f"it defines {', '.join(offered)}." if offered else f"{file} defines no attribute that is {wanted}."
 
 
-def _near(name: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"did you mean {near[0]}? " if near else ""
-
-
 def _unknown(what: str, spec: str, names: Sequence[str], more: str) -> str:
-    hint = _near(spec.replace("_", "-").lower(), names)
+    hint = did_you_mean(spec.replace("_", "-").lower(), names)
     if os.path.exists(spec):
         return f"{spec!r} is a file or folder; name what it defines, as path/to/file.py:attribute."
     there = "There" if hint else "there"

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,6 +95,8 @@ def test_order_fits_one(spec, capsys):
         (["compare", "x/y"], "no minima"),
         (["compare", "ridge", "--csv", "/no/such/folder/a.csv"], "--csv: there is no folder"),
         (["compare", "ridge", "--csv", "a", "--save", "./a"], "both write"),
+        (["order", "x^2/(x^2+y^2)"], "text has no minima to start from: define it in a file as a Loss with Minima"),
+        (["sweep", "x^2/(x^2+y^2)", "--out", "sweep"], "text has no minima to start from"),
         (["order", "ridge", "--rates", "1e-4,1e-5"], "at least three"),
         (["order", "ridge", "--rates", "1e-4,2e-4,3e-4"], "2 decades"),
     ],
@@ -107,7 +110,26 @@ def test_wrong_calls(argv, words, capsys, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_start_that_is_no_array(tmp_path, capsys):
-    (tmp_path / "start.npy").write_text("not an array")
-    assert cli.main(["compare", "ridge", "--start", str(tmp_path / "start.npy")]) == 2
-    assert "no npy file" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("name", "write", "words"),
+    [
+        ("text.npy", lambda path: path.write_text("not an array"), "is no npy file of numbers; write one by np.save("),
+        ("objects.npy", lambda path: np.save(path, np.array([{}])), "is no npy file of numbers; write one by np.save("),
+        ("empty.npy", lambda path: path.write_bytes(b""), "is no npy file of numbers; write one by np.save("),
+        ("folder.npy", lambda path: path.mkdir(), "cannot be read: Is a directory"),
+        ("words.npy", lambda path: np.save(path, np.array(["0.4"])), "of type <U3, not an array of real numbers"),
+        ("complex.npy", lambda path: np.save(path, np.array([1, 1j, 0])), "complex128, not an array of real numbers"),
+        (
+            "packed.npy",
+            lambda path: (np.savez(f"{path}.npz"), Path(f"{path}.npz").rename(path)),
+            "is an archive, not an array",
+        ),
+        ("packed.npz", lambda path: np.savez(path, w=[1.0]), "give an .npy file"),
+    ],
+)
+def test_a_start_that_is_no_array(name, write, words, tmp_path, capsys):
+    write(tmp_path / name)
+    assert cli.main(["compare", "ridge", "--start", str(tmp_path / name)]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert "pickle" not in said

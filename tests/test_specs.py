@@ -88,6 +88,7 @@ def test_a_file_runs_once_until_it_changes(write):
         ("no_such_module:loss", "there is no module"),
         ("theory.no_such:loss", "there is no module"),
         ("theory.families.ridge:famly", "did you mean family"),
+        ("numerics.networks.two_layer:bach", "did you mean batch? it defines batch, layer, weight."),
         ("a b:c", "names no file and no module"),
         ("theory.families.ridge:build", "is a function"),
     ],

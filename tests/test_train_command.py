@@ -29,7 +29,11 @@ WRONG = {
     "no name": ((), "what is to be trained"),
     "experiment": (("imagenet",), "no experiment is called 'imagenet'; there are breast-cancer"),
     "network": (("digits", "--network", "transformer"), "no network is called 'transformer'"),
+    "misspelt experiment": (("digitz",), "did you mean digits? There are breast-cancer"),
     "norm": (("digits", "--norm", "instance"), "no norm 'instance'; there are batch"),
+    "misspelt norm": (("digits", "--norm", "bacth"), "no norm 'bacth'; did you mean batch? There are batch"),
+    "misspelt network": (("digits", "--network", "resnett"), "did you mean resnet? There are"),
+    "misspelt size": (("digits", "--size", "width=3"), "did you mean widths? There are widths, groups."),
     "head": (("digits", "--head", "none"), "no head 'none'"),
     "activation": (("digits", "--activation", "sine"), "no activation 'sine'"),
     "size": (("digits", "--size", "depth=3"), "no size 'depth'; there are widths, groups"),
@@ -49,7 +53,10 @@ WRONG = {
     "data": (("cifar10", "--data", "{missing}"), "no-such-file"),
     "own data": (("digits", "--data", "{npz}"), "brings its own data"),
     "few examples": (("digits", "--examples", "5"), "n = 5 must be a whole number, at least 10"),
-    "many examples": (("digits", "--examples", "1800"), "fewer than n + test"),
+    "many examples": (
+        ("digits", "--examples", "1800"),
+        "has 1797 examples: 1800 to train on (--examples) and 500 to test with (--test-examples)",
+    ),
     "half an example": (("digits", "--examples", "10.5"), "not a whole number"),
     "wrong labels": (("digits", "--wrong-labels", "1.5"), "must lie in"),
     "negative labels": (("digits", "--wrong-labels", "-0.1"), "must lie in"),
@@ -143,7 +150,16 @@ def test_a_run_writes_what_it_measures(out, capsys):
     assert cli.main(["train", *SMALL, "--steps", "400", *again]) == 2
     assert cli.main(["train", *SMALL, "--steps", "402", *again, "--resume"]) == 2
     assert "go on with --resume" in (complained := capsys.readouterr().err)
-    assert "another run" in complained
+    assert "another run: steps 400 against 402; repeat" in complained
+
+
+def test_a_run_without_a_name_is_told_what_began_it(tmp_path, capsys):
+    folder = tmp_path / "run"
+    TrainingFiles.create(folder, "0", {"command": ["sharpflow", "train", "digits", "--out", "my run"]})
+    assert cli.main(["train", "--out", str(folder), "--resume"]) == 2
+    assert "repeat the command, with --resume. It was: sharpflow train digits --out 'my run'" in capsys.readouterr().err
+    assert cli.main(["train", "--out", str(tmp_path), "--resume"]) == 2
+    assert "holds no run" in capsys.readouterr().err
 
 
 def test_a_run_that_diverges_ends_with_one_and_nulls(tmp_path, capsys):

@@ -7,7 +7,7 @@ import pkgutil
 from functools import cache
 from typing import TYPE_CHECKING
 
-from theory.errors import InputError
+from theory.errors import InputError, known_names
 
 if TYPE_CHECKING:
     from numerics.experiment import Experiment
@@ -24,6 +24,6 @@ def names() -> tuple[str, ...]:
 def get(name: str) -> Experiment:
     """The experiment of that name; raises `InputError` when there is none."""
     if name not in names():
-        raise InputError(f"no experiment is called {name!r}; there are {', '.join(names())}.")
+        raise InputError(f"no experiment is called {name!r}; {known_names(name, names())}")
     found: Experiment = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").EXPERIMENT
     return found

@@ -11,7 +11,7 @@ import pkgutil
 from functools import cache
 from typing import TYPE_CHECKING
 
-from theory.errors import InputError
+from theory.errors import InputError, known_names
 
 if TYPE_CHECKING:
     from numerics.network import Network
@@ -28,6 +28,6 @@ def names() -> tuple[str, ...]:
 def get(name: str) -> Network:
     """The family of that name; raises `InputError` when there is none."""
     if name not in names():
-        raise InputError(f"no network is called {name!r}; there are {', '.join(names())}.")
+        raise InputError(f"no network is called {name!r}; {known_names(name, names())}")
     network: Network = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").NETWORK
     return network

@@ -7,7 +7,7 @@ import pkgutil
 from functools import cache
 from typing import Any
 
-from theory.errors import InputError
+from theory.errors import InputError, known_names
 
 __all__ = ["get", "names"]
 
@@ -22,5 +22,5 @@ def names() -> tuple[str, ...]:
 def get(name: str) -> Any:
     """The claim of that name; raises `InputError` when there is none."""
     if name not in names():
-        raise InputError(f"there is no claim {name!r}; there are {', '.join(names()) or 'none'}.")
+        raise InputError(f"there is no claim {name!r}; {known_names(name, names())}")
     return importlib.import_module(f"{__name__}.{name.replace('-', '_')}").claim

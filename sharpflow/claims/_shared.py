@@ -84,9 +84,8 @@ def beyond_horizon(case: Case) -> Measurement | None:
         return None
     return Measurement(
         Numeric.NOT_APPLICABLE,
-        message=f"the energy law has c = {found.coefficient:.3g} at the start and integral {found.growth:.3g} along "
-        f"the flow: the oscillation grows tenfold within flow time {found.time:.3g}, the horizon of tracking, and "
-        f"{run.time:g} was asked for",
+        message=f"the oscillation of this loss under {case.rule.name} grows tenfold within flow time {found.time:.3g} "
+        f"(energy law), too soon for the run of flow time {run.time:g} that this check makes",
     )
 
 

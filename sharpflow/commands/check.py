@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
             errors.append({"spec": spec, "error": str(error)})
             continue
         reports.append(report)
-        output.say(report, "")
+        output.say(*_variables(about, spec), report, "")
         if arguments.pictures is not None:
             drawn.append(_name(report.subject, drawn))
             _draw(report, spec, arguments.pictures, drawn[-1], output)
@@ -86,6 +86,15 @@ def _check(about: str, spec: str, arguments: argparse.Namespace) -> Report:
     finally:
         if sys.stderr.isatty():
             print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def _variables(about: str, spec: str) -> list[str]:
+    """Of a loss that is text: a misspelt one is a variable more, and nothing else would tell."""
+    from sharpflow.specs import is_text, resolve_loss
+
+    if about != "loss" or not is_text(spec):
+        return []
+    return [f"variables: {', '.join(str(v) for v in resolve_loss(spec).variables)}"]  # type: ignore[union-attr]
 
 
 def _chosen(names: list[str] | None, about: str) -> list[str] | None:

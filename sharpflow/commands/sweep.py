@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     losses: list[Loss] = []
     for spec in arguments.specs or families.names():
-        loss = resolve_loss(spec)
+        loss = resolve_loss(spec, needs_minima=True)
         if not isinstance(loss, Loss):
             raise InputError(f"{loss.name!r} is an Objective; a sweep draws its starts from the chart of a Loss.")
         losses.append(loss)

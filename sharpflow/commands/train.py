@@ -96,6 +96,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.name is None:
         from numerics import experiments
 
+        if arguments.resume and arguments.out is not None:
+            from numerics.training_store import TrainingFiles
+
+            began = TrainingFiles.open(arguments.out).command
+            raise InputError(f"--resume goes on with the same call: repeat the command, with --resume. It was: {began}")
         raise InputError(f"what is to be trained? There are {', '.join(experiments.names())}.")
     if arguments.resume and arguments.out is None:
         raise InputError("--resume needs --out DIR, the directory of the run to go on with.")

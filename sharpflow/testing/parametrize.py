@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sharpflow.testing.check import CheckResult, Outcome
-from theory.errors import InputError
+from theory.errors import InputError, known_names
 
 if TYPE_CHECKING:
     from numerics.objective import Objective
@@ -81,7 +81,7 @@ def cases(
     if isinstance(expected_failed, Mapping) and any(isinstance(v, Mapping) for v in expected_failed.values()):
         names = [getattr(subject, "name", "") for subject in subjects]
         if unknown := [name for name in expected_failed if name not in names]:
-            raise InputError(f"expected_failed names no subject: {unknown[0]!r}; there are {', '.join(names)}.")
+            raise InputError(f"expected_failed names no subject: {unknown[0]!r}; {known_names(unknown[0], names)}")
     checks = None if checks is None else [checks] if isinstance(checks, str) else list(checks)
     for subject in subjects:
         if not isinstance(subject, Loss | Objective | Rule):

@@ -24,11 +24,13 @@ WORDS = {
     "unexpected_pass": "PASSED, was expected to fail",
 }
 WIDTH = 100
+# Entries of a vector; the whole of it is in the JSON.
+SHOWN = 8
 
 
 def number(value: float | None) -> str:
-    """Four digits; nothing for ``None``."""
-    return "" if value is None else f"{value:.4g}"
+    """Four digits, 0 for -0; nothing for ``None``."""
+    return "" if value is None else f"{value + 0.0:.4g}"
 
 
 def numbers(trial: Trial) -> tuple[str, str, str]:
@@ -47,9 +49,9 @@ def value_text(value: Any) -> str:
     if array.dtype.kind not in "fiu":
         return str(value)
     if array.ndim == 0:
-        return f"{float(array):.12g}"
-    shown = [f"{v:.6g}" for v in array.ravel()[:8]]
-    more = f", ... ({array.size} entries)" if array.size > 8 else ""
+        return f"{float(array) + 0.0:.12g}"
+    shown = [f"{v + 0.0:.6g}" for v in array.ravel()[:SHOWN]]
+    more = f", ... ({array.size} entries)" if array.size > SHOWN else ""
     return f"({', '.join(shown)}{more})"
 
 
@@ -74,6 +76,9 @@ def explain(result: CheckResult, /) -> str:
             lines += [f"  {part}"] if short else textwrap.wrap(part, WIDTH, initial_indent="  ", subsequent_indent="  ")
     if trial.counterexample:
         lines += ["  counterexample:", *(f"    {line}" for line in counterexample(trial.counterexample))]
+        if any(not isinstance(value, str) and np.size(value) > SHOWN for value in trial.counterexample.values()):
+            whole = f"All entries: `sharpflow check --json FILE`, or report[{result.check!r}].trial.counterexample."
+            lines.append(f"    {whole}")
     if result.outcome.wrong:
         lines += textwrap.wrap(f"What to do: {result.advice}", WIDTH, initial_indent="  ", subsequent_indent="  ")
     return "\n".join(lines)

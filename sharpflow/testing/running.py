@@ -14,7 +14,7 @@ from numerics.user_frames import is_users, raised_at
 from sharpflow.testing import checks
 from sharpflow.testing.check import Check, CheckResult, Outcome, RuleSubject, Subject, Trial
 from sharpflow.watchdog import watched
-from theory.errors import InputError, NoClosedForm
+from theory.errors import InputError, NoClosedForm, known_names
 from theory.limits import TimeLimitExceeded, time_limit
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Runner:
         known = [*checks.names("loss"), *checks.names("rule")]
         for name in self.expected:
             if name not in known:
-                raise InputError(f"expected_failed names no check: {name!r}; there are {', '.join(sorted(known))}.")
+                raise InputError(f"expected_failed names no check: {name!r}; {known_names(name, sorted(known))}")
 
     def result(self, name: str, /) -> CheckResult:
         """The result of one check; what it supposes is checked first."""
@@ -213,7 +213,7 @@ def chosen_checks(names: Iterable[str] | None, about: str, /, *, mixed: bool = F
         if mixed:
             checks.get(name)
         elif name not in known:
-            raise InputError(f"there is no check {name!r} of a {about}; there are {', '.join(known)}.")
+            raise InputError(f"there is no check {name!r} of a {about}; {known_names(name, known)}")
     return tuple(name for name in known if name in wanted)
 
 

@@ -134,14 +134,18 @@ def test_a_wrong_manifest_is_refused(go, copy, case):
 
 
 def test_another_run_is_refused(tasks, go, copy, tmp_path):
-    for changed in ({"steps": 500}, {"learning_rate": 0.1}, {"dtype": "float32"}):
-        with pytest.raises(InputError, match=r"another run.*It was: sharpflow train"):
+    for changed, said in (
+        ({"steps": 500}, "steps 400 against 500"),
+        ({"learning_rate": 0.1}, "learning_rate 0.05 against 0.1"),
+        ({"dtype": "float32", "count": 2}, "count 3 against 2, dtype float64 against float32"),
+    ):
+        with pytest.raises(InputError, match=f"another run: {said}; repeat.*It was: sharpflow train"):
             train_network(tasks, dataclasses.replace(RECIPE, **changed), out=str(copy), resume=True)
     inputs = np.array(tasks[0].data.inputs)
     inputs[3, 2] += 1e-9
     other = dataclasses.replace(tasks[0], data=dataclasses.replace(tasks[0].data, inputs=inputs))
     for wrong in ([other, tasks[1]], tasks[:1], tasks[::-1]):
-        with pytest.raises(InputError, match="another run"):
+        with pytest.raises(InputError, match=r"another run: (its data|seeds 2 against 1)"):
             train_network(wrong, RECIPE, out=str(copy), resume=True)
     with pytest.raises(InputError, match="--resume"):
         go(copy)

@@ -165,9 +165,22 @@ def test_two_losses_of_one_name_have_pictures_of_their_own():
     assert names == ["bad", "good", "Bad-2", "bad-3", "bad-2-2"]
 
 
+def test_the_command_names_the_variables_of_a_text(capsys):
+    assert cli.main(["check", "z^2/(x^2+y^2+zz^2)", "ridge", "--check", "purity"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("variables: x, y, z, zz\ncheck ")
+    assert said.count("variables") == 1
+
+
 def test_the_command_lists_the_checks_and_needs_a_subject(capsys):
     assert cli.main(["check", "--list"]) == 0
     assert "homogeneity" in capsys.readouterr().out
     assert cli.main(["check"]) == 2
     assert "name a loss" in capsys.readouterr().err
     assert cli.main(["check", "ridge", "--check", "nonsense"]) == 2
+
+
+@pytest.mark.parametrize("argv", [["ridge"], ["--rule", "gd-wd"], ["ridge", "--check", "purity"]])
+def test_a_misspelt_check_is_told_of_the_nearest(argv, capsys):
+    assert cli.main(["check", *argv, "--check", "homogenity"]) == 2
+    assert "no check 'homogenity'; did you mean homogeneity? There are" in capsys.readouterr().err

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
-from sharpflow import InputError, Objective, Rule, resolve_loss
+import numpy as np
+import pytest
+import sympy as sp
+
+from sharpflow import InputError, Loss, Minima, Objective, Rule, resolve_loss
+from sharpflow.output import to_json
 from sharpflow.testing import check_loss, check_rule
-from sharpflow.testing.check import Outcome
+from sharpflow.testing.check import CheckResult, Outcome, Trial
 from sharpflow.testing.parametrize import cases
 from sharpflow.testing.wrong_losses import plain
 from sharpflow.testing.wrong_rules import wrong_rules
@@ -100,6 +105,40 @@ def test_a_state_that_stays_is_named():
 def test_a_forgotten_decay_is_one_failure():
     report = check_rule(next(m for m in wrong_rules() if m.name == "forgotten-decay").make())
     assert [result.check for result in report.failed] == ["weight_decay"]
+
+
+def test_a_gradient_on_gamma_is_measured_against_its_tolerance():
+    x, y, z = sp.symbols("x y z", real=True)
+    p = sp.Symbol("p", real=True)
+    circle = Minima(chart=(p,), point=(sp.cos(p), sp.sin(p), 0))
+    r2 = x**2 + y**2 + z**2
+    loss = Loss(name="tilted", variables=(x, y, z), expression=(z**2 + z * x / 10) / r2, minima=circle)
+    result = check_loss(loss, checks=["minimizers"])[0]
+    assert result.outcome is Outcome.FAILED
+    assert 0.01 < result.trial.measured < 0.11
+    assert result.trial.expected == 0
+    assert 1e-8 < result.trial.tolerance < 4e-8
+    assert ", expected 0, tolerance " in result.explain()
+
+
+def told(**places):
+    trial = Trial(Outcome.FAILED, "", -0.0, 0.0, 1.0, places)
+    return CheckResult("finite", "mine", "", "", "", trial, Outcome.FAILED)
+
+
+def test_there_is_no_negative_zero_and_no_entry_that_cannot_be_had():
+    short, long = told(w=np.array([-0.0, 1.0]), c=-0.0), told(w=np.arange(9.0), note="n" * 20)
+    assert "-0" not in short.explain()
+    assert "All entries" not in short.explain()
+    assert "(9 entries)" in long.explain()
+    assert "All entries: `sharpflow check --json FILE`, or report['finite'].trial" in long.explain()
+    assert json.loads(to_json(long.to_json()))["counterexample"]["w"] == list(range(9))
+
+
+def test_any_dependence_on_the_norm_is_told_of():
+    result = check_loss("(x^2 + y^2)^(1/2)*z^2/(x^2 + y^2 + z^2)", checks=["homogeneity"])[0]
+    assert result.outcome is Outcome.FAILED
+    assert "(a power, a logarithm)" in result.explain()
 
 
 def test_a_loss_that_is_not_real_is_a_wrong_input():

@@ -34,6 +34,14 @@ def test_what_speaks_of_another_rule_is_not_applicable(name, passed):
             assert name in result.trial.message
 
 
+def test_an_oscillation_that_grows_soon_is_told_in_plain_words():
+    result = check_loss("ridge", rule=rules.get("heavy-ball"), checks=["tracking"])[0]
+    assert result.outcome is Outcome.NOT_APPLICABLE, result.explain()
+    said = result.trial.message
+    assert said.startswith("the oscillation of this loss under heavy-ball grows tenfold within flow time 0.")
+    assert said.endswith("too soon for the run of flow time 2 that this check makes")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", rules.names())
 def test_a_right_loss_is_accused_under_no_rule(name):

@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from functools import cache
 
-from theory.errors import InputError
+from theory.errors import InputError, known_names
 from theory.rule import Rule
 
 __all__ = ["get", "names"]
@@ -21,6 +21,6 @@ def names() -> tuple[str, ...]:
 def get(name: str) -> Rule:
     """The built-in rule of that name; raises `InputError` when there is none."""
     if name not in names():
-        raise InputError(f"no built-in rule is called {name!r}; there are {', '.join(names())}.")
+        raise InputError(f"no built-in rule is called {name!r}; {known_names(name, names())}")
     rule: Rule = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").rule
     return rule

@@ -7,7 +7,7 @@ import pkgutil
 from functools import cache
 from typing import TYPE_CHECKING
 
-from theory.errors import InputError
+from theory.errors import InputError, known_names
 
 if TYPE_CHECKING:
     from sharpflow.testing.check import Check
@@ -28,6 +28,6 @@ def get(name: str, /) -> Check:
     """The check of that name; raises `InputError` where there is none."""
     known = sorted(module.name for module in pkgutil.iter_modules(__path__))
     if name not in known:
-        raise InputError(f"there is no check {name!r}; there are {', '.join(known)}.")
+        raise InputError(f"there is no check {name!r}; {known_names(name, known)}")
     found: Check = importlib.import_module(f"{__name__}.{name}").check
     return found

@@ -24,7 +24,10 @@ check = Check(
     meaning="the loss is scale-invariant: L(c w) = L(w)",
     source="Lyu, Li, Arora 2022, arXiv:2206.07085",
     run=run,
-    advice="Divide by |w| wherever w enters, and take every epsilon out of the normalization.",
+    advice=(
+        "Divide by |w| wherever w enters, and take every epsilon out of the normalization; any other dependence on |w| "
+        "(a power, a logarithm) counts, too."
+    ),
     supposes=("purity", "precision"),
     hypothesis="scale_invariance",
     order=5,
