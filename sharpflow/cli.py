@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
-import difflib
 import importlib
 import os
 import pkgutil
@@ -25,7 +24,7 @@ import sharpflow
 from sharpflow import commands
 from sharpflow.stopping import interruptible
 from sharpflow.watchdog import ending_the_process
-from theory.errors import InputError
+from theory.errors import InputError, known_names
 
 __all__ = ["command_names", "main"]
 
@@ -105,9 +104,7 @@ def main(argv: Sequence[str] | None = None, /) -> int:
 def _run(argv: list[str]) -> int:
     chosen = next((word for word in argv if not word.startswith("-")), None)
     if chosen is not None and chosen not in command_names():
-        near = difflib.get_close_matches(chosen, command_names(), n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise InputError(f"there is no command {chosen!r}; {hint}There are {', '.join(command_names())}.")
+        raise InputError(f"there is no command {chosen!r}; {known_names(chosen, command_names())}")
     parser = build_parser(chosen)
     try:
         arguments = parser.parse_args(_join_negative(argv))

@@ -220,7 +220,7 @@ def long_run(tmp_path_factory):
     return read_training(str(folder))
 
 
-@pytest.mark.parametrize("count", [3, pytest.param(20, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("count", [2, pytest.param(20, marks=pytest.mark.deep)])
 @pytest.mark.slow
 def test_killed_and_resumed(long_run, count, tmp_path):
     seed = int(np.random.default_rng().integers(1 << 30))

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from sharpflow.specs import resolve_loss, resolve_rule
 
-    loss, rule = resolve_loss(arguments.spec), resolve_rule(arguments.rule)
+    loss, rule = resolve_loss(arguments.spec, needs_minima=True), resolve_rule(arguments.rule)
 
     from numerics.compare import compare
 

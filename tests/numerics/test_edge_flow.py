@@ -140,6 +140,7 @@ def test_residuals_that_do_not_vanish_are_not_used():
     assert interpolating(vanishing, vanishing.start) is vanishing
 
 
+@pytest.mark.deep
 def test_residuals_that_do_not_vanish_are_not_used_on_the_way_down_either():
     def residuals(w):
         t = w / jnp.linalg.norm(w)
@@ -153,6 +154,7 @@ def test_residuals_that_do_not_vanish_are_not_used_on_the_way_down_either():
     np.testing.assert_allclose(found.point, plain.point, atol=1e-9)
 
 
+@pytest.mark.deep
 def test_a_start_an_oscillation_away_is_brought_to_the_minima():
     """Its residuals do not vanish yet, and its Hessian has no clear rank: what it is, is asked where it lands."""
     network = two_layer("batch", examples=6, inputs=4, hidden=3)

@@ -269,7 +269,7 @@ def thousand(name):
     return Objective(function, np.append([np.cos(0.35), np.sin(0.35)], np.zeros(998)), name=name)
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 def test_a_solver_that_stops_short_says_so(monkeypatch):
     """Two steps of conjugate gradients are too few for the three directions that are left to them, or two products."""
     normals = KrylovNormals(thousand("short"), 2)

@@ -87,7 +87,7 @@ def scales_alike(model, inputs):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PAPER_SIZE)
+@pytest.mark.parametrize("name", ["resnet20", pytest.param("vgg11", marks=pytest.mark.deep)])
 def test_networks_of_paper_size(name):
     network = networks.get(name)
     for norm in network.norms:

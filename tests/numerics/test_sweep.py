@@ -106,7 +106,7 @@ def test_other_rules(tmp_path):
     assert np.all(np.isnan(rows["energy_end"][rows["rule"] == "normalized-gd"]))
 
 
-@pytest.mark.parametrize("block", [1, 4, 6])
+@pytest.mark.parametrize("block", [4, *(pytest.param(n, marks=pytest.mark.deep) for n in (1, 6))])
 def test_the_block_size_changes_nothing(whole, tmp_path, block):
     # A vector unit may add in another order: last bits, which an orbit of some hundred steps does not multiply by 1e4.
     same(run(tmp_path / "s", block=block).rows, whole[0].rows, 1e-12)
@@ -296,7 +296,7 @@ def test_killed_and_resumed(whole, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("which", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.deep)])
 def test_a_signal_ends_after_the_block_in_hand(whole, tmp_path, which):
     call = command(tmp_path / "s", "--time", "1", rates="1e-2,1e-7")
     process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -312,9 +312,13 @@ def test_a_signal_ends_after_the_block_in_hand(whole, tmp_path, which):
 
 
 @pytest.mark.slow
-def test_two_devices_and_two_processes_give_the_same(whole, tmp_path):
+def test_two_devices_give_the_same(whole, tmp_path):
     subprocess.run(command(tmp_path / "devices", "--devices", "2"), check=True, capture_output=True, timeout=120)
     same(read_sweep(tmp_path / "devices").rows, whole[0].rows, 1e-12)
+
+
+@pytest.mark.deep
+def test_two_processes_give_the_same(whole, tmp_path):
     address = f"127.0.0.1:{20000 + os.getpid() % 20000}"
     calls = [command(tmp_path / "hosts", "--distributed", f"{address},2,{i}") for i in (0, 1)]
     both = [subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for call in calls]

@@ -197,7 +197,7 @@ def branch(condition):
     return Objective(function, (0.9, 0.4, 0.3), name="branch")
 
 
-@pytest.mark.parametrize("far", [20.0, 100.0])
+@pytest.mark.parametrize("far", [20.0, pytest.param(100.0, marks=pytest.mark.deep)])
 def test_nan_at_another_length_is_no_scale_invariance(far):
     result = check_loss(branch(lambda w, u: jnp.linalg.norm(w) > far), checks=["homogeneity"])[0]
     assert result.outcome is Outcome.FAILED
@@ -205,7 +205,7 @@ def test_nan_at_another_length_is_no_scale_invariance(far):
     assert check_loss(branch(lambda w, u: False), checks=["homogeneity"])[0].outcome is Outcome.PASSED
 
 
-@pytest.mark.parametrize("threshold", [-0.3, -0.6])
+@pytest.mark.parametrize("threshold", [-0.3, pytest.param(-0.6, marks=pytest.mark.deep)])
 def test_a_part_of_the_sphere_without_derivatives_is_found(threshold):
     """jnp.where(u < t, 0, (u - t)**5.5): the value is right everywhere, the derivative nan where u < t."""
 
