@@ -48,6 +48,8 @@ FIRST_COUNT = 4
 FIRST_STEP = 1e-3
 # Of the end, as a length: the steps themselves may be off by so much.
 OFF_MINIMA = TOLERANCE
+# A step of Newton's iteration that is rounding.
+STANDS = 1e-13
 # |grad L|/lambda_1 after Newton's iteration: where it worked it leaves rounding; this is far above that, and far below
 # any oscillation.
 LANDED = 1e-6
@@ -73,16 +75,21 @@ def _landing(objective: Objective, rank: int | None) -> Compiled:
     normals = _normals(objective, rank, 1)
 
     def land(theta: Array) -> tuple[Array, Array, Array]:
-        def advance(i: Array, carry: tuple[Array, Any, Array]) -> tuple[Array, Any, Array]:
-            # One search and one step in the program, which are most of it; the last time only the search is wanted.
-            z, near, _ = carry
-            here = normals.at(z, near)
-            moved = jax.lax.cond(i < NEWTON_STEPS, lambda: normals.newton(z, here)[0], lambda: z)
-            # Where no search begins at another, nothing is carried.
-            return moved, None if near is None else here, here.values[0]
+        def going(carry: tuple[Any, ...]) -> Array:
+            *_, moved, i = carry
+            return (i <= NEWTON_STEPS) & ~(moved <= STANDS)
 
-        begin = (theta, normals.guess(theta), jnp.ones((), theta.dtype))
-        point, _, top = jax.lax.fori_loop(0, NEWTON_STEPS + 1, advance, begin)
+        def advance(carry: tuple[Any, ...]) -> tuple[Any, ...]:
+            # One search and one step in the program, which are most of it; the last time only the search is wanted.
+            z, near, _, _, i = carry
+            here = normals.at(z, near)
+            new = jax.lax.cond(i < NEWTON_STEPS, lambda: normals.newton(z, here)[0], lambda: z)
+            # Where no search begins at another, nothing is carried.
+            return new, None if near is None else here, here.values[0], jnp.linalg.norm(new - z), i + 1
+
+        inf, zero = jnp.full((), jnp.inf, theta.dtype), jnp.zeros((), int)
+        begin = (theta, normals.guess(theta), inf, inf, zero)
+        point, _, top, _, _ = jax.lax.while_loop(going, advance, begin)
         slope = jnp.linalg.norm(jax.grad(objective.function)(point))
         return point, slope / top, top
 
