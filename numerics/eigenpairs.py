@@ -101,8 +101,12 @@ def _whitened(block: Array) -> tuple[Array, Array, Array]:
     return (turn / root).T @ block, turn * root, values
 
 
-def _orthonormal(block: Array, basis: Array, theta: Array, key: Array | None = None) -> tuple[Array, Array, Array]:
+def _orthonormal(
+    block: Array, basis: Array, theta: Array, key: Array | None = None, inside: Array | None = None
+) -> tuple[Array, Array, Array]:
     """Rows (b, D) made orthonormal, and orthogonal to the rows of ``basis`` and to theta.
+
+    ``inside`` is basis block^T where that is known already.
 
     With them R (b, b), block = R rows + what was in the basis, and which rows there are: where the Krylov space is
     exhausted a row is nothing but rounding, and a random one takes its place, by ``key``; where the whole space
@@ -110,11 +114,12 @@ def _orthonormal(block: Array, basis: Array, theta: Array, key: Array | None = N
     """
     eps = jnp.finfo(block.dtype).eps
 
-    def outside(rows: Array) -> Array:
-        return rows - _products(basis, rows).T @ basis - jnp.outer(rows @ theta, theta)
+    def outside(rows: Array, inside: Array | None = None) -> Array:
+        inside = _products(basis, rows) if inside is None else inside
+        return rows - inside.T @ basis - jnp.outer(rows @ theta, theta)
 
     scale = jnp.linalg.norm(block)
-    block, whole, _ = _whitened(outside(block))
+    block, whole, _ = _whitened(outside(block, inside))
     length = jnp.linalg.norm(block, axis=1)
     rounding = length * jnp.linalg.norm(whole, axis=0) <= DEPENDENT * eps * scale
 
@@ -164,7 +169,7 @@ def block_eigenpairs(
         columns = _products(basis, new)
         small = jax.lax.dynamic_update_slice(small, columns, (0, count))
         small = jax.lax.dynamic_update_slice(small, columns.T, (count, 0))
-        block, outside, new_there = _orthonormal(new, basis, theta, jax.random.fold_in(source, products))
+        block, outside, new_there = _orthonormal(new, basis, theta, jax.random.fold_in(source, products), columns)
         count = count + b
         # Rows that are not there are zero; moved far down they take no part.
         low = 1 + 2 * jnp.linalg.norm(small)
