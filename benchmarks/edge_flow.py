@@ -20,6 +20,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental.compilation_cache import compilation_cache
 
 from benchmarks.averages import central, resolved
 
@@ -79,15 +80,17 @@ def speed():
     from numerics.relax import relax
     from theory import rules
 
+    # What is compiled here comes from no cache on disk. JAX asks once in a process, at the first program.
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()
     objective = two_layer.batch
     zeta, rank = relax(objective).point, relax(objective).rank
     compiled_edge_flow.cache_clear()
-    # What is compiled here comes from no cache on disk.
-    jax.config.update("jax_enable_compilation_cache", False)
     begun = time.perf_counter()
     first = edge_flow(objective, zeta, time=TIME, rank=rank)
     whole = time.perf_counter() - begun
     jax.config.update("jax_enable_compilation_cache", True)
+    compilation_cache.reset_cache()
     descent = prepare(objective, rules.get("gd-wd"), records=100)
     start = zeta + 1e-3 * np.cos(np.arange(len(zeta))) / len(zeta) ** 0.5
 
@@ -177,6 +180,7 @@ def scale():
     yield "| --- " * 6 + "|"
     # What is compiled here comes from no cache on disk.
     jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()
     for dimension in (100, 1000, 10_000, 100_000):
         theta = jnp.asarray(relax(large(dimension)).point)
         for kind in ("Gram matrix", "Hessian products"):
@@ -204,6 +208,7 @@ def scale():
             seen = " | ".join(f"{t:.1f}" for t in compiling)
             yield f"| {d} | {kind} | {taken / 2 / one:.0f} | {memory:.0f} | {seen} |"
     jax.config.update("jax_enable_compilation_cache", True)
+    compilation_cache.reset_cache()
 
 
 def downhill(objective, steps=3000):
