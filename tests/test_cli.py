@@ -60,7 +60,7 @@ def test_version_and_bare_call(capsys):
     ("argv", "words"),
     [
         (["lst"], "did you mean list?"),
-        (["nothing-like-it"], "There are"),
+        (["nothing-like-it"], "there are"),
         (["list", "losses"], "invalid choice"),
         (["list", "--no-such-option"], "--no-such-option"),
         (["list", "--js=-"], "--js"),
