@@ -44,6 +44,7 @@ def test_oscillation_and_loss_are_as_predicted(run):
     np.testing.assert_allclose(series.spectrum[0], series.flow_spectrum[0], rtol=1e-3)
 
 
+@pytest.mark.deep  # the notebook of the same story runs by default
 def test_three_eigenvalues_of_a_network():
     """They join one after the other, in gradient descent and in the flow, and both come to the same point."""
     one = compare(two_layer("batch", seed=4), rate=1e-4, time=3.0)
@@ -76,6 +77,7 @@ def test_the_seed_of_the_oscillation_is_the_caller_s(capsys, tmp_path):
     assert first["max_distance"] == same["max_distance"] != other["max_distance"]
 
 
+@pytest.mark.deep
 def test_without_a_seed_the_symmetric_loss_overshoots():
     from numerics.crossing import symmetric
 

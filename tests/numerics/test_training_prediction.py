@@ -47,7 +47,7 @@ def test_the_flow_is_beside_gradient_descent(beside):
     assert small < large / 2
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 def test_the_flow_of_a_completion_goes_to_the_missing_entries():
     """Half of a 10 x 10 matrix of rank 2: the test loss falls along the flow, and along gradient descent as it does."""
     experiment = experiments.get("matrix-completion")

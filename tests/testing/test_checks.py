@@ -57,8 +57,11 @@ def test_there_are_enough_mutants():
     assert set(NAMES) - watched == untouched
 
 
+TEXT = "z^2/(x^2 + y^2 + z^2)*(2 + x*y/(x^2 + y^2 + z^2))"
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("spec", ["ridge", "crossing", "z^2/(x^2 + y^2 + z^2)*(2 + x*y/(x^2 + y^2 + z^2))"])
+@pytest.mark.parametrize("spec", ["ridge", "crossing", pytest.param(TEXT, marks=pytest.mark.deep)])
 def test_no_right_loss_is_accused(spec):
     report = check_loss(spec)
     assert report.ok, str(report)
@@ -102,7 +105,7 @@ def test_no_rule_is_accused(name):
     [
         ("energy_law", "numerics.energy_law.predicted_coefficient", 0.75),
         ("period", "numerics.orbit.orbit_period", 0.5),
-        ("second_route", "numerics.equilibrium.Law.drift", 0.75),
+        pytest.param("second_route", "numerics.equilibrium.Law.drift", 0.75, marks=pytest.mark.deep),
         ("tracking", "numerics.edge_step.curvature_gradients", 0.75),
         ("edge_reached", "numerics.probes.steps_to_edge", 2.0),
     ],

@@ -142,7 +142,7 @@ def quartic(size):
     )  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 def test_an_energy_law_that_is_not_reached_is_inconclusive():
     result = check_loss(quartic(1e4), checks=["energy_law"])[0]
     assert result.outcome is Outcome.INCONCLUSIVE, result.explain()
