@@ -28,7 +28,7 @@ from numerics.equilibrium import Law, law_of
 from numerics.flow import DESCENT
 from numerics.flow_run import FlowRun, derived_flow, run_chart_flow, run_edge_flow, run_manifold_flow
 from numerics.objective import Objective, as_objective, interpolating, minima_point, require_scale_invariant
-from numerics.onset import onset
+from numerics.onset import Onset, onset
 from numerics.oscillation import oscillation, window_mean
 from numerics.relax import relax
 from numerics.resolved import resolved_flow
@@ -141,8 +141,9 @@ def compare(
     return replace(
         joined, perturbation=float(perturbation), edges=_edges(objective, run, path, rank, rate),
         oscillation=_resolved(objective, rule, begun.zeta, run, rate, amplitude) if resolve else None,
-        # Without momentum x is multiplied by 1 - effective_lr*lambda_1.
-        onset=None if rule.state or law.edge != 2 else _onset(begun, run, joined.distance, rate, amplitude),
+        # Without momentum x is multiplied by 1 - effective_lr*lambda_1, which at rest grows as that of gradient descent.
+        onset=_onset(begun, run, joined.distance, rate, amplitude)
+        if not rule.state and law.edge == 2 and law.coefficient == DESCENT else None,
     )  # fmt: skip
 
 
@@ -242,7 +243,10 @@ def _edges(objective: Objective, run: EdgeRun, path: FlowRun, rank: int, rate: f
 def _onset(begun: EdgeStart, run: EdgeRun, distance: np.ndarray, rate: float, amplitude: float) -> OnsetSummary:
     """When x has grown from what it is at the start to its equilibrium, predicted and measured."""
     displacement, size = abs(float((begun.point - begun.zeta) @ begun.top)), abs(begun.x / amplitude)
-    foretold = onset(edge=2.0, rate=rate, displacement=displacement, size=size)
+    if displacement > 0:
+        foretold = onset(edge=2.0, rate=rate, displacement=displacement, size=size)
+    else:  # below the rounding of zeta: nothing that could grow
+        foretold = Onset(math.nan, math.nan, -math.inf)
     there = np.flatnonzero(np.asarray(run.normal.retraction.distance) >= size)
     first = int(there[0]) if len(there) else len(run.steps)
     measured = float(run.steps[first] * rate) if len(there) else math.nan

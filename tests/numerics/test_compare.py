@@ -252,3 +252,9 @@ def test_a_perturbation_along_the_oscillation_seeds_it():
     assert seeded.displacement > 10 * alone.displacement
     assert seeded.predicted < 0.9 * alone.predicted
     assert seeded.measured < 0.9 * alone.measured
+
+
+def test_an_oscillation_below_rounding_has_no_onset_that_could_be_foretold():
+    onset = compare(families.get("conic").default(), rate=1e-3, time=0.05, amplitude=1e-30).onset
+    assert onset.displacement == 0
+    assert np.isnan(onset.predicted)
