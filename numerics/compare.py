@@ -141,7 +141,7 @@ def compare(
     return replace(
         joined, perturbation=float(perturbation), edges=_edges(objective, run, path, rank, rate),
         oscillation=_resolved(objective, rule, begun.zeta, run, rate, amplitude) if resolve else None,
-        # Without momentum x is multiplied by 1 - effective_lr*lambda_1, which at rest grows as that of gradient descent.
+        # Without momentum x is multiplied by 1 - effective_lr*lambda_1, which at rest grows as in gradient descent.
         onset=_onset(begun, run, joined.distance, rate, amplitude)
         if not rule.state and law.edge == 2 and law.coefficient == DESCENT else None,
     )  # fmt: skip
@@ -251,8 +251,8 @@ def _onset(begun: EdgeStart, run: EdgeRun, distance: np.ndarray, rate: float, am
     first = int(there[0]) if len(there) else len(run.steps)
     measured = float(run.steps[first] * rate) if len(there) else math.nan
     before, after = (float(np.nanmax(part, initial=0.0)) for part in (distance[: first + 1], distance[first:]))
-    edge = run.effective_lr * np.asarray(run.normal.sharpness)
-    largest = float(np.nanmax(edge))
+    after = after if len(there) else math.nan
+    largest = float(np.nanmax(run.effective_lr * np.asarray(run.normal.sharpness)))
     return OnsetSummary(size, displacement, foretold.time, measured, foretold.edge, largest, before, after)
 
 

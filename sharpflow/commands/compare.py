@@ -138,11 +138,13 @@ def _onset(result: Comparison) -> list[tuple[str, float | None, str]]:
         return []
     predicted = "never" if onset.predicted != onset.predicted else f"{onset.predicted:.4g}"
     apart = (("max distance before the onset", onset.distance_before), ("max distance after it", onset.distance_after))
+    edge = "" if predicted == "never" else f"at the onset; predicted {onset.predicted_edge:.4g}"
     return [
-        *((name, value, f"{value / result.intrinsic_lr:.3g} intrinsic_lr") for name, value in apart),
+        *((name, value, "" if value != value else f"{value / result.intrinsic_lr:.3g} intrinsic_lr")
+          for name, value in apart),
         ("onset of the oscillation", onset.measured, f"flow time; predicted {predicted}"),
-        ("largest effective_lr*sharpness", onset.largest_edge, f"at the onset; predicted {onset.predicted_edge:.4g}"),
-    ]
+        ("largest effective_lr*sharpness", onset.largest_edge, edge),
+    ]  # fmt: skip
 
 
 def _lines(result: Comparison) -> list[str]:
