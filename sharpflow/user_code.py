@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
+from sharpflow.anew import hung
 from sharpflow.user_guard import guarded
 from theory.errors import InputError
 from theory.limits import TimeLimitExceeded
@@ -40,6 +41,7 @@ def load_file(path: str, /) -> ModuleType:
         raise InputError(f"there is no file {path!r} (seen from {os.getcwd()}); check the path.") from None
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"cannot read {path!r}: {getattr(error, 'strerror', None) or error}.") from None
+    _refuse_what_hung(str(place))
     key = (str(place), hashlib.sha256(source).digest())
     if key not in _LOADED:
         _LOADED[key] = _run(place, source, path)
@@ -48,6 +50,7 @@ def load_file(path: str, /) -> ModuleType:
 
 def load_module(name: str, /) -> ModuleType:
     """The module of that dotted name, looked for in the current directory too."""
+    _refuse_what_hung(name)
     _add_to_path(os.getcwd())
     importlib.invalidate_caches()
     try:
@@ -86,6 +89,12 @@ def line_of(module: ModuleType, name: str, /) -> int | None:
         if stored or defined or imported:
             lines.append(int(node.lineno))  # type: ignore[attr-defined]
     return max(lines, default=None)
+
+
+def _refuse_what_hung(key: str) -> None:
+    """Once is enough: the command has begun anew because of it."""
+    if said := hung(key):
+        raise InputError(said)
 
 
 def _seconds() -> float:

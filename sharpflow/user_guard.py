@@ -41,7 +41,7 @@ def guarded(path: str, shown: str, /, *, jax_too: bool, seconds: float) -> Itera
 
     try:
         with (
-            watched(seconds, lambda frame: _where(path, shown, running_line(path, frame))),
+            watched(seconds, lambda frame: _where(path, shown, running_line(path, frame)), path or shown),
             _written_below_python(path, tell), contextlib.redirect_stdout(output), _settings_kept(jax, path, shown),
             process_settings.kept(path, tell), time_limit(seconds),
         ):  # fmt: skip

@@ -1,8 +1,8 @@
 """What no exception ends: a loop in compiled code, or one that catches everything, is told with its line.
 
 A signal, and so a `theory.limits.time_limit`, reaches Python code only: ``lax.while_loop`` with a condition that stays
-true runs on. A thread sees that; it cannot end the loop, but it can end the process, and does so where that is the
-command's own. In a notebook or under pytest it only says so.
+true runs on. A thread sees that; it cannot end the loop, but where the process is the command's own the command begins
+anew without what hung (`sharpflow.anew`), or ends where that cannot be. In a notebook or under pytest it only says so.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+
+from sharpflow.anew import begin_anew, hung, own_process
 
 __all__ = ["ending_the_process", "watched"]
 
@@ -27,18 +29,22 @@ _ends: list[bool] = [False]
 
 @contextlib.contextmanager
 def ending_the_process() -> Iterator[None]:
-    """Within, the process ends (status 2) where nothing else ends what is watched: it is the command's own."""
+    """Within, the command begins anew, or ends (status 2), where nothing else ends what is watched."""
     before = _ends[0]
     _ends[0] = True
     try:
-        yield
+        with own_process():
+            yield
     finally:
         _ends[0] = before
 
 
 @contextlib.contextmanager
-def watched(seconds: float, say: Callable[[FrameType | None], str], /) -> Iterator[None]:
-    """Wait for `PATIENCE` times a limit of so many seconds; then tell, with what ``say`` makes of the running frame."""
+def watched(seconds: float, say: Callable[[FrameType | None], str], key: str = "", /) -> Iterator[None]:
+    """Wait for `PATIENCE` times a limit of so many seconds; then tell, with what ``say`` makes of the running frame.
+
+    ``key`` is what `sharpflow.anew.hung` knows it by, once the command has begun anew.
+    """
     done = threading.Event()
     body = threading.get_ident()
 
@@ -55,6 +61,10 @@ def watched(seconds: float, say: Callable[[FrameType | None], str], /) -> Iterat
             print(f"sharpflow: note: {text}, and end this process.", file=sys.stderr, flush=True)
             return
         # Standard error may be the user's replacement of it; the process's own is number 2.
+        if hung(key) is None:
+            note = f"sharpflow: note: {say(frame)}: never ends; the command begins anew without it.\n"
+            os.write(2, note.encode())
+            begin_anew(key, f"{text}.")
         os.write(2, f"sharpflow: error: {text}. What was to come after it was not done.\n".encode())
         os._exit(WRONG_INPUT)
 

@@ -1,5 +1,6 @@
 """What a user's file leaves behind in the process: nothing but what it defines; and that none of it runs for ever."""
 
+import json
 import os
 import signal
 import subprocess
@@ -205,30 +206,46 @@ COMMAND = """
 import sys
 from sharpflow import cli
 from sharpflow.testing import running
-running.LIMIT = 1.0
-sys.argv = ["sharpflow", "check", sys.argv[1], "--check", "purity"]
+running.LIMIT = 2.0
+sys.argv = ["sharpflow", "check", *sys.argv[1:], "--check", "precision", "--check", "purity", "--json", "-"]
 sys.exit(cli.main())
 """
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (HANGS.replace("except Exception:", "except:"), "line 4: still running after 6 s"),
-        (COMPILED.format(calls=0), "line 12: still running after 6 s"),
-        (COMPILED.format(calls=1), "line 8): still running after 2 s, in compiled code"),
-    ],
-    ids=["except", "compiled", "compiled-in-a-check"],
-)
-def test_the_command_ends_what_no_exception_ends(tmp_path, text, words):
-    path = tmp_path / "mine.py"
-    path.write_text(text)
-    environment = {**os.environ, "SHARPFLOW_FILE_SECONDS": "3", "PYTHONPATH": str(ROOT)}
+def _beginning_anew(folder, files):
+    """The command on losses in files that hang, with text before and after them: its JSON and standard error."""
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+    specs = ["x^2/(x^2 + z^2)", *(f"{name}.py:mine" for name in files), "x^2/(x^2 + y^2)"]
     done = subprocess.run(
-        [sys.executable, "-c", COMMAND, f"{path}:mine"], env=environment, capture_output=True, text=True, timeout=60
-    )
+        [sys.executable, "-c", COMMAND, *specs], capture_output=True, text=True, timeout=200, cwd=folder,
+        env={**os.environ, "SHARPFLOW_FILE_SECONDS": "3", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
     assert done.returncode == 2, done.stderr
-    assert words in done.stderr
+    assert done.stderr.count("never ends; the command begins anew without it") == len(files), done.stderr
+    assert done.stderr.count("x^2/(x^2 + z^2): 2 passed") == 1, "what was done before is not done again"
+    assert done.stderr.count("x^2/(x^2 + y^2): 2 passed") == 1
+    return json.loads(done.stdout)
+
+
+def test_the_command_goes_on_without_what_no_exception_ends(tmp_path):
+    # The second is read, and hangs in the second of its checks.
+    found = _beginning_anew(tmp_path, {"read": COMPILED.format(calls=0), "checked": COMPILED.format(calls=6)})
+    (error,) = found["errors"]
+    assert error["spec"] == "read.py:mine"
+    assert "read.py, line 12: still running after 6 s, in compiled code" in error["error"]
+    _, second, _ = found["reports"]
+    purity, precision = second["checks"]
+    assert purity["outcome"] == "failed"  # it counts its calls
+    assert precision["outcome"] == "inconclusive"
+    assert "checked.py, line 8): still running after 4 s, in compiled code" in precision["message"]
+
+
+@pytest.mark.deep
+def test_a_file_that_catches_every_exception_is_left_too(tmp_path):
+    found = _beginning_anew(tmp_path, {"read": HANGS.replace("except Exception:", "except:")})
+    (error,) = found["errors"]
+    assert "read.py, line 4: still running after 6 s" in error["error"]
 
 
 def test_in_a_process_of_the_users_it_is_only_told(capfd):

@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from sharpflow import anew
 from sharpflow.output import Output, add_json, replacing
 from theory.errors import InputError
 
@@ -49,10 +50,16 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("name a loss (SPEC) or an update rule (--rule RULE) to check; --list names the checks.")
     if arguments.pictures is not None:
         _make_folder(arguments.pictures)
-    reports: list[Report] = []
-    errors: list[dict[str, str]] = []
-    drawn: list[str] = []
-    for about, spec in [*(("loss", s) for s in arguments.spec), *(("rule", s) for s in arguments.rule)]:
+    # What an earlier beginning of this command had done, until something hung.
+    reports: list[dict[str, Any]] = anew.kept("reports", [])
+    errors: list[dict[str, str]] = anew.kept("errors", [])
+    drawn: list[str] = anew.kept("drawn", [])
+    todo = [*(("loss", s) for s in arguments.spec), *(("rule", s) for s in arguments.rule)]
+    for place, (about, spec) in enumerate(todo):
+        if place < anew.kept("place", 0):
+            continue
+        for name, value in (("reports", reports), ("errors", errors), ("drawn", drawn), ("place", place)):
+            anew.keep(name, value)
         try:
             report = _check(about, spec, arguments)
         except InputError as error:
@@ -60,16 +67,16 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"sharpflow: error: {spec}: {error}", file=sys.stderr)
             errors.append({"spec": spec, "error": str(error)})
             continue
-        reports.append(report)
+        reports.append(report.to_json())
         output.say(*_variables(about, spec), report, "")
         if arguments.pictures is not None:
             drawn.append(_name(report.subject, drawn))
             _draw(report, spec, arguments.pictures, drawn[-1], output)
-    output.write_json({"reports": [report.to_json() for report in reports], "errors": errors})
+    output.write_json({"reports": reports, "errors": errors})
     if errors:
         return WRONG_INPUT
-    wrong = any(not report.ok for report in reports)
-    left = any(result.outcome.value == "inconclusive" for report in reports for result in report)
+    wrong = any(not report["ok"] for report in reports)
+    left = any(result["outcome"] == "inconclusive" for report in reports for result in report["checks"])
     return 1 if wrong or (arguments.strict and left) else 0
 
 

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from numerics.user_frames import is_users, raised_at
+from sharpflow import anew
 from sharpflow.testing import checks
 from sharpflow.testing.check import Check, CheckResult, Outcome, RuleSubject, Subject, Trial
 from sharpflow.watchdog import watched
@@ -95,6 +96,11 @@ class Runner:
         self.subject = subject
         self.expected = dict(expected_failed or {})
         self._done: dict[str, CheckResult] = {}
+        # Where a check of this subject never ended, the command has begun anew: those done by then end once more.
+        self._key = f"{anew.kept('place', 0)} {subject.name}"
+        self._hung = anew.hung(self._key)
+        self._ended: list[str] = anew.kept("checks", []) if self._hung else []
+        anew.keep("checks", self._ended)
         if isinstance(subject, Subject):
             try:
                 # A loss that has no value at its start is a wrong input, once and not in every check.
@@ -119,6 +125,7 @@ class Runner:
             begin = begin if waits is None else time.perf_counter()
             trial = self._try(name, check) if waits is None else _waits(waits, self._done[waits])
             self._done[name] = self._weighed(name, check, trial, time.perf_counter() - begin)
+            anew.keep("checks", list(self._done))
         return self._done[name]
 
     def _holds(self, name: str) -> bool:
@@ -126,9 +133,14 @@ class Runner:
         return trial.outcome is not Outcome.FAILED and not trial.blocked
 
     def _try(self, name: str, check: Check) -> Trial:
+        if self._hung and name not in self._ended:
+            return Trial(Outcome.INCONCLUSIVE, self._hung)
         try:
             # What a user's function prints must not get between the results; the check purity tells of it.
-            with watched(LIMIT, self._where(name)), time_limit(LIMIT), contextlib.redirect_stdout(io.StringIO()):
+            with (
+                watched(LIMIT, self._where(name), self._key), time_limit(LIMIT),
+                contextlib.redirect_stdout(io.StringIO()),
+            ):  # fmt: skip
                 if check.needs_minima and not len(_minima(self.subject)):
                     return Trial(Outcome.NOT_APPLICABLE, _no_minima(self.subject), blocked=True)
                 return check.run(self.subject)
