@@ -233,7 +233,8 @@ def test_a_loss_without_minima_claims_what_needs_none():
     assert [v.id for v in result.verdicts if v.loss == "quotient"] == ["homogeneity"]
 
 
-@pytest.mark.slow
+# The README's first command, which .ci/run runs before the tests.
+@pytest.mark.deep
 def test_the_main_job_leaves_nothing_wrong_and_nothing_open():
     result = verify()
     assert not result.wrong
