@@ -193,7 +193,7 @@ def run_from_edge(
     own = 2 * max(1, every // 2 or total // (2 * RECORDS))
     chunks = [*([sparse] if sparse else []), *dense]
     compiled = descent.compile_seconds
-    return _collect(objective, start.zeta, chunks, bool(sparse), rank, total, own, seconds, compiled)
+    return _collect(objective, (start.zeta, start.sharpness), chunks, bool(sparse), rank, total, own, seconds, compiled)
 
 
 def _join(chunks: list[Iterates], total: int) -> tuple[np.ndarray, ...]:
@@ -219,8 +219,8 @@ def _averages(chunks: list[Iterates], name: str, steps: np.ndarray) -> np.ndarra
 
 
 def _collect(
-    objective: Objective, zeta: np.ndarray, chunks: list[Iterates], has_sparse: bool, rank: int | None, total: int,
-    stride: int, seconds: float, descent_seconds: float,
+    objective: Objective, start: tuple[np.ndarray, float], chunks: list[Iterates], has_sparse: bool, rank: int | None,
+    total: int, stride: int, seconds: float, descent_seconds: float,
 ) -> EdgeRun:  # fmt: skip
     failures = [c.failed_at for c in chunks if 0 <= c.failed_at <= total]
     failed_at = failures[0] if failures else -1
@@ -243,7 +243,7 @@ def _collect(
     count, spectrum, message = int(series.sum()), None, ""
     normal: Normal
     if rank is None:
-        found = take_back(objective, zeta, points[both], steps[both])
+        found = take_back(objective, start, points[both], steps[both])
         retraction = Retraction(found.points, found.distance, found.residual)
         normal = Normal(retraction, found.spectrum[:, 0], found.spectrum[:, 1], None, None)
         spectrum, compiling = found.spectrum[:count], found.compile_seconds

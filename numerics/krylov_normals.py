@@ -61,7 +61,7 @@ class KrylovNormals:
 
     exhausts = complete = False
 
-    def __init__(self, objective: Objective, k: int, /, *, eigenpairs: float = EIGENPAIRS) -> None:
+    def __init__(self, objective: Objective, k: int, /, *, eigenpairs: Any = EIGENPAIRS) -> None:
         """``eigenpairs``: largest residual of a pair over lambda_1; eigenvalues are off by its square over the gap."""
         self.objective, self.k, self.eigenpairs = objective, k, eigenpairs
         # Less where there is no room: a block is of less than half the dimension.

@@ -26,7 +26,7 @@ from numerics.objective import Objective
 from numerics.spectrum import fix_sign
 from numerics.stretches import SOLVED, buffer
 
-__all__ = ["MinimaRecords", "MinimaStart", "begin_records", "start_at_minima", "take_back"]
+__all__ = ["MinimaRecords", "MinimaStart", "back_traced", "start_at_minima", "take_back"]
 
 Array = jax.Array
 
@@ -37,13 +37,16 @@ DESCENTS = 3
 # Of grad L, at which conjugate gradients stop; Newton's steps are repeated, and mend what one leaves. And of lambda_1:
 # a gradient below is rounding.
 SOLUTION, ROUNDING = 1e-2, 1e-12
+# Of lambda_1, too: where the gradient left is below this, what is off is along curvatures that count as none, or short.
+TOLD = 1e-10
 # A step of Newton's this short is the last: what it leaves is a hundredth of it, times lambda_1/lambda_min.
 ARRIVED = 1e-8
 # Steps of one record, some seven are usual; products of each; halvings of one that leads up.
 ROUNDS, PRODUCTS, HALVINGS = 30, 1000, 10
 # Residuals of eigenpairs over lambda_1: the eigenvalues, which are what is wanted here, are off by the square of it
 # over the gap, 1e-7 where that is 1e-3.
-EIGENPAIRS = 1e-5
+# At the start v_1 is wanted as well.
+EIGENPAIRS, FIRST_EIGENPAIRS = 1e-5, 1e-8
 
 
 class MinimaStart(NamedTuple):
@@ -87,29 +90,44 @@ def _count(objective: Objective) -> int:
 
 
 @lru_cache(maxsize=64)
-def begin_records(objective: Objective, /) -> Compiled:
-    """theta (D,) on Gamma -> what is known there, v_1, g, and the residual of what was not solved: (2,)."""
+def _along(objective: Objective) -> Compiled:
+    """What is known at a point of Gamma -> v_1 and g there, (D,) both, and what was not solved."""
     normals = KrylovNormals(objective, _count(objective))
 
-    def begin(theta: Array) -> tuple[Searched, Array, Array, Array]:
-        here = normals.at(theta, normals.guess(theta))
-        rows, inside = normals.tangent(theta, here, curvature_gradients(objective, theta, here.vectors[:, :1]))
-        unsolved = jnp.stack([normals.unsolved(here), inside])
-        return here, fix_sign(here.vectors[:, 0]), rows[0] / here.values[0], unsolved
+    def along(here: Searched) -> tuple[Array, Array, Array]:
+        rows, unsolved = normals.tangent(
+            here.theta, here, curvature_gradients(objective, here.theta, here.vectors[:, :1])
+        )
+        return fix_sign(here.vectors[:, 0]), rows[0] / here.values[0], unsolved
 
-    return Compiled(begin)
+    return Compiled(along)
+
+
+def _begin(objective: Objective, zeta: np.ndarray, top: float) -> tuple[Searched, np.ndarray, bool]:
+    """What is known at a point of Gamma (D,) where lambda_1 is ``top`` or near it, by a search that knows nothing."""
+    normals = KrylovNormals(objective, _count(objective))
+    nothing = normals.guess(jnp.asarray(zeta))
+    block = np.zeros((buffer(objective.dimension), objective.dimension))
+    block[0] = zeta
+    near = nothing._replace(values=jnp.full(normals.k, top))
+    here, rows = _records(objective)(block, np.int64(1), near, np.bool_(True), np.float64(FIRST_EIGENPAIRS))
+    *_, arrived, unsolved = (np.asarray(a)[0] for a in rows)
+    return here, unsolved, bool(arrived)
 
 
 def start_at_minima(objective: Objective, point: Any, /) -> MinimaStart:
     """The point of Gamma next to a point (D,), and what a run from the edge there has to know."""
     zeta, residual, top = (np.asarray(a) for a in landing(objective, None)(point))
+    nothing = np.full_like(zeta, np.nan)
     if not (float(residual) < LANDED and float(top) > 0):
-        nothing = np.full_like(zeta, np.nan)
         message = f"|grad L|/lambda_1 = {float(residual):.1e} after Newton's iteration from where gradient flow ended"
         return MinimaStart(zeta, float(top), nothing, nothing, message)
-    here, first, log_gradient, unsolved = begin_records(objective)(zeta)
-    said = _said(np.asarray(unsolved), "at the start ")
-    return MinimaStart(zeta, float(here.values[0]), np.asarray(first), np.asarray(log_gradient), said)
+    here, unsolved, arrived = _begin(objective, zeta, float(top))
+    if not arrived:
+        return MinimaStart(zeta, float(top), nothing, nothing, _said(unsolved, "") or "the start is off the minima")
+    first, log_gradient, off = (np.asarray(a) for a in _along(objective)(here))
+    said = _said(np.array([unsolved[0], max(unsolved[1], off)]), "at the start ")
+    return MinimaStart(np.asarray(here.theta), float(here.values[0]), first, log_gradient, said)
 
 
 def _said(unsolved: np.ndarray, where: str) -> str:
@@ -144,7 +162,8 @@ def _step(objective: Objective, z: Array, top: Array, most: Array) -> tuple[Arra
     begin: tuple[Array, ...] = (jnp.zeros_like(z), -gradient, -gradient, jnp.zeros((), int), jnp.zeros((), bool))
     step, rest, _, count, _ = jax.lax.while_loop(going, advance, begin)
     left = jnp.linalg.norm(rest)
-    return jnp.where(count == 0, -gradient / top, step), jnp.where(left > floor, left / size, 0.0)
+    solved = left <= jnp.maximum(floor, TOLD * top)
+    return jnp.where(count == 0, -gradient / top, step), jnp.where(solved, 0.0, left / size)
 
 
 def _lower(objective: Objective, z: Array, step: Array) -> Array:
@@ -189,10 +208,11 @@ def _unit(vector: Array) -> Array:
 
 @lru_cache(maxsize=64)
 def _records(objective: Objective) -> Compiled:
-    """(thetas (B, D), their number, what is known near the first, last or not) -> a row each, and what is known."""
-    normals = KrylovNormals(objective, _count(objective), eigenpairs=EIGENPAIRS)
+    """(thetas (B, D), their number, what is known near the first, last or not, precision) -> what is known, rows."""
 
-    def run(thetas: Array, count: Array, near: Searched, last: Array) -> tuple[Any, ...]:
+    def run(thetas: Array, count: Array, near: Searched, last: Array, eigenpairs: Array) -> tuple[Any, ...]:
+        normals = KrylovNormals(objective, _count(objective), eigenpairs=eigenpairs)
+
         def row(theta: Array, near: Searched) -> tuple[Searched, tuple[Array, ...]]:
             z, arrived, off = back_traced(objective, theta, near.values[0])
             here = normals.at(z, near)
@@ -215,17 +235,23 @@ def _records(objective: Objective) -> Compiled:
     return Compiled(run)
 
 
-def take_back(objective: Objective, zeta: np.ndarray, points: np.ndarray, steps: np.ndarray, /) -> MinimaRecords:
-    """The points (N, D) of a run at iterations ``steps`` (N,), in any order, taken to Gamma; zeta (D,) is its start."""
+def take_back(
+    objective: Objective, start: tuple[np.ndarray, float], points: np.ndarray, steps: np.ndarray, /
+) -> MinimaRecords:
+    """The points (N, D) of a run at iterations ``steps`` (N,), in any order, taken to Gamma.
+
+    ``start`` is zeta (D,), from which it set off, and lambda_1 there.
+    """
     order = np.argsort(steps, kind="stable")
     program, size = _records(objective), buffer(objective.dimension)
-    near = begin_records(objective)(zeta)[0]
+    near = _begin(objective, *start)[0]
+    precision = np.float64(EIGENPAIRS)
     parts: list[tuple[np.ndarray, ...]] = []
     for first in range(0, len(points), size):
         chosen = order[first : first + size]
         block = np.zeros((size, objective.dimension))
         block[: len(chosen)] = points[chosen]
-        near, rows = program(block, np.int64(len(chosen)), near, np.bool_(first + size >= len(points)))
+        near, rows = program(block, np.int64(len(chosen)), near, np.bool_(first + size >= len(points)), precision)
         parts.append(tuple(np.asarray(a)[: len(chosen)] for a in rows))
     back = np.argsort(order, kind="stable")
     found, distance, residual, spectrum, arrived, unsolved = (
@@ -236,5 +262,5 @@ def take_back(objective: Objective, zeta: np.ndarray, points: np.ndarray, steps:
     if failed.any():
         begun = int(steps[failed].min())
         message = _said(unsolved[failed].max(axis=0), f"on the way back to the minima, from iteration {begun} on, ")
-    seconds = program.seconds + begin_records(objective).seconds + landing(objective, None).seconds
+    seconds = program.seconds + _along(objective).seconds + landing(objective, None).seconds
     return MinimaRecords(found, distance, residual, spectrum, arrived, message, seconds)
