@@ -70,6 +70,8 @@ def compare(
 ) -> Comparison:  # fmt: skip
     """max |theta_t - zeta(rate t)| over the recorded even steps, and what gradient descent did at the edge.
 
+    Where normal directions do not fit into a frame (above 400 weights without residuals), Hessian products take its
+    place for gradient descent with weight decay (`numerics.krylov_records`); what did not converge is in the result.
     An objective whose gradient flow comes to rest at no manifold of minimizers is compared with the central flow, from
     its start (`numerics.central_run`).
 
@@ -92,7 +94,8 @@ def compare(
         a `Comparison`; where a run failed its ``result`` says how, and its series end there.
 
     Raises:
-        InputError: a number is out of range, the loss is not scale-invariant, or the start does not fit.
+        InputError: a number is out of range, the loss is not scale-invariant, the start does not fit, or another rule
+            or ``resolve`` would take all normal directions where they do not fit.
     """
     rule = default_rule() if rule is None else rule
     if perturbation is None:

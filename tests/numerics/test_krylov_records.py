@@ -96,11 +96,11 @@ def test_points_and_eigenvalues_are_those_of_the_gram_matrix(problem, runs):
     for one, other in ((gram.normal, products.normal), (gram.tail_normal, products.tail_normal)):
         square = float(np.max(one.retraction.distance) ** 2)
         assert square > 1e-4  # there is something to take back
-        # Both ways go along the normal directions of theta in place of those of Gamma: off by K x^2/2 each along it, so
-        # by K x^2 = 2 x^2 in all, and 3 x^2 with the next order; log lambda_1 by K times that.
-        assert np.linalg.norm(one.retraction.point - other.retraction.point, axis=1).max() < 3 * square
-        np.testing.assert_allclose(other.sharpness, one.sharpness, rtol=6 * square)
-        np.testing.assert_allclose(other.retraction.distance, one.retraction.distance, atol=3 * square)
+        # grad L and the Gauss-Newton step at theta have parts along Gamma of about K x^2/2 each, the same up to the
+        # next order in x: 0.02 x^2 apart is what was seen, and log lambda_1 by K = 2 times that.
+        assert np.linalg.norm(one.retraction.point - other.retraction.point, axis=1).max() < 0.1 * square
+        np.testing.assert_allclose(other.sharpness, one.sharpness, rtol=0.2 * square)
+        np.testing.assert_allclose(other.retraction.distance, one.retraction.distance, atol=0.1 * square)
         assert other.retraction.residual.max() < 1e-9
     points = products.normal.retraction.point
     exact = top_eigenvalues(problem.objective, points, rank=10)[:, :8]
@@ -253,10 +253,16 @@ def test_the_command_without_residuals(tmp_path, capsys):
 
 @pytest.mark.deep
 def test_eigenpairs_that_do_not_converge_are_named(monkeypatch):
-    monkeypatch.setattr("numerics.krylov_normals.MAX_PRODUCTS", 40)
-    random = np.random.default_rng(1)
-    problem = bn_regression_objective(random.standard_normal((12, 450)), random.standard_normal(12))
-    objective = without_residuals(problem.objective)
-    points = np.tile(problem.point(1.0), (3, 1))
-    found = take_back(objective, (problem.point(1.0), 1.0), points, np.arange(3))
+    """Three hundred eigenvalues from 1 to 2, and two products for each vector of the block."""
+    monkeypatch.setattr("numerics.krylov_normals.MAX_PRODUCTS", 12)
+    landed = (np.eye(450)[0], 0.0, 2.0)
+    monkeypatch.setattr(MODULE, "landing", lambda *_: Written(landed))
+
+    def crowd(w):
+        return jnp.sum(jnp.linspace(1, 2, 300) * w[150:] ** 2) / (w @ w) / 2
+
+    objective = Objective(crowd, np.ones(450), name="crowd")
+    found = take_back(objective, (landed[0], 2.0), np.tile(landed[0], (3, 1)), np.arange(3))
     assert "eigenpairs did not converge" in found.message
+    with pytest.raises(InputError, match="at the start the top eigenpairs did not converge"):
+        edge_start(objective, GD, law_of(GD), zeta=landed[0], rank=None, rate=RATE, amplitude=1.0)
