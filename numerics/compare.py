@@ -27,7 +27,15 @@ from numerics.edge_run import EdgeRun, EdgeStart, edge_start, run_from_edge
 from numerics.equilibrium import Law, law_of
 from numerics.flow import DESCENT
 from numerics.flow_run import FlowRun, derived_flow, run_chart_flow, run_edge_flow, run_manifold_flow
-from numerics.objective import Objective, as_objective, interpolating, minima_point, require_scale_invariant
+from numerics.krylov_normals import frames_fit
+from numerics.objective import (
+    Objective,
+    as_objective,
+    interpolating,
+    minima_point,
+    require_scale_invariant,
+    without_residuals,
+)
 from numerics.onset import Onset, onset
 from numerics.oscillation import oscillation, window_mean
 from numerics.relax import relax
@@ -62,6 +70,8 @@ def compare(
 ) -> Comparison:  # fmt: skip
     """max |theta_t - zeta(rate t)| over the recorded even steps, and what gradient descent did at the edge.
 
+    Where normal directions do not fit into a frame (above 400 weights without residuals), Hessian products take its
+    place for gradient descent with weight decay (`numerics.krylov_records`); what did not converge is in the result.
     An objective whose gradient flow comes to rest at no manifold of minimizers is compared with the central flow, from
     its start (`numerics.central_run`).
 
@@ -84,7 +94,8 @@ def compare(
         a `Comparison`; where a run failed its ``result`` says how, and its series end there.
 
     Raises:
-        InputError: a number is out of range, the loss is not scale-invariant, or the start does not fit.
+        InputError: a number is out of range, the loss is not scale-invariant, the start does not fit, or another rule
+            or ``resolve`` would take all normal directions where they do not fit.
     """
     rule = default_rule() if rule is None else rule
     if perturbation is None:
@@ -92,6 +103,7 @@ def compare(
     _check_numbers(rate, time, amplitude, perturbation)
     law = law_of(rule) if law is None else law
     objective = as_objective(subject)
+    rank: int | None
     require_scale_invariant(subject)
     if isinstance(subject, Loss):
         if subject.minima is None:
@@ -100,8 +112,11 @@ def compare(
         zeta, rank = minima_point(subject, chart), normal_rank(subject, objective.start)
         shown: tuple[float, ...] = chart
     else:
+        if not frames_fit(objective):
+            # Whether so many residuals vanish would take their whole Jacobian to see; Hessian products do not ask.
+            objective = without_residuals(objective)
         relaxed = relax(objective, start)
-        zeta, rank, chart = relaxed.point, relaxed.rank, ()
+        zeta, chart, rank = relaxed.point, (), relaxed.rank
         shown = tuple(float(v) for v in zeta)
         if not relaxed.result.ok and law.coefficient == DESCENT and may_compare(objective, start):
             return central_comparison(
@@ -111,12 +126,10 @@ def compare(
         if not relaxed.result.ok:
             return _nothing(objective, rule, rate, time, shown, amplitude, relaxed.result, relaxed.message)
         if rank == 0:
-            raise InputError(
-                f"{objective.name!r} has {objective.dimension} weights and no residuals: the points of gradient "
-                "descent cannot be taken back to the minima one by one. Give residuals; edge_flow() and "
-                "descend() do without."
-            )
-        objective = interpolating(objective, zeta)
+            _require_products(objective, rule, law, resolve)
+            rank = None
+        else:
+            objective = interpolating(objective, zeta)
     total = max(2, 2 * round(time / rate / 2))
     small = float(rule.intrinsic_lr(rate))
     nominal = law.period(rate)
@@ -136,8 +149,11 @@ def compare(
         tolerance = min(TOLERANCE / 10, small / 1000) if tolerance is None else tolerance
         path = run_edge_flow(objective, begun.zeta, _rising(times), rank=rank, tolerance=tolerance)
     else:
+        assert rank is not None  # `_require_products` has seen to that
         path = run_manifold_flow(objective, begun.zeta, law.clock(_rising(times)), rank=rank, drift=law.drift)
-    joined = _join(objective, rule, law, rate, time, shown, amplitude, run, path, nominal, small)
+    joined = _join(
+        objective, rule, law, rate, time, shown, amplitude, run, path, nominal, small, foretell=rank is not None
+    )
     return replace(
         joined, perturbation=float(perturbation), edges=_edges(objective, run, path, rank, rate),
         oscillation=_resolved(objective, rule, begun.zeta, run, rate, amplitude) if resolve else None,
@@ -145,6 +161,18 @@ def compare(
         onset=_onset(begun, run, joined.distance, rate, amplitude)
         if not rule.state and law.edge == 2 and law.coefficient == DESCENT else None,
     )  # fmt: skip
+
+
+def _require_products(objective: Objective, rule: Rule, law: Law, resolve: bool) -> None:
+    """Raise `InputError` where Hessian products alone do not do for what was asked for."""
+    if law.coefficient == DESCENT and not resolve:
+        return
+    what = "the oscillation resolved" if resolve else f"the flow of rule {rule.name!r}"
+    raise InputError(
+        f"{objective.name!r} has {objective.dimension} weights and no residuals that could be used: {what} takes all "
+        "directions normal to the minima at once. Give residuals, at most 1000; or compare gradient descent with "
+        "weight decay, without resolve, which Hessian products do for."
+    )
 
 
 def default_rule() -> Rule:
@@ -183,7 +211,7 @@ def _check_numbers(rate: float, time: float, amplitude: float, perturbation: flo
 
 def _join(
     objective: Objective, rule: Rule, law: Law, rate: float, time: float, start: tuple[float, ...], amplitude: float,
-    run: EdgeRun, path: FlowRun, nominal: float, small: float,
+    run: EdgeRun, path: FlowRun, nominal: float, small: float, foretell: bool = True,
 ) -> Comparison:  # fmt: skip
     count = len(run.steps)
     flow_points, flow_sharpness = path.points[:count], path.sharpness[:count]
@@ -202,8 +230,8 @@ def _join(
     # real data). What left the edge, or never oscillated on it, is at 3/2 or half of it soon.
     if result.ok and law.smooth and mean_edge is not None and abs(mean_edge - law.edge) > 0.25 * law.edge:
         result = RESULTS.OFF_EDGE
-    message = f"not finite from iteration {run.failed_at} on" if run.failed_at >= 0 else ""
-    if result is RESULTS.OFF_EDGE:
+    message = f"not finite from iteration {run.failed_at} on" if run.failed_at >= 0 else run.message
+    if result is RESULTS.OFF_EDGE and foretell:
         message = _foretold(objective, rule, (run.steps * rate, flow_points), amplitude, time)
     if not path.result.ok:
         message = "; ".join(filter(None, [message, f"the flow ended at time {path.time:.6g}"]))
@@ -224,15 +252,19 @@ def _join(
     )  # fmt: skip
 
 
-def _edges(objective: Objective, run: EdgeRun, path: FlowRun, rank: int, rate: float) -> EdgeSeries | None:
+def _edges(objective: Objective, run: EdgeRun, path: FlowRun, rank: int | None, rate: float) -> EdgeSeries | None:
     """The series of several eigenvalues, where the flow has them."""
     if path.spectrum is None or path.effective_lr is None or path.mean_square is None:
         return None
     count = len(run.steps)
     spectrum, mean_square = path.spectrum[:count, :SPECTRUM], path.mean_square[:count]
     minimum = float(objective.value(path.points[0]))
+    known = run.spectrum
+    if known is None:
+        assert rank is not None  # without one the spectrum was found on the way
+        known = top_eigenvalues(objective, run.normal.retraction.point, rank=rank)
     return EdgeSeries(
-        spectrum=top_eigenvalues(objective, run.normal.retraction.point, rank=rank)[:, :SPECTRUM],
+        spectrum=known[:, :SPECTRUM],
         flow_spectrum=spectrum, flow_effective_lr=path.effective_lr[:count],
         mean_square=run.mean_gradient_squared / np.asarray(run.normal.sharpness) ** 2,
         flow_mean_square=rate * mean_square, excess_loss=run.mean_loss - minimum,

@@ -33,7 +33,7 @@ from numerics.stretches import Program, Stretches, buffer, trace
 from theory.errors import InputError
 from theory.loss import Loss
 
-__all__ = ["EdgeFlow", "compiled_edge_flow", "edge_flow"]
+__all__ = ["EdgeFlow", "compiled_edge_flow", "edge_flow", "landing"]
 
 configure()
 
@@ -70,7 +70,7 @@ def compiled_edge_flow(objective: Objective, /, *, rank: int | None, k: int) -> 
 
 
 @lru_cache(maxsize=64)
-def _landing(objective: Objective, rank: int | None) -> Compiled:
+def landing(objective: Objective, rank: int | None) -> Compiled:
     """The point of Gamma next to a point, |grad L|/lambda_1 there, and lambda_1."""
     normals = _normals(objective, rank, 1)
 
@@ -131,7 +131,7 @@ def edge_flow(
     objective, zeta = settle(objective, zeta)
     if rank is None and frames_fit(objective):
         rank = normal_rank(subject if objective is given else objective, zeta)
-    point, residual, top = (np.asarray(a) for a in _landing(objective, rank)(zeta))
+    point, residual, top = (np.asarray(a) for a in landing(objective, rank)(zeta))
     if not (float(residual) < LANDED and float(top) > 0):
         raise InputError(
             f"{objective.name!r}: the start is not near a manifold of minimizers (|grad L|/lambda_1 = "
@@ -150,7 +150,7 @@ def _landed(objective: Objective, rank: int | None, path: EdgeFlow) -> EdgeFlow:
     """The path with its distance to Gamma at the end, and what that says of it."""
     end = path.points[-1]
     # By Newton's iteration: |grad L|/lambda_1 would be short of it by lambda_min/lambda_1 along a soft direction.
-    point, residual, _ = (np.asarray(a) for a in _landing(objective, rank)(end))
+    point, residual, _ = (np.asarray(a) for a in landing(objective, rank)(end))
     off = float(np.linalg.norm(point - end)) if residual < LANDED else math.inf
     if not path.result.ok:
         return replace(path, off_minima=off if math.isfinite(off) else math.nan)

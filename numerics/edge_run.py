@@ -17,7 +17,8 @@ import numpy as np
 
 from numerics.descent import Descent, Iterates, parameters_of, prepare
 from numerics.equilibrium import Law
-from numerics.manifold import Normal, analyse, analysis
+from numerics.krylov_records import start_at_minima, take_back
+from numerics.manifold import Normal, Retraction, analyse, analysis
 from numerics.objective import Objective
 from numerics.results import RESULTS
 from numerics.rule_forms import MINIMUM
@@ -30,6 +31,8 @@ __all__ = ["RECORDS", "EdgeRun", "EdgeStart", "begin_at_edge", "edge_start", "pa
 RECORDS = 400
 # Analysis of the tail (a few eigenproblems for each point) takes at most so many of its steps.
 TAIL_POINTS = 1600
+# The same by Hessian products, each point some hundred of them; 160 a period are plenty to find it.
+KRYLOV_TAIL_POINTS = 400
 # A point of Gamma evaluated in double precision is 1e-15 off; 1e-6 is far below any oscillation.
 ON_MINIMA = 1e-6
 
@@ -65,6 +68,8 @@ class EdgeRun:
         failed_at: first iteration that is not finite, or -1.
         seconds: running time of the descent alone.
         compile_seconds: of everything compiled here so far.
+        spectrum: (N, r) top eigenvalues at the retractions, where they were found on the way; else ``None``.
+        message: what did not converge, where the result is unconverged.
     """
 
     steps: np.ndarray
@@ -81,32 +86,40 @@ class EdgeRun:
     failed_at: int
     seconds: float
     compile_seconds: float
+    spectrum: np.ndarray | None = None
+    message: str = ""
 
 
 def edge_start(
-    objective: Objective, rule: Rule, law: Law, /, *, zeta: np.ndarray, rank: int, rate: float, amplitude: float,
-    perturbation: float = 0.0, seed: int = 0,
+    objective: Objective, rule: Rule, law: Law, /, *, zeta: np.ndarray, rank: int | None, rate: float,
+    amplitude: float, perturbation: float = 0.0, seed: int = 0,
 ) -> EdgeStart:  # fmt: skip
     """The start next to zeta (D,) on Gamma; ``perturbation`` is the length of a random step added to it.
 
+    Without a rank by Hessian products alone.
+
     Raises:
-        InputError: zeta is no minimizer.
+        InputError: zeta is no minimizer, or what it takes did not converge there.
     """
-    normal = analyse(objective, zeta[None], rank=rank, block=RECORDS)
-    _require_minimizer(objective, zeta, normal)
-    zeta = normal.retraction.point[0]
-    squared = float(normal.log_gradient[0] @ normal.log_gradient[0])
-    sharpness = float(normal.sharpness[0])
+    if rank is None:
+        found = start_at_minima(objective, zeta)
+        if found.message:
+            raise InputError(f"{objective.name!r}: {found.message}.")
+        zeta, sharpness, top, log_gradient = found.point, found.sharpness, found.top, found.log_gradient
+    else:
+        normal = analyse(objective, zeta[None], rank=rank, block=RECORDS)
+        _require_minimizer(objective, zeta, normal)
+        zeta, sharpness = normal.retraction.point[0], float(normal.sharpness[0])
+        top, log_gradient = normal.top[0], normal.log_gradient[0]
+    squared = float(log_gradient @ log_gradient)
     x = amplitude * law.amplitude(squared, rate, sharpness)
-    point = zeta + x * normal.top[0]
-    along = normal.log_gradient[0] / max(math.sqrt(squared), 1e-300)
+    point = zeta + x * top
+    along = log_gradient / max(math.sqrt(squared), 1e-300)
     if perturbation:
         random = np.random.default_rng(seed).standard_normal(len(zeta))
         point = point + perturbation * random / np.linalg.norm(random)
     effective_lr = law.edge / sharpness if law.smooth else None
-    return EdgeStart(
-        point / np.linalg.norm(point), effective_lr, zeta, sharpness, squared, normal.top[0], along, float(x)
-    )
+    return EdgeStart(point / np.linalg.norm(point), effective_lr, zeta, sharpness, squared, top, along, float(x))
 
 
 def _require_minimizer(objective: Objective, zeta: np.ndarray, normal: Normal) -> None:
@@ -152,10 +165,12 @@ def begin_at_edge(
 
 
 def run_from_edge(
-    objective: Objective, rule: Rule, law: Law, start: EdgeStart, /, *, rank: int, rate: float, total: int, tail: int,
-    means: bool = False,
+    objective: Objective, rule: Rule, law: Law, start: EdgeStart, /, *, rank: int | None, rate: float, total: int,
+    tail: int, means: bool = False,
 ) -> EdgeRun:  # fmt: skip
     """``total`` (even) steps from ``start``, the last ``tail`` or more of them recorded densely.
+
+    Without a rank the records are taken back to Gamma by Hessian products alone.
 
     ``means`` asks for averages between the records, which cost a little time.
     """
@@ -178,7 +193,7 @@ def run_from_edge(
     own = 2 * max(1, every // 2 or total // (2 * RECORDS))
     chunks = [*([sparse] if sparse else []), *dense]
     compiled = descent.compile_seconds
-    return _collect(objective, chunks, bool(sparse), rank, total, own, seconds, compiled)
+    return _collect(objective, (start.zeta, start.sharpness), chunks, bool(sparse), rank, total, own, seconds, compiled)
 
 
 def _join(chunks: list[Iterates], total: int) -> tuple[np.ndarray, ...]:
@@ -204,9 +219,8 @@ def _averages(chunks: list[Iterates], name: str, steps: np.ndarray) -> np.ndarra
 
 
 def _collect(
-    objective: Objective, chunks: list[Iterates], has_sparse: bool, rank: int, total: int, stride: int, seconds:
-        float,
-    descent_seconds: float,
+    objective: Objective, start: tuple[np.ndarray, float], chunks: list[Iterates], has_sparse: bool, rank: int | None,
+    total: int, stride: int, seconds: float, descent_seconds: float,
 ) -> EdgeRun:  # fmt: skip
     failures = [c.failed_at for c in chunks if 0 <= c.failed_at <= total]
     failed_at = failures[0] if failures else -1
@@ -222,20 +236,33 @@ def _collect(
     mean_loss, mean_squared = (_averages(chunks, name, steps[series]) for name in ("loss", "gradient_squared"))
     tail = np.arange(dense_from, len(steps)) if len(steps) > dense_from else np.arange(len(steps))[-1:]
     # An odd stride sees even and odd steps alike.
-    tail = tail[:: -(2 * (len(tail) // (2 * TAIL_POINTS)) + 1)][::-1]
+    most = TAIL_POINTS if rank is not None else KRYLOV_TAIL_POINTS
+    tail = tail[:: -(2 * (len(tail) // (2 * most)) + 1)][::-1]
     both = np.concatenate([np.flatnonzero(series), tail])
-    normal: Normal = analyse(objective, points[both], rank=rank, block=RECORDS)
-    count = int(series.sum())
+    result = RESULTS.SUCCESSFUL if failed_at < 0 else RESULTS.DIVERGED
+    count, spectrum, message = int(series.sum()), None, ""
+    normal: Normal
+    if rank is None:
+        found = take_back(objective, start, points[both], steps[both])
+        retraction = Retraction(found.points, found.distance, found.residual)
+        normal = Normal(retraction, found.spectrum[:, 0], found.spectrum[:, 1], None, None)
+        spectrum, compiling = found.spectrum[:count], found.compile_seconds
+        if result.ok and found.message:
+            result, message = RESULTS.UNCONVERGED, found.message
+        arrived = found.arrived
+    else:
+        normal = analyse(objective, points[both], rank=rank, block=RECORDS)
+        compiling = analysis(objective, rank).seconds
+        # Newton that arrived leaves rounding; 1e-6 is above it and far below any oscillation (rate 1e-8 has 1e-4).
+        arrived = normal.retraction.residual < 1e-6
     first: Normal = jax.tree.map(lambda a: a[:count], normal)
     second: Normal = jax.tree.map(lambda a: a[count:], normal)
-    result = RESULTS.SUCCESSFUL if failed_at < 0 else RESULTS.DIVERGED
-    # Newton that arrived leaves rounding; 1e-6 is above it and far below any oscillation (rate 1e-8 has 1e-4).
-    if result.ok and not np.all(normal.retraction.residual < 1e-6):
+    if result.ok and not np.all(arrived):
         result = RESULTS.LEFT_MINIMA
     return EdgeRun(
         steps=steps[series], points=points[series], normal=first, effective_lr=effective_lr[series],
         loss=loss[series], mean_loss=mean_loss, mean_gradient_squared=mean_squared,
         tail_steps=steps[tail], tail_normal=second, tail_effective_lr=effective_lr[tail],
         result=result, failed_at=failed_at, seconds=seconds,
-        compile_seconds=descent_seconds + analysis(objective, rank).seconds,
+        compile_seconds=descent_seconds + compiling, spectrum=spectrum, message=message,
     )  # fmt: skip

@@ -128,9 +128,12 @@ def run_manifold_flow(
 
 
 def run_edge_flow(
-    objective: Objective, start: np.ndarray, times: np.ndarray, /, *, rank: int, tolerance: float
+    objective: Objective, start: np.ndarray, times: np.ndarray, /, *, rank: int | None, tolerance: float
 ) -> FlowRun:
-    """The flow with any number of eigenvalues at the edge at rising flow times (N,), from a point of Gamma (D,)."""
+    """The flow with any number of eigenvalues at the edge at rising flow times (N,), from a point of Gamma (D,).
+
+    ``rank`` as in `numerics.edge_flow.edge_flow`.
+    """
     options: dict[str, Any] = {"time": float(times[-1]), "rank": rank, "tolerance": tolerance}
     first = edge_flow(objective, start, **options)  # compiles
     path = edge_flow(objective, start, **options)

@@ -61,8 +61,9 @@ class KrylovNormals:
 
     exhausts = complete = False
 
-    def __init__(self, objective: Objective, k: int) -> None:
-        self.objective, self.k = objective, k
+    def __init__(self, objective: Objective, k: int, /, *, eigenpairs: Any = EIGENPAIRS) -> None:
+        """``eigenpairs``: largest residual of a pair over lambda_1; eigenvalues are off by its square over the gap."""
+        self.objective, self.k, self.eigenpairs = objective, k, eigenpairs
         # Less where there is no room: a block is of less than half the dimension.
         self.guard = min(GUARD, max((objective.dimension - 1) // 2 - k - FRESH, 0))
         self.fresh = min(FRESH, max((objective.dimension - 1) // 2 - k - self.guard, 0))
@@ -82,7 +83,7 @@ class KrylovNormals:
         known = jnp.concatenate([near.vectors, near.guard], axis=1)
         guess = guess.at[:, :width].set(jnp.where(near.cold, guess[:, :width], known))
         found = block_eigenpairs(
-            hessian_product(self.objective, theta), theta, guess, jnp.asarray(EIGENPAIRS), count=self.k,
+            hessian_product(self.objective, theta), theta, guess, jnp.asarray(self.eigenpairs), count=self.k,
             max_products=MAX_PRODUCTS, guard=self.guard, least=LEAST,
         )  # fmt: skip
         residual = jnp.max(found.residuals[: self.k]) / jnp.abs(found.values[0])

@@ -142,6 +142,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "reference and values0 and True or neighbour or has_not or bad or precision_is or products_are",
     ),
     "numerics/krylov_normals.py": (f"{NUMERICS}/test_eigenpairs.py", "-k", "projection or large"),
+    "numerics/krylov_records.py": (f"{NUMERICS}/test_krylov_records.py", "-k", "not agree and not command"),
     "numerics/normals.py": EDGES,
     "numerics/whole_run.py": (f"{NUMERICS}/test_whole_run.py", "-k", "onset and 0.005 or lowers or beyond"),
     "numerics/descent.py": (

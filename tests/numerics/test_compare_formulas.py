@@ -33,6 +33,7 @@ def made(shift=0.0):
             distance=0.03 * np.ones(len(TAIL)))),
         result=RESULTS.SUCCESSFUL, failed_at=-1, seconds=1.0, compile_seconds=2.0,
         mean_gradient_squared=np.array([np.nan, 50.0, 64.0]), mean_loss=np.array([np.nan, 0.35, 0.45]),
+        spectrum=None, message="",
     )  # fmt: skip
 
 
@@ -81,6 +82,9 @@ def test_what_ended_early_is_said():
     run = made()
     run.failed_at = 0
     assert join(run).message == "not finite from iteration 0 on"
+    run = made()
+    run.result, run.message = RESULTS.UNCONVERGED, "stopped"
+    assert (join(run).result, join(run).message) == (RESULTS.UNCONVERGED, "stopped")
 
 
 def test_series_of_several_eigenvalues(monkeypatch):
@@ -91,6 +95,9 @@ def test_series_of_several_eigenvalues(monkeypatch):
     np.testing.assert_allclose(found.excess_loss[1:], [0.1, 0.2])  # above L = 1/4 on Gamma
     np.testing.assert_allclose(found.flow_excess_loss, RATE * np.array([4 * 0.2, 5.5 * 0.4, 8.5 * 0.3]) / 2)
     assert MODULE._edges(BOWL, made(), SimpleNamespace(**{**vars(FLOW), "mean_square": None}), 1, RATE) is None
+    run = made()
+    run.spectrum = np.tile(np.arange(9.0), (3, 1))  # found on the way
+    np.testing.assert_array_equal(MODULE._edges(BOWL, run, FLOW, None, RATE).spectrum, run.spectrum[:, :8])
 
 
 def test_an_oscillation_that_is_not_known_to_the_end(monkeypatch):
