@@ -16,7 +16,7 @@ import numpy as np
 from numerics.compiled import Compiled
 from numerics.config import configure
 from numerics.objective import Objective, as_objective
-from numerics.spectrum import Frame, frame, normal_rank, tangent_log_gradient, top_eigenvector, unit_vector
+from numerics.spectrum import Frame, fitting, frame, normal_rank, tangent_log_gradient, top_eigenvector, unit_vector
 from theory.loss import Loss
 
 __all__ = ["Normal", "Retraction", "analyse", "retract"]
@@ -104,7 +104,7 @@ def analysis(objective: Objective, rank: int, /) -> Compiled:
 def analyse(objective: Objective, points: Any, /, *, rank: int, block: int = 400) -> Normal:
     """Retraction and spectrum of N points (N, D), worked off in blocks of one compiled size; arrays (N, ...)."""
     array = np.asarray(points, dtype=float)
-    count = len(array)
+    count, block = len(array), fitting(array, rank, block)
     padded = np.concatenate([array, np.repeat(array[-1:], -count % block, axis=0)])
     parts = [analysis(objective, rank)(padded[i : i + block]) for i in range(0, len(padded), block)]
     joined: Normal = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)

@@ -19,11 +19,14 @@ from numerics.objective import Objective, as_objective, check_vector
 from theory.errors import InputError
 from theory.loss import Loss
 
-__all__ = ["Frame", "eigenvalues", "fix_sign", "frame", "log_sharpness_gradient", "normal_rank", "sharpness"]
+__all__ = ["Frame", "eigenvalues", "fitting", "fix_sign", "frame", "log_sharpness_gradient", "normal_rank", "sharpness"]
 
 configure()
 
 Array = jax.Array
+
+# Numbers in the frames of a batch, of which a program holds some eight at once: a gigabyte.
+MOST_NUMBERS = 16_000_000
 
 
 class Frame(NamedTuple):
@@ -110,9 +113,15 @@ def _batch(objective: Objective, rank: int) -> Compiled:
     return Compiled(jax.vmap(lambda theta: frame(objective, theta, rank).values))
 
 
+def fitting(points: np.ndarray, rank: int, block: int, /) -> int:
+    """``block``, or fewer of the points (N, D) where as many frames (D, rank) do not fit into memory."""
+    return max(1, min(block, MOST_NUMBERS // (points.shape[1] * max(rank, 1))))
+
+
 def top_eigenvalues(objective: Objective, points: Any, /, *, rank: int, block: int = 400) -> np.ndarray:
     """The top ``rank`` eigenvalues (N, rank), falling, at N unit vectors (N, D) of Gamma, in blocks of one size."""
     array = np.asarray(points, dtype=float)
+    block = fitting(array, rank, block)
     padded = np.concatenate([array, np.repeat(array[-1:], -len(array) % block, axis=0)])
     parts = [np.asarray(_batch(objective, rank)(padded[i : i + block])) for i in range(0, len(padded), block)]
     return np.concatenate(parts)[: len(array)]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from numerics import krylov_normals
+from numerics import krylov_normals, spectrum
 from numerics.manifold import analyse, retract
 from numerics.objective import Objective, minima_point, objective_of
 from numerics.relax import relax
@@ -106,13 +106,17 @@ def test_no_minima_is_a_result():
     assert relax(Objective(quartic, [1.0, 0.5, 0.3]), max_steps=500).result is RESULTS.NOT_AT_MINIMA
 
 
-def test_analysis_is_independent_of_blocks():
+def test_analysis_is_independent_of_blocks(monkeypatch):
     loss = families.get("ridge").default()
     points = minima_point(loss, (0.3,)) + 0.01 * np.random.default_rng(0).standard_normal((7, 3))
     objective = objective_of(loss)
     whole, parts = (analyse(objective, points, rank=1, block=b) for b in (7, 3))
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-13)
+    # 400 frames of 64 directions among 5000 weights take a gigabyte each time a program copies them.
+    assert spectrum.fitting(np.zeros((9, 5000)), 64, 400) == 50
+    monkeypatch.setattr(spectrum, "MOST_NUMBERS", 3 * 3)
+    assert [len(leaf) for leaf in jax.tree.leaves(analyse(objective, points, rank=1, block=400))] == [7] * 7
 
 
 def test_residuals_that_gradient_flow_leaves_along_a_soft_direction(monkeypatch):
