@@ -7,7 +7,7 @@ effective_lr*lambda_1 = 2. The distance is O(intrinsic_lr); `numerics.order` fit
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -66,7 +66,7 @@ def compare(
     subject: Loss | Objective, /, *, rule: Rule | None = None, rate: float, time: float,
     start: Sequence[float] | np.ndarray | None = None, amplitude: float = 1.2, flow: SharpnessFlow | None = None,
     law: Law | None = None, perturbation: float | None = None, seed: int = 0, tolerance: float | None = None,
-    resolve: bool = False,
+    resolve: bool = False, progress: Callable[[str], None] | None = None,
 ) -> Comparison:  # fmt: skip
     """max |theta_t - zeta(rate t)| over the recorded even steps, and what gradient descent did at the edge.
 
@@ -89,6 +89,7 @@ def compare(
         tolerance: of a step of the flow without a chart (`numerics.edge_flow`); default one that leaves the flow within
             some hundredths of intrinsic_lr.
         resolve: also predict the oscillation of the last periods (`numerics.resolved`).
+        progress: called with the name of each part as it begins.
 
     Returns:
         a `Comparison`; where a run failed its ``result`` says how, and its series end there.
@@ -98,12 +99,14 @@ def compare(
             or ``resolve`` would take all normal directions where they do not fit.
     """
     rule = default_rule() if rule is None else rule
+    begins = (lambda part: None) if progress is None else progress
     if perturbation is None:
         perturbation = 0.0 if isinstance(subject, Loss) else SEED * float(rule.intrinsic_lr(rate))
     _check_numbers(rate, time, amplitude, perturbation)
     law = law_of(rule) if law is None else law
     objective = as_objective(subject)
     rank: int | None
+    begins("is the loss scale-invariant")
     require_scale_invariant(subject)
     if isinstance(subject, Loss):
         if subject.minima is None:
@@ -115,10 +118,12 @@ def compare(
         if not frames_fit(objective):
             # Whether so many residuals vanish would take their whole Jacobian to see; Hessian products do not ask.
             objective = without_residuals(objective)
+        begins("gradient flow to the minima")
         relaxed = relax(objective, start)
         zeta, chart, rank = relaxed.point, (), relaxed.rank
         shown = tuple(float(v) for v in zeta)
         if not relaxed.result.ok and law.coefficient == DESCENT and may_compare(objective, start):
+            begins("no minima there: gradient descent and the central flow")
             return central_comparison(
                 objective, start, rule, rate=rate, time=time, amplitude=amplitude, perturbation=perturbation, seed=seed,
                 message=relaxed.message,
@@ -139,8 +144,10 @@ def compare(
     # Large orbits (log X^2 far from its rest) take longer: twice the small period at A = 5 or so.
     tail = math.ceil(nominal * TAIL_PERIODS * (1 + abs(math.log(abs(amplitude))) / 1.5))
     several = isinstance(subject, Objective) and law.coefficient == DESCENT
+    begins(f"gradient descent, {total} iterations, and the way back to the minima")
     run = run_from_edge(objective, rule, law, begun, rank=rank, rate=rate, total=total, tail=tail, means=several)
     times = run.steps * rate
+    begins("the flow")
     if isinstance(subject, Loss) and (own := flow if flow is not None else derived_flow(subject)) is not None:
         rescale = DESCENT if flow is not None else law.coefficient
         path = run_chart_flow(own, chart, law.clock(_rising(times)), coefficient=rescale, drift=law.drift)
@@ -151,6 +158,7 @@ def compare(
     else:
         assert rank is not None  # `_require_products` has seen to that
         path = run_manifold_flow(objective, begun.zeta, law.clock(_rising(times)), rank=rank, drift=law.drift)
+    begins("what both say of sharpness and oscillation")
     joined = _join(
         objective, rule, law, rate, time, shown, amplitude, run, path, nominal, small, foretell=rank is not None
     )

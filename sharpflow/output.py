@@ -14,13 +14,13 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from theory.errors import InputError
 
-__all__ = ["Output", "add_json", "check_writable", "replacing", "to_json"]
+__all__ = ["Output", "add_json", "check_writable", "replacing", "shown_progress", "to_json"]
 
 
 def add_json(parser: argparse._ActionsContainer, /) -> None:
@@ -71,6 +71,22 @@ class Output:
         else:
             with replacing(self.json, "--json") as place:
                 place.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def shown_progress(about: str = "", /) -> Iterator[Callable[[str], None]]:
+    """A function that says what begins: one line of standard error where that is a terminal, gone in the end."""
+    terminal = sys.stderr.isatty()
+
+    def begins(part: str) -> None:
+        if terminal:
+            print("\r\033[K" + f"{about[:30]}: {part}"[:74] + " ...", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield begins
+    finally:
+        if terminal:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def to_json(payload: Any, /) -> str:

@@ -1,6 +1,7 @@
 """`compare` and `order` on the command line, on a loss of the user's own."""
 
 import csv
+import io
 import json
 from pathlib import Path
 
@@ -133,3 +134,21 @@ def test_a_start_that_is_no_array(name, write, words, tmp_path, capsys):
     said = capsys.readouterr().err
     assert words in said
     assert "pickle" not in said
+
+
+class Terminal(io.StringIO):
+    """A standard error that is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_is_told_what_is_under_way_and_nothing_stays(monkeypatch, capsys):
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    assert cli.main(["compare", "ridge", "--rate", "1e-2", "--time", "0.2"]) == 0
+    said = screen.getvalue()
+    assert "ridge: gradient descent, 20 iterations" in said
+    assert "ridge: the flow ..." in said
+    assert said.endswith("\r\033[K")
+    assert "..." not in capsys.readouterr().out

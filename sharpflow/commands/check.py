@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from sharpflow import anew
-from sharpflow.output import Output, add_json, replacing
+from sharpflow.output import Output, add_json, replacing, shown_progress
 from theory.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,16 +83,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _check(about: str, spec: str, arguments: argparse.Namespace) -> Report:
     from sharpflow.testing.running import check_loss, check_rule
 
-    def progress(name: str) -> None:
-        if sys.stderr.isatty():
-            print(f"\r\033[K{spec[:40]}: {name} ...", end="", file=sys.stderr, flush=True)
-
-    options: dict[str, Any] = {"checks": _chosen(arguments.check, about), "seed": arguments.seed, "progress": progress}
-    try:
+    with shown_progress(spec) as progress:
+        options: dict[str, Any] = {
+            "checks": _chosen(arguments.check, about), "seed": arguments.seed, "progress": progress,
+        }  # fmt: skip
         return check_loss(spec, **options) if about == "loss" else check_rule(spec, **options)
-    finally:
-        if sys.stderr.isatty():
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def _variables(about: str, spec: str) -> list[str]:

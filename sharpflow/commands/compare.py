@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from sharpflow.arguments import add_plot, add_run, check_plot, number, read_start, save_plot, whole
-from sharpflow.output import Output, add_json, replacing
+from sharpflow.output import Output, add_json, replacing, shown_progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,10 +61,11 @@ def run(arguments: argparse.Namespace) -> int:
     from numerics.compare import compare
 
     resolve = arguments.resolve is not None
-    result = compare(
-        loss, rule=rule, rate=rate, time=time, start=start, amplitude=amplitude, perturbation=push, seed=seed,
-        resolve=resolve,
-    )  # fmt: skip
+    with shown_progress(arguments.spec) as progress:
+        result = compare(
+            loss, rule=rule, rate=rate, time=time, start=start, amplitude=amplitude, perturbation=push, seed=seed,
+            resolve=resolve, progress=progress,
+        )  # fmt: skip
     output.say(*_lines(result), *_kink(result, loss))
     output.write_json(result.to_json())
     if arguments.csv is not None:
