@@ -3,6 +3,7 @@
     python -m benchmarks.edge_flow                      # all of it, some ten minutes on two cores
     python -m benchmarks.edge_flow --part accuracy      # or speed, edge, scale, spectrum, central, resolved
     python -m benchmarks.edge_flow --write docs/edges.md  # put the tables between the marks of the page
+    python -m benchmarks.edge_flow --picture docs/edges.png  # its picture alone
 
 Accuracy: the largest distance over flow time 3, in units of intrinsic_lr, with its fitted order. Speed: seconds of
 gradient descent over seconds of the flow, both compiled. Scale: a step of the flow in gradients. Spectrum: the top four
@@ -286,13 +287,25 @@ PARTS = {
 }  # fmt: skip
 
 
+def picture(file):
+    """Three eigenvalues at the edge, one after the other: `compare --plot` at rate 1e-5."""
+    from numerics.compare import compare
+    from sharpflow.edge_plots import edges
+
+    edges(compare(subjects()["two-layer, batch norm, seed 4"], rate=1e-5, time=TIME)).savefig(file, dpi=150)
+
+
 def main():
     """Print the tables, or write them into a page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", choices=list(PARTS), action="append")
     parser.add_argument("--write", metavar="FILE", help="replace the tables of this page")
+    parser.add_argument("--picture", metavar="FILE", help="draw the run with three eigenvalues at the edge, and end")
     arguments = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
+    if arguments.picture:
+        picture(arguments.picture)
+        return
     for name in arguments.part or PARTS:
         lines = []
         for line in PARTS[name]():
