@@ -204,8 +204,11 @@ def _join(chunks: list[Iterates], total: int) -> tuple[np.ndarray, ...]:
     return tuple(c[keep] for c in columns)
 
 
-def _averages(chunks: list[Iterates], name: str, steps: np.ndarray) -> np.ndarray:
-    """Means over the steps since the one before, of ``steps`` (N,), rising; nan where they were not taken."""
+def _averages(chunks: list[Iterates], name: str, steps: np.ndarray, stride: int) -> np.ndarray:
+    """Means over the steps since the one before, of ``steps`` (N,), rising; nan where they were not taken.
+
+    The last may be next to the one before: its mean is over a ``stride``, as a few steps see a part of a period only.
+    """
     out = np.full(len(steps), np.nan)
     known = [(c.steps, c.means[name]) for c in chunks if name in c.means]
     if not known or len(steps) < 2:
@@ -213,8 +216,11 @@ def _averages(chunks: list[Iterates], name: str, steps: np.ndarray) -> np.ndarra
     at = np.concatenate([known[0][0][:1], *(own[1:] for own, _ in known)])
     total = np.concatenate([[0.0], *(np.diff(own) * values[: len(own) - 1] for own, values in known)])
     # Sums up to each recorded step, and their differences: a stretch with a nan in it has none.
-    sums = np.cumsum(total)[np.searchsorted(at, steps)]
-    out[1:] = np.diff(sums) / np.diff(steps)
+    sums = np.cumsum(total)
+    out[1:] = np.diff(sums[np.searchsorted(at, steps)]) / np.diff(steps)
+    if steps[-1] - steps[-2] < stride:
+        first, last = np.searchsorted(at, (max(at[0], steps[-1] - stride), steps[-1]))
+        out[-1] = (sums[last] - sums[first]) / (at[last] - at[first])
     return out
 
 
@@ -233,7 +239,7 @@ def _collect(
     offset = steps - steps[min(dense_from, len(steps) - 1)]
     series = (np.arange(len(steps)) < dense_from) | (offset % stride == 0)
     series[-1] |= steps[-1] % 2 == 0
-    mean_loss, mean_squared = (_averages(chunks, name, steps[series]) for name in ("loss", "gradient_squared"))
+    mean_loss, mean_squared = (_averages(chunks, name, steps[series], stride) for name in ("loss", "gradient_squared"))
     tail = np.arange(dense_from, len(steps)) if len(steps) > dense_from else np.arange(len(steps))[-1:]
     # An odd stride sees even and odd steps alike.
     most = TAIL_POINTS if rank is not None else KRYLOV_TAIL_POINTS
