@@ -4,14 +4,14 @@ A basis grows by some vectors at a time, Q <- H Q made orthonormal to all before
 matrix V^T H V have residuals |R y_last|, R what H Q had outside of the basis. When the basis is full it is cut back to
 its best vectors (thick restart). It starts from any vectors: from those of a point nearby a few products suffice, and
 a random one among them sees what they do not. In the end the residuals are computed once more from their definition,
-and an unconverged pair says so.
+and an unconverged pair says so. Without a guess one vector at a time is quicker (`numerics.lanczos`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ import numpy as np
 
 from numerics.compiled import Compiled
 from numerics.config import configure
+from numerics.lanczos import Eigenpairs, lanczos_eigenpairs
 from numerics.objective import Objective, as_objective
 from numerics.spectrum import unit_vector
 from theory.errors import InputError
@@ -41,26 +42,6 @@ DEPENDENT = 32
 LEAST = 3
 # Of the pair below the wanted ones, relative to lambda_1: enough to know whether it is about to join them.
 ROUGH = 0.02
-
-
-class Eigenpairs(NamedTuple):
-    """Top eigenpairs, and those that guard them, if any.
-
-    Attributes:
-        values: (k,) falling.
-        vectors: (D, k) orthonormal, orthogonal to theta.
-        residuals: (k,) |P H P v - lambda v|; each value is off by its square over the gap, at most by itself.
-        gap: lambda_k minus the next Ritz value, an upper bound of the gap below the k; 0 where none is known.
-        products: Hessian products spent.
-        converged: whether every residual is below the tolerance times lambda_1.
-    """
-
-    values: Any
-    vectors: Any
-    residuals: Any
-    gap: Any
-    products: Any
-    converged: Any
 
 
 def hessian_product(objective: Objective, theta: Array, /) -> Callable[[Array], Array]:
@@ -216,6 +197,15 @@ def block_eigenpairs(
 
 
 @lru_cache(maxsize=64)
+def _single(objective: Objective, count: int, max_products: int) -> Compiled:
+    def run(theta: Array, seed: Array, tolerance: Array, probe: Array) -> Eigenpairs:
+        product, key = hessian_product(objective, theta), jax.random.key(seed)
+        return lanczos_eigenpairs(product, theta, key, tolerance, probe, count=count, max_products=max_products)
+
+    return Compiled(run)
+
+
+@lru_cache(maxsize=64)
 def _compiled(objective: Objective, count: int, max_products: int, least: int) -> Compiled:
     def run(theta: Array, guess: Array, tolerance: Array) -> Eigenpairs:
         return block_eigenpairs(
@@ -240,9 +230,13 @@ def top_eigenpairs(
             that an eigenvalue they know nothing of is found, if it stands out by some tenths of lambda_k or more.
         tolerance: of the residuals, relative to lambda_1.
         seed: of the random vectors.
-        block: vectors of the random start, default 2: eigenvalues of this multiplicity are told apart for certain. 1
-            is Lanczos's method, the quickest, which sees each multiple eigenvalue once.
-        max_products: Hessian products at most; what has not converged by then says so.
+        block: without a guess, how eigenvalues of multiplicity above one are told apart. Default: vector by vector, and
+            when the k pairs have converged probes from fresh random vectors, until one finds no more: any multiplicity,
+            missed with a chance of 1e-3 a probe at most (`numerics.lanczos`). 1: no probe; each multiple eigenvalue is
+            seen once, and the gap below the k may hide a copy. 2 or more: a start of so many vectors, which tells
+            eigenvalues of this multiplicity apart for certain, in more products.
+        max_products: Hessian products at most; what has not converged by then says so, and so does a probe that has not
+            ended, whose pairs have small residuals.
 
     Raises:
         InputError: the shapes do not fit, or a number is out of range.
@@ -252,14 +246,17 @@ def top_eigenpairs(
     d = len(theta)
     if not 1 <= count <= (d - 1) // 2:
         raise InputError(f"count = {count} must be between 1 and (D - 1)/2 = {(d - 1) // 2}; else use eigenvalues().")
-    block = min(2, count) if block is None else block
-    if not 1 <= block <= count:
+    if block is not None and not 1 <= block <= count:
         raise InputError(f"block = {block} must be between 1 and count = {count}.")
     if not tolerance > 0:
         raise InputError(f"tolerance = {tolerance} must be positive.")
     random = np.random.default_rng(seed)
+    if guess is None and block in (None, 1):
+        arguments = theta, random.integers(2**31), np.float64(tolerance), np.bool_(block is None)
+        single: Eigenpairs = jax.tree.map(np.asarray, _single(objective, count, max_products)(*arguments))
+        return single
     if guess is None:
-        vectors = random.standard_normal((d, block))
+        vectors = random.standard_normal((d, block or 1))
     else:
         # From a neighbour's vectors each is refined at once.
         vectors = np.asarray(guess, dtype=float)

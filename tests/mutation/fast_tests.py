@@ -139,7 +139,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/eigenpairs.py": (
         f"{NUMERICS}/test_eigenpairs.py",
         "-k",
-        "reference and values0 and True or neighbour or has_not or bad or precision_is or products_are",
+        "reference and values0 and True or neighbour or has_not or bad or precision_is or products_are or blocks_of",
     ),
     "numerics/krylov_normals.py": (f"{NUMERICS}/test_eigenpairs.py", "-k", "projection or large"),
     "numerics/krylov_records.py": (f"{NUMERICS}/test_krylov_records.py", "-k", "not agree and not command"),
@@ -166,6 +166,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "-k",
         "beside or crosses or vanishes or two_pieces",
     ),
+    "numerics/lanczos.py": (f"{NUMERICS}/test_lanczos.py",),
     "numerics/layers.py": (
         *NETWORKS,
         "two_layer_objectives or wrong_sizes or of_the_key or layer-squared or other_test",

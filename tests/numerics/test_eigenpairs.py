@@ -11,7 +11,7 @@ import pytest
 
 from numerics.compare import compare
 from numerics.edge_flow import edge_flow
-from numerics.eigenpairs import block_eigenpairs, top_eigenpairs
+from numerics.eigenpairs import _single, block_eigenpairs, top_eigenpairs
 from numerics.krylov_normals import KrylovNormals, frames_fit
 from numerics.normals import FrameNormals
 from numerics.objective import Objective
@@ -44,7 +44,7 @@ def quadratic(values, seed=0, residuals=False):
 
 
 @pytest.mark.parametrize("residuals", [False, True])
-@pytest.mark.parametrize("values", [(9, 7, 4, 2, 1, 0.5), (5, 5, 3, 3, 1), (6, 1e-3)])
+@pytest.mark.parametrize("values", [(9, 7, 4, 2, 1, 0.5), (5, 5, 5, 3, 3, 1), (6, 1e-3)])
 def test_eigenpairs_against_a_dense_reference(values, residuals):
     objective = quadratic(values, residuals=residuals)
     theta = objective.start
@@ -59,6 +59,21 @@ def test_eigenpairs_against_a_dense_reference(values, residuals):
     true = np.linalg.norm(matrix @ found.vectors - found.vectors * found.values, axis=0)
     np.testing.assert_allclose(found.residuals, true, atol=1e-11)
     assert true.max() <= 1e-8 * exact[-1]
+    if exact[-1] - exact[-3] < 1e-6:
+        # The same program, without a probe and with another seed, sees each of them once.
+        single = top_eigenpairs(objective, theta, count=4, block=1, seed=1)
+        assert single.converged
+        np.testing.assert_allclose(single.values[:3], exact[[-1, -4, -6]], atol=1e-7 * exact[-1])
+        assert 0 <= found.gap < 1e-6 * exact[-1]
+        assert _single(objective, 4, 3000).compilations == 1
+
+
+def test_blocks_of_two_tell_pairs_apart():
+    objective = quadratic((5, 5, 3, 3, 1))
+    exact = np.linalg.eigvalsh(np.asarray(spherical_hessian(objective, jnp.asarray(objective.start))))[::-1]
+    found = top_eigenpairs(objective, objective.start, block=2)
+    assert found.converged
+    np.testing.assert_allclose(found.values, exact[:4], atol=1e-7 * exact[0])
 
 
 def test_a_neighbour_is_found_with_few_products():
