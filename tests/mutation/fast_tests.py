@@ -178,7 +178,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "standardized or layer-squared or two_classes or does_not_fit or two_layer_objectives",
     ),
     "numerics/normalization.py": (*NETWORKS, "two_layer_objectives or wrong_sizes or standardized or other_test"),
-    "numerics/number_range.py": ("tests/testing/test_scaling.py",),
+    "numerics/number_range.py": ("tests/testing/test_scaling.py", "-k", "range or length or 44"),
     "numerics/objective.py": (f"{NUMERICS}/test_objective.py", "-k", "ridge or special or bad_objectives or squares"),
     "numerics/orbit.py": (f"{NUMERICS}/test_rule_check_formulas.py", *ENERGY[:-1], f"{ORBITS} or check_formulas"),
     "numerics/onset.py": (f"{NUMERICS}/test_whole_run.py", f"{NUMERICS}/test_compare.py", "-k", "onset and not 0.005"),
