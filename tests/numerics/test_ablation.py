@@ -105,6 +105,11 @@ def test_the_curve_is_compared_at_equal_time_since_the_entry():
     assert not JUDGES["rate / 4"](made(later.sharpness[:, 0], AT_EDGE), BASE).came_out
 
 
+def test_a_run_may_begin_at_the_edge():
+    begun = made(FALLS, AT_EDGE, entry=0)
+    assert JUDGES["rate / 4"](begun, begun).came_out
+
+
 def test_the_end_is_the_last_quarter():
     values = np.zeros((len(STEPS), 2))
     values[15:] = 1.0

@@ -220,10 +220,21 @@ def test_projection_and_newton_agree_with_the_frame():
     here, same = frame.at(theta, None), krylov.at(theta, krylov.guess(theta))
     rows = jnp.asarray(np.random.default_rng(0).standard_normal((4, 40)))
     # (mu/lambda)^2 = (1e-5 * 9/0.05)^2 = 3e-6, and 1e-7/5e-3 of conjugate gradients
-    np.testing.assert_allclose(krylov.tangent(theta, same, rows)[0], frame.tangent(theta, here, rows)[0], atol=1e-4)
+    (tangent, unsolved), (wanted, _) = krylov.tangent(theta, same, rows), frame.tangent(theta, here, rows)
+    np.testing.assert_allclose(tangent, wanted, atol=1e-4)
+    assert unsolved == 0
     off = theta + 1e-3 * rows[0]
     ends = [np.asarray(n.newton(off / jnp.linalg.norm(off), h)[0]) for n, h in ((frame, here), (krylov, same))]
     np.testing.assert_allclose(*ends, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("d", "k", "guard", "fresh"), [(40, 3, 2, 1), (16, 4, 2, 1), (15, 4, 2, 1), (13, 4, 1, 1), (9, 4, 0, 0)]
+)
+def test_guards_and_random_vectors_are_as_many_as_there_is_room_for(d, k, guard, fresh):
+    normals = KrylovNormals(Objective(lambda w: w[0] ** 2 / (w @ w), np.ones(d)), k)
+    assert (normals.guard, normals.fresh) == (guard, fresh)
+    assert 2 * (k + guard + fresh) < d
 
 
 def test_a_search_from_a_neighbour_sees_what_rises():

@@ -9,7 +9,7 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numerics.objective import Objective, objective_of
+from numerics.objective import Objective, objective_of, settle
 from theory import families
 from theory.errors import InputError
 from theory.loss import Loss
@@ -117,3 +117,16 @@ def test_a_complex_loss_is_refused():
     loss = Loss(name="cube-root", variables=(x, y), expression=sp.Pow(-8, sp.Rational(1, 3)) * x**2 / (x**2 + y**2))
     with pytest.raises(InputError, match="complex"):
         objective_of(loss)
+
+
+def test_a_point_beside_the_zero_of_dependent_residuals_is_taken_there():
+    def residuals(w):
+        x, y, z = w / jnp.linalg.norm(w)
+        return jnp.stack([z * (1 + x), 2 * z * (1 + x), 0 * y])
+
+    objective = Objective(lambda w: jnp.sum(residuals(w) ** 2) / 2, (0.6, 0.8, 0.0), residuals)
+    beside = np.array([0.6, 0.8, 0.02]) / np.linalg.norm([0.6, 0.8, 0.02])
+    kept, point = settle(objective, beside)
+    assert kept is objective
+    np.testing.assert_allclose(point, [0.6, 0.8, 0.0], atol=1e-3)  # J^+ r is normal to first order in 0.02
+    assert abs(point[2]) < 1e-14

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numerics.differences import COARSE, SAFETY, extrapolated_derivatives
+from numerics.differences import COARSE, SAFETY, derivative_residual, extrapolated_derivatives
 from sharpflow import Objective
 from sharpflow.testing import check_loss
 from sharpflow.testing.check import Outcome
@@ -77,6 +77,28 @@ def test_a_slightly_wrong_gradient_is_caught(error):
     assert result.outcome is Outcome.FAILED
     assert result.trial.measured == pytest.approx(abs(error), rel=0.1)
     assert {"by JAX", "by differences"} <= set(result.trial.counterexample)
+
+
+def test_a_wrong_gradient_is_measured_in_the_size_of_gradients():
+    """A constant too much in the gradient, where second derivatives are right, and forty times as large."""
+
+    def right(w):
+        return jnp.sin(40 * w[0] / jnp.linalg.norm(w)) / 40
+
+    function = jax.custom_jvp(right)
+
+    @function.defjvp
+    def rule(primals, tangents):
+        value, slope = jax.jvp(right, primals, tangents)
+        return value, slope + 1e-6 * jnp.sum(tangents[0])
+
+    near = np.array([[0.6, 0.5, 0.4, 0.1], [0.5, 0.6, 0.4, 0.1]])
+    found = derivative_residual(Objective(function, START, name="wrong"), near, None)
+    assert found.finding.note == "D L(w)[u]"
+    slope = 1e-6 * abs(found.finding.witness["u"].sum())
+    assert (
+        0.5 * slope < found.finding.value < 10 * slope
+    )  # of derivatives between 0.1 and 2; 1/20 of it for second ones
 
 
 def test_where_differences_are_too_coarse_nothing_is_decided():
