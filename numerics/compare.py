@@ -133,8 +133,7 @@ def compare(
         if rank == 0:
             _require_products(objective, rule, law, resolve)
             rank = None
-        else:
-            objective = interpolating(objective, zeta)
+        objective = interpolating(objective, zeta)
     total = max(2, 2 * round(time / rate / 2))
     small = float(rule.intrinsic_lr(rate))
     nominal = law.period(rate)

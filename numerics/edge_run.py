@@ -219,7 +219,8 @@ def _averages(chunks: list[Iterates], name: str, steps: np.ndarray, stride: int)
     sums = np.cumsum(total)
     out[1:] = np.diff(sums[np.searchsorted(at, steps)]) / np.diff(steps)
     if steps[-1] - steps[-2] < stride:
-        first, last = np.searchsorted(at, (max(at[0], steps[-1] - stride), steps[-1]))
+        first = np.searchsorted(at, max(at[0], steps[-1] - stride), side="right") - 1
+        last = np.searchsorted(at, steps[-1])
         out[-1] = (sums[last] - sums[first]) / (at[last] - at[first])
     return out
 

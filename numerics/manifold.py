@@ -104,7 +104,7 @@ def analysis(objective: Objective, rank: int, /) -> Compiled:
 def analyse(objective: Objective, points: Any, /, *, rank: int, block: int = 400) -> Normal:
     """Retraction and spectrum of N points (N, D), worked off in blocks of one compiled size; arrays (N, ...)."""
     array = np.asarray(points, dtype=float)
-    count, block = len(array), fitting(array, rank, block)
+    count, block = len(array), fitting(objective, block)
     padded = np.concatenate([array, np.repeat(array[-1:], -count % block, axis=0)])
     parts = [analysis(objective, rank)(padded[i : i + block]) for i in range(0, len(padded), block)]
     joined: Normal = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)

@@ -25,7 +25,7 @@ configure()
 
 Array = jax.Array
 
-# Numbers in the frames of a batch, of which a program holds some eight at once: a gigabyte.
+# Numbers in the Jacobians of a batch, of which a program holds some eight at once: a gigabyte.
 MOST_NUMBERS = 16_000_000
 
 
@@ -113,15 +113,19 @@ def _batch(objective: Objective, rank: int) -> Compiled:
     return Compiled(jax.vmap(lambda theta: frame(objective, theta, rank).values))
 
 
-def fitting(points: np.ndarray, rank: int, block: int, /) -> int:
-    """``block``, or fewer of the points (N, D) where as many frames (D, rank) do not fit into memory."""
-    return max(1, min(block, MOST_NUMBERS // (points.shape[1] * max(rank, 1))))
+def fitting(objective: Objective, block: int, /) -> int:
+    """``block``, or fewer points where as many Jacobians (n, D) of the residuals, or Hessians, do not fit in memory."""
+    d = objective.dimension
+    rows = d
+    if objective.residuals is not None:
+        rows = int(jax.eval_shape(objective.residuals, jax.ShapeDtypeStruct((d,), np.float64)).shape[0])
+    return max(1, min(block, MOST_NUMBERS // (d * max(rows, 1))))
 
 
 def top_eigenvalues(objective: Objective, points: Any, /, *, rank: int, block: int = 400) -> np.ndarray:
     """The top ``rank`` eigenvalues (N, rank), falling, at N unit vectors (N, D) of Gamma, in blocks of one size."""
     array = np.asarray(points, dtype=float)
-    block = fitting(array, rank, block)
+    block = fitting(objective, block)
     padded = np.concatenate([array, np.repeat(array[-1:], -len(array) % block, axis=0)])
     parts = [np.asarray(_batch(objective, rank)(padded[i : i + block])) for i in range(0, len(padded), block)]
     return np.concatenate(parts)[: len(array)]

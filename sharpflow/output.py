@@ -98,7 +98,13 @@ def to_json(payload: Any, /) -> str:
     >>> to_json({"a": (1, float("nan"))})
     '{\n  "a": [\n    1,\n    null\n  ]\n}\n'
     """
-    return json.dumps(_plain(payload), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    plain = _plain(payload)
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a file name that is no UTF-8
+        text = json.dumps(plain, indent=2, allow_nan=False) + "\n"
+    return text
 
 
 def _plain(value: Any) -> Any:

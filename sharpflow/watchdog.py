@@ -60,16 +60,26 @@ def watched(seconds: float, say: Callable[[FrameType | None], str], key: str = "
         if not _ends[0]:
             print(f"sharpflow: note: {text}, and end this process.", file=sys.stderr, flush=True)
             return
-        # Standard error may be the user's replacement of it; the process's own is number 2.
-        if hung(key) is None:
-            note = f"sharpflow: note: {say(frame)}: never ends; the command begins anew without it.\n"
-            os.write(2, note.encode())
-            begin_anew(key, f"{text}.")
-        os.write(2, f"sharpflow: error: {text}. What was to come after it was not done.\n".encode())
-        os._exit(WRONG_INPUT)
+        try:
+            if hung(key) is None:
+                note = f"sharpflow: note: {say(frame)}: never ends; the command begins anew without it.\n"
+                _write(note)
+                begin_anew(key, f"{text}.", lambda: not done.is_set())
+            if done.is_set():
+                return
+            _write(f"sharpflow: error: {text}. What was to come after it was not done.\n")
+        finally:
+            if not done.is_set():
+                os._exit(WRONG_INPUT)
 
     threading.Thread(target=wait, name="sharpflow-watchdog", daemon=True).start()
     try:
         yield
     finally:
         done.set()
+
+
+def _write(text: str) -> None:
+    """To standard error, which may be the user's replacement of it; the process's own is number 2."""
+    with contextlib.suppress(OSError):  # its reader has gone
+        os.write(2, text.encode(errors="replace"))

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import warnings
 from pathlib import Path
@@ -246,6 +247,28 @@ def test_a_file_that_catches_every_exception_is_left_too(tmp_path):
     found = _beginning_anew(tmp_path, {"read": HANGS.replace("except Exception:", "except:")})
     (error,) = found["errors"]
     assert "read.py, line 4: still running after 6 s" in error["error"]
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("closed", [{"stderr": "pipe"}, {"stdout": "closed"}], ids=["stderr", "stdout"])
+def test_so_it_is_where_nobody_reads_what_it_says(tmp_path, closed):
+    (tmp_path / "read.py").write_text(COMPILED.format(calls=0))
+    before = set(Path(tempfile.gettempdir()).glob("sharpflow-*.json"))
+    stderr = subprocess.DEVNULL
+    if "stderr" in closed:
+        reader, stderr = os.pipe()
+        os.close(reader)
+    call = [sys.executable, "-c", COMMAND.replace('"-"', '"out.json"'), "read.py:mine", "x^2/(x^2 + y^2)"]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-' if "stdout" in closed else 'exec "$@"', "sh", *call], cwd=tmp_path, timeout=200,
+        stdout=subprocess.DEVNULL, stderr=stderr,
+        env={**os.environ, "SHARPFLOW_FILE_SECONDS": "3", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert [error["spec"] for error in found["errors"]] == ["read.py:mine"]
+    assert [report["subject"] for report in found["reports"]] == ["x^2/(x^2 + y^2)"]
+    assert set(Path(tempfile.gettempdir()).glob("sharpflow-*.json")) <= before
 
 
 def test_in_a_process_of_the_users_it_is_only_told(capfd):

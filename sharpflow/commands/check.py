@@ -51,9 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.pictures is not None:
         _make_folder(arguments.pictures)
     # What an earlier beginning of this command had done, until something hung.
-    reports: list[dict[str, Any]] = anew.kept("reports", [])
-    errors: list[dict[str, str]] = anew.kept("errors", [])
-    drawn: list[str] = anew.kept("drawn", [])
+    reports: list[dict[str, Any]] = list(anew.kept("reports", []))
+    errors: list[dict[str, str]] = list(anew.kept("errors", []))
+    drawn: list[str] = list(anew.kept("drawn", []))
     todo = [*(("loss", s) for s in arguments.spec), *(("rule", s) for s in arguments.rule)]
     for place, (about, spec) in enumerate(todo):
         if place < anew.kept("place", 0):

@@ -19,6 +19,7 @@ from numerics.equilibrium import law_of
 from numerics.krylov_records import MinimaRecords, back_traced, take_back
 from numerics.networks.two_layer import two_layer
 from numerics.objective import Objective, without_residuals
+from numerics.relax import Relaxed
 from numerics.results import RESULTS
 from numerics.spectrum import sharpness, top_eigenvalues
 from sharpflow.cli import main
@@ -206,6 +207,30 @@ def test_a_start_off_the_minima_is_named(monkeypatch):
         edge_start(
             Objective(bowl, np.ones(4)), GD, law_of(GD), zeta=np.ones(4) / 2, rank=None, rate=RATE, amplitude=1.0
         )
+
+
+def test_residuals_that_do_not_vanish_are_not_used(monkeypatch):
+    """lambda_1 by J^T J would be too small by the constant residual times its curvature."""
+
+    def residuals(w):
+        t = w / jnp.linalg.norm(w)
+        return jnp.append(t[:10] * (1 + 0.1 * t[20]), 0.3 + jnp.sum(t[:10] ** 2))
+
+    objective = Objective(lambda w: jnp.sum(residuals(w) ** 2) / 2, np.eye(420)[20], residuals)
+    given = []
+
+    def caught(used, *_, **options):
+        given.append((used, options["rank"]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(COMPARE, "edge_start", caught)
+    zeta = np.eye(420)[20]
+    monkeypatch.setattr(COMPARE, "relax", lambda *_: Relaxed(zeta, 0, 0.0, RESULTS.SUCCESSFUL, ""))
+    with pytest.raises(KeyboardInterrupt):
+        compare(objective, rate=1e-3, time=0.1)
+    ((used, rank),) = given
+    assert used.residuals is None
+    assert rank is None
 
 
 def test_what_takes_all_normal_directions_is_named():

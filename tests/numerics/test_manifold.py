@@ -113,8 +113,10 @@ def test_analysis_is_independent_of_blocks(monkeypatch):
     whole, parts = (analyse(objective, points, rank=1, block=b) for b in (7, 3))
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-13)
-    # 400 frames of 64 directions among 5000 weights take a gigabyte each time a program copies them.
-    assert spectrum.fitting(np.zeros((9, 5000)), 64, 400) == 50
+    # 400 Jacobians of 64 residuals in 5000 weights take a gigabyte each time a program copies them.
+    many = Objective(lambda w: jnp.sum(w[:64] ** 2) / 2, np.ones(5000), lambda w: w[:64])
+    assert spectrum.fitting(many, 400) == 50
+    assert spectrum.fitting(objective, 400) == 400
     monkeypatch.setattr(spectrum, "MOST_NUMBERS", 3 * 3)
     assert [len(leaf) for leaf in jax.tree.leaves(analyse(objective, points, rank=1, block=400))] == [7] * 7
 
