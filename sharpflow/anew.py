@@ -19,7 +19,7 @@ from typing import Any
 from sharpflow.output import to_json
 from theory.errors import InputError
 
-__all__ = ["begin_anew", "hung", "keep", "kept", "own_process"]
+__all__ = ["begin_anew", "hung", "keep", "keeping", "kept", "own_process"]
 
 VARIABLE = "SHARPFLOW_HUNG"
 # Of an earlier beginning of this command: what hung, by key, with what is said of it; and what it kept.
@@ -42,6 +42,11 @@ def keep(name: str, value: Any, /) -> None:
     """Have ``value``, which JSON can write, at the next beginning."""
     if _ORIGIN:
         _NEXT[name] = value
+
+
+def keeping(name: str, default: Any, /) -> Any:
+    """What the next beginning is to have by now, else ``default``."""
+    return _NEXT.get(name, default)
 
 
 def kept(name: str, default: Any, /) -> Any:

@@ -22,7 +22,7 @@ from typing import NoReturn
 
 import sharpflow
 from sharpflow import commands
-from sharpflow.stopping import interruptible
+from sharpflow.stopping import interruptible, seen_exit
 from sharpflow.watchdog import ending_the_process
 from theory.errors import InputError, known_names
 
@@ -78,12 +78,20 @@ def main(argv: Sequence[str] | None = None, /) -> int:
     own = ending_the_process() if argv is None else contextlib.nullcontext()
     try:
         try:
-            with own, interruptible():
+            with own, interruptible(), seen_exit():
                 return _run(list(sys.argv[1:] if argv is None else argv))
         finally:
-            sys.stdout.flush()
+            if sys.stdout is not None:  # as where it was closed from the start
+                sys.stdout.flush()
     except InputError as error:
         print(f"sharpflow: error: {error}", file=sys.stderr)
+        return WRONG_CALL
+    except SystemExit as end:
+        # None of the commands does: a user's function has, and with status 0 it would look like success.
+        from numerics.user_frames import raised_at
+
+        place = raised_at(end.__traceback__) or "something that was run"
+        print(f"sharpflow: error: {place}: ends the program (sys.exit or os._exit); take that out.", file=sys.stderr)
         return WRONG_CALL
     except KeyboardInterrupt:
         print("sharpflow: interrupted", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a wish to stop at the next place where nothing is lost."""
+"""SIGINT and SIGTERM as a wish to stop at the next place where nothing is lost; and no end that nobody sees."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 from theory.limits import swallowed
 
-__all__ = ["Stop", "interruptible", "stopping"]
+__all__ = ["Stop", "interruptible", "seen_exit", "stopping"]
 
 # Until a signal that came at a bad moment is sent again, in seconds.
 SOON = 0.05
@@ -25,6 +26,26 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     again = threading.Timer(SOON, os.kill, (os.getpid(), number))
     again.daemon = True
     again.start()
+
+
+@contextmanager
+def seen_exit() -> Iterator[None]:
+    """Within, ``os._exit`` raises SystemExit, as sys.exit does: a user's function may call either, with status 0.
+
+    Processes that are forked within end as they would, and so do threads.
+    """
+    own, leave = os.getpid(), os._exit
+
+    def seen(status: int) -> NoReturn:
+        if os.getpid() != own or threading.current_thread() is not threading.main_thread():
+            leave(status)
+        raise SystemExit(status)
+
+    os._exit = seen
+    try:
+        yield
+    finally:
+        os._exit = leave
 
 
 @contextmanager

@@ -195,7 +195,9 @@ def _explain(error: BaseException, path: str, shown: str) -> NoReturn:
             f"{VARIABLE}."
         ) from None
     if isinstance(error, SystemExit):
-        raise InputError(f"{where}: the file ends the program (sys.exit, exit or quit); take that out.") from None
+        raise InputError(
+            f"{where}: the file ends the program (sys.exit, exit, quit or os._exit); take that out."
+        ) from None
     if isinstance(error, ModuleNotFoundError):
         advice = f"Install {error.name}, or correct its name."
     elif isinstance(error, ImportError) and "relative import" in str(error):

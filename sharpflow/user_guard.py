@@ -17,6 +17,7 @@ from typing import Any
 
 from numerics.user_frames import line_of_word, running_line
 from sharpflow import process_settings
+from sharpflow.stopping import seen_exit
 from sharpflow.watchdog import watched
 from theory.limits import time_limit
 
@@ -43,7 +44,7 @@ def guarded(path: str, shown: str, /, *, jax_too: bool, seconds: float) -> Itera
         with (
             watched(seconds, lambda frame: _where(path, shown, running_line(path, frame)), path or shown),
             _written_below_python(path, tell), contextlib.redirect_stdout(output), _settings_kept(jax, path, shown),
-            process_settings.kept(path, tell), time_limit(seconds),
+            process_settings.kept(path, tell), seen_exit(), time_limit(seconds),
         ):  # fmt: skip
             yield
     finally:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sharpflow import user_guard
+from sharpflow.cli import main
 from sharpflow.specs import resolve_loss, resolve_rule
 from sharpflow.testing import check_loss
 from theory.errors import InputError
@@ -190,6 +191,28 @@ def test_a_loss_that_hangs_in_a_check_is_told_with_its_line(tmp_path, monkeypatc
     assert f"given up after 0.5 s in {tmp_path}/slow.py, line 8" in result.trial.message
 
 
+@pytest.mark.parametrize("call", ["sys.exit(0)", "os._exit(0)"])
+def test_a_function_that_ends_the_program_is_told_with_its_line(tmp_path, call):
+    """With status 0 it would look like success."""
+    (tmp_path / "ends.py").write_text(
+        "import os, sys\n"
+        "from sharpflow import Objective\n"
+        "def function(w):\n"
+        "    calls.append(0)\n"
+        f"    if len(calls) > 1: {call}\n"
+        "    return w[0]**2/(w @ w)\n"
+        "calls = []\n"
+        "mine = Objective(function, (0.9, 0.3), name='mine')\n"
+    )
+    (result,) = check_loss(f"{tmp_path}/ends.py:mine", checks=["precision"])
+    assert result.outcome.value == "failed"
+    assert result.trial.message.endswith("ends.py, line 5: the function ends the program (sys.exit or os._exit)")
+    assert main(["compare", f"{tmp_path}/ends.py:mine", "--rate", "1e-2"]) == 2
+    (tmp_path / "ends.py").write_text(f"import os, sys\n{call}\n")
+    with pytest.raises(InputError, match=r"ends\.py, line 2: the file ends the program"):
+        resolve_loss(f"{tmp_path}/ends.py:mine")
+
+
 COMPILED = """
 import jax, jax.numpy as jnp
 from sharpflow import Objective
@@ -250,25 +273,25 @@ def test_a_file_that_catches_every_exception_is_left_too(tmp_path):
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("closed", [{"stderr": "pipe"}, {"stdout": "closed"}], ids=["stderr", "stdout"])
-def test_so_it_is_where_nobody_reads_what_it_says(tmp_path, closed):
+@pytest.mark.parametrize(("closed", "status"), [("2", 141), ("1", 2)], ids=["stderr", "stdout"])
+def test_so_it_is_where_nobody_reads_what_it_says(tmp_path, closed, status):
     (tmp_path / "read.py").write_text(COMPILED.format(calls=0))
     before = set(Path(tempfile.gettempdir()).glob("sharpflow-*.json"))
-    stderr = subprocess.DEVNULL
-    if "stderr" in closed:
-        reader, stderr = os.pipe()
-        os.close(reader)
+    reader, writer = os.pipe()
+    os.close(reader)
     call = [sys.executable, "-c", COMMAND.replace('"-"', '"out.json"'), "read.py:mine", "x^2/(x^2 + y^2)"]
     done = subprocess.run(
-        ["sh", "-c", 'exec "$@" >&-' if "stdout" in closed else 'exec "$@"', "sh", *call], cwd=tmp_path, timeout=200,
-        stdout=subprocess.DEVNULL, stderr=stderr,
+        ["sh", "-c", 'exec "$@" >&-' if closed == "1" else 'exec "$@"', "sh", *call], cwd=tmp_path, timeout=200,
+        stdout=subprocess.DEVNULL, stderr=writer if closed == "2" else subprocess.DEVNULL,
         env={**os.environ, "SHARPFLOW_FILE_SECONDS": "3", "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    assert done.returncode == 2
-    found = json.loads((tmp_path / "out.json").read_text())
-    assert [error["spec"] for error in found["errors"]] == ["read.py:mine"]
-    assert [report["subject"] for report in found["reports"]] == ["x^2/(x^2 + y^2)"]
+    os.close(writer)
+    assert done.returncode == status
     assert set(Path(tempfile.gettempdir()).glob("sharpflow-*.json")) <= before
+    if closed == "1":
+        found = json.loads((tmp_path / "out.json").read_text())
+        assert [error["spec"] for error in found["errors"]] == ["read.py:mine"]
+        assert [report["subject"] for report in found["reports"]] == ["x^2/(x^2 + y^2)"]
 
 
 def test_in_a_process_of_the_users_it_is_only_told(capfd):

@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"sharpflow: error: {spec}: {error}", file=sys.stderr)
             errors.append({"spec": spec, "error": str(error)})
             continue
-        reports.append(report.to_json())
+        reports.append({"spec": spec, **report.to_json()})
         output.say(*_variables(about, spec), report, "")
         if arguments.pictures is not None:
             drawn.append(_name(report.subject, drawn))

@@ -80,6 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
     for name, path in figures.items():
         if path is not None:
             save_plot(_figure(name, result, loss, rule), path, f"--{name}")
+    written = (arguments.csv, arguments.save, arguments.save_flow, *figures.values())
+    output.say(*(f"written: {path}" for path in written if path is not None))
     return 0 if result.result.ok else 1
 
 
@@ -154,11 +156,11 @@ def _lines(result: Comparison) -> list[str]:
         ("max distance", result.max_distance, f"{result.max_distance / result.intrinsic_lr:.3g} intrinsic_lr"),
         ("max distance on the minima", result.max_distance_on_minima, ""),
         *_onset(result),
-        ("sharpness of gradient descent", gd.sharpness, ""),
-        ("sharpness of the flow", flow.sharpness, ""),
+        ("sharpness of gradient descent", gd.sharpness, "mean over the last period"),
+        ("sharpness of the flow", flow.sharpness, "at the end"),
         ("effective_lr * sharpness", gd.mean_edge, f"mean over a period; the edge is {result.edge_value:.4g}"),
-        ("mean square oscillation", gd.mean_square_oscillation, ""),
-        ("period", gd.period, "iterations"),
+        ("mean square oscillation", gd.mean_square_oscillation, "over the last period"),
+        ("period", gd.period, "iterations" if gd.period is not None else "no whole one in what was looked at"),
         ("eigenvalues at the edge", float(flow.edge_count), "at the end of the flow"),
         ("seconds, gradient descent", result.seconds["gd"], f"{gd.steps} iterations"),
         ("seconds, flow", result.seconds["flow"], ""),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from numerics.user_frames import is_users, raised_at
 from sharpflow import anew
+from sharpflow.stopping import seen_exit
 from sharpflow.testing import checks
 from sharpflow.testing.check import Check, CheckResult, Outcome, RuleSubject, Subject, Trial
 from sharpflow.watchdog import watched
@@ -97,15 +98,20 @@ class Runner:
         self.expected = dict(expected_failed or {})
         self._done: dict[str, CheckResult] = {}
         # Where a check of this subject never ended, the command has begun anew: those done by then end once more.
-        self._key = f"{anew.kept('place', 0)} {subject.name}"
+        self._key = f"{anew.keeping('place', 0)} {subject.name}"
         self._hung = anew.hung(self._key)
         self._ended: list[str] = anew.kept("checks", []) if self._hung else []
         anew.keep("checks", self._ended)
         if isinstance(subject, Subject):
             try:
                 # A loss that has no value at its start is a wrong input, once and not in every check.
-                with time_limit(LIMIT):
+                with seen_exit(), time_limit(LIMIT):
                     _ = subject.objective
+            except SystemExit as error:
+                place = raised_at(error.__traceback__) or f"loss {subject.name!r}"
+                raise InputError(
+                    f"{place}: the function ends the program (sys.exit or os._exit); take that out."
+                ) from None
             except TimeLimitExceeded:
                 raise InputError(
                     f"loss {subject.name!r}: its formula is not prepared for JAX within {LIMIT:g} s; shorten it, or "
@@ -138,7 +144,7 @@ class Runner:
         try:
             # What a user's function prints must not get between the results; the check purity tells of it.
             with (
-                watched(LIMIT, self._where(name), self._key), time_limit(LIMIT),
+                watched(LIMIT, self._where(name), self._key), seen_exit(), time_limit(LIMIT),
                 contextlib.redirect_stdout(io.StringIO()),
             ):  # fmt: skip
                 if check.needs_minima and not len(_minima(self.subject)):
@@ -155,6 +161,10 @@ class Runner:
             return Trial(outcome, str(reason))
         except NoClosedForm as reason:
             return Trial(Outcome.INCONCLUSIVE, str(reason))
+        except SystemExit as error:
+            place = raised_at(error.__traceback__)
+            said = f"{place}: the function ends the program (sys.exit or os._exit)".lstrip(": ")
+            return Trial(Outcome.FAILED, said, advice="Take that call out; raise an error where something is wrong.")
         except Exception as error:  # a user's function may raise anything, at any place
             return Trial(Outcome.FAILED, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
 
