@@ -104,7 +104,8 @@ def edge_flow(
 
     Args:
         subject: the loss; any number of eigenvalues may meet at the edge, up to 16.
-        start: (D,), on Gamma or near it (brought there by Newton); default the objective's.
+        start: (D,), on Gamma or near it (brought there by Newton; from elsewhere `relax` leads there); default the
+            objective's, if that is near Gamma.
         time: flow time to go.
         effective_lr: at the start; default 2/lambda_1, the edge. Below it the flow waits, above it is an error.
         rank: number of normal directions, all of which are then computed at every step; default

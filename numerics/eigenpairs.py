@@ -244,6 +244,9 @@ def top_eigenpairs(
     objective = as_objective(subject)
     theta = unit_vector(objective, point)
     d = len(theta)
+    for name, value in (("count", count), ("block", 1 if block is None else block)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise InputError(f"{name} = {value!r} must be a whole number.")
     if not 1 <= count <= (d - 1) // 2:
         raise InputError(f"count = {count} must be between 1 and (D - 1)/2 = {(d - 1) // 2}; else use eigenvalues().")
     if block is not None and not 1 <= block <= count:

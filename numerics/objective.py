@@ -293,4 +293,5 @@ def as_objective(subject: Loss | Objective, /) -> Objective:
         return subject
     if isinstance(subject, Loss):
         return objective_of(subject)
-    raise InputError(f"expected a Loss or an Objective, not {type(subject).__name__}.")
+    named = f": sharpflow.resolve_loss({subject!r}) gives what that names" if isinstance(subject, str) else ""
+    raise InputError(f"expected a Loss or an Objective, not {type(subject).__name__}{named}.")

@@ -232,6 +232,7 @@ class Verdict:
         seconds: proof and measurement together.
         message: what a reader should know; for not_applicable the failed hypothesis by name.
         steps: of the proof.
+        upper: whether ``expected`` is a bound from above.
     """
 
     id: str
@@ -249,6 +250,7 @@ class Verdict:
     section: str = ""
     source: str = ""
     steps: tuple[StepView, ...] = field(default_factory=tuple)
+    upper: bool = False
 
     @property
     def wrong(self) -> bool:
@@ -265,7 +267,7 @@ class Verdict:
         message = "; ".join(dict.fromkeys(part for part in (self.message, measurement.message) if part))
         return replace(
             self, numeric=measurement.status.value, measured=measurement.measured, expected=measurement.expected,
-            tolerance=measurement.tolerance, seconds=self.seconds + seconds, message=message,
+            tolerance=measurement.tolerance, seconds=self.seconds + seconds, message=message, upper=measurement.upper,
         )  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:

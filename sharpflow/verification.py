@@ -244,7 +244,9 @@ def _broken(row: _Row, rows: Sequence[_Row], done: dict[int, Verdict]) -> str:
         checks = [other for other in rows if other.id == HYPOTHESES[hypothesis] and other.case.loss is loss]
         for other in checks:
             if other.index in done and done[other.index].wrong:
-                return f"hypothesis {hypothesis} fails (refuted by the claim {other.id})"
+                found = done[other.index]
+                how = "refuted by the proof" if found.proof == "refuted" else "inconsistent with the measurement"
+                return f"hypothesis {hypothesis} fails ({how} of the claim {other.id})"
     return ""
 
 

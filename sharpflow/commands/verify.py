@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sharpflow.verification import Verification
 
 INTERRUPTED = 130
-_WIDTHS = (27, 14, 15, 15, 13, 13)
+_WIDTHS = (27, 14, 15, 15, 13, 13, 9)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
     progress.clear()
     output.say(*_table(result.verdicts))
     output.say(*_remarks(result))
+    bare = [loss.name for loss in losses or () if isinstance(loss, Loss) and loss.minima is None]
+    if bare:
+        output.say("", f"without minima, so that nothing is claimed of them, the flow and the edge: {', '.join(bare)}")
     output.write_json(result.to_json())
     if folder is not None:
         from sharpflow.report import write_report
@@ -124,10 +127,13 @@ def _table(verdicts: tuple[Verdict, ...]) -> list[str]:
     for v in verdicts:
         rules.setdefault(v.id, set()).add(v.rule)
     several = {claim for claim, names in rules.items() if len(names) > 1}
-    lines = [_row(("claim", "loss", "proof", "numeric", "measured", "expected"))]
+    lines = [_row(("claim", "loss", "proof", "numeric", "measured", "expected", "tolerance"))]
     for v in verdicts:
         name = f"{v.id} {v.rule}" if v.id in several else v.id
-        lines.append(_row((name, v.loss[: _WIDTHS[1]], v.proof, v.numeric, _number(v.measured), _number(v.expected))))
+        expected = f"<= {_number(v.expected)}" if v.upper and v.expected is not None else _number(v.expected)
+        tolerance = "" if v.tolerance is None else f"{v.tolerance:.3g}"
+        loss = v.loss if len(v.loss) <= _WIDTHS[1] else f"{v.loss[: _WIDTHS[1] - 3]}..."
+        lines.append(_row((name, loss, v.proof, v.numeric, _number(v.measured), expected, tolerance)))
     return lines
 
 
