@@ -151,7 +151,7 @@ class EdgeLaw:
         """c in the chart of a loss, at the default constants."""
         assert self.coefficient is not None
         values = {
-            K2: jets.log_gradient_squared, TURN: jets.bend,
+            K2: jets.log_gradient_squared, TURN: jets.bend, LAMBDA: jets.sharpness,
             QUARTIC_RESPONSE: jets.quartic - 3 * jets.cubic_squared - 3 * jets.mixed,
         }  # fmt: skip
         return sp.sympify(self.coefficient.subs(self.defaults)).subs(values)
@@ -197,6 +197,13 @@ class EdgeLaw:
 
         known = set(self.defaults)
         found: sp.Expr = expression.replace(lambda e: e.is_Add and e.free_symbols <= known, turn).xreplace(turned)
+        return found
+
+    def with_norm(self, expression: sp.Expr) -> sp.Expr:
+        """lambda_1, which `readable` put for |w| (or effective_lr), as what it is at the edge: back again."""
+        if self.single is None:
+            return expression
+        found: sp.Expr = expression.subs(LAMBDA, self.single.edge.sharpness)
         return found
 
     @property

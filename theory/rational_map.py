@@ -25,8 +25,9 @@ import sympy as sp
 
 from theory.center import EdgeMap, S, U, X
 from theory.energy_law import TwoStep
+from theory.errors import InputError, NoClosedForm
 from theory.proof import Status, Step
-from theory.rational_series import LENGTH, Degrees, Number, as_fraction, degrees_of
+from theory.rational_series import LENGTH, Degrees, NotRational, Number, as_fraction, degrees_of
 from theory.rule import Operations
 
 __all__ = ["confirm_map", "run_twice"]
@@ -35,6 +36,10 @@ RANGE = 2**64
 POINTS = 2
 # Coefficients of what is damped that the derivation gives, and those that two steps end with for sure.
 KNOWN, DAMPED = 4, 3
+# |G| is this power of delta where effective_lr is read off; so many coefficients of effective_lr are lost.
+SMALL = 3
+# effective_lr may fall with |w| to this power.
+STEEPEST = 4
 _PARTS = ("radial", "x", "y", "s")
 
 
@@ -174,21 +179,32 @@ def _polynomial(value: Any, exact: dict[sp.Symbol, Any]) -> Number:
 
 
 def _lr_of_norm(frame: Any, squared: Number, parameters: dict[str, Any], states: dict[str, Any]) -> Number:
-    """effective_lr at |w|^2: one step from rest along a unit G orthogonal to theta, on numbers."""
-    zero, one = Number.of(0), Number.of(1)
+    """effective_lr at |w|^2 on Gamma: one step from rest along a small G orthogonal to theta, on numbers.
+
+    Of |G| = delta^3 no other trace is left: what a rule makes of |G|^2 comes with delta^6, beyond what is known then.
+    At |G| = 1 a step that depends on the size of the gradient would be another one than at the edge.
+    """
+    zero = Number.of(0)
     length = squared.sqrt()
     resting = {name: (_Vector((zero,) * 4) if name in frame.vectors else value) for name, value in states.items()}
-    slope = _Vector((zero, one / length, zero, zero))
+    slope = _Vector((zero, Number.of(1, SMALL) / length, zero, zero))
     w = _Vector((length, zero, zero, zero))
     moved, _ = frame.rule.step(
         w, lambda _: slope, SimpleNamespace(**resting), SimpleNamespace(**parameters), _OPERATIONS
     )
-    return -moved.parts[1] / moved.parts[0]
+    return -moved.parts[1].down(SMALL) / moved.parts[0]
 
 
 def _norm_squared(frame: Any, lr: Number, parameters: dict[str, Any], states: dict[str, Any]) -> Number:
-    """effective_lr is a number over |w|^2 (scale invariance): one evaluation at |w| = 1 gives the number."""
-    return _lr_of_norm(frame, Number.of(1), parameters, states) / lr
+    """|w|^2 where effective_lr is a number over |w|^n: two evaluations, at |w| = 1 and 2, give the number and n.
+
+    n = 2 for every multiple of the gradient (scale invariance); a rule may scale that by |w| once more.
+    """
+    at_one, at_two = (_lr_of_norm(frame, Number.of(squared), parameters, states) for squared in (1, 4))
+    for power in range(1, STEEPEST + 1):
+        if not any((at_two * 2**power - at_one).c):
+            return (at_one / lr) ** Fraction(2, power)
+    raise NoClosedForm("effective_lr is no number over a power of |w|")
 
 
 def confirm_map(single: EdgeMap, steps: TwoStep, /, *, points: int = POINTS, seed: int = 0) -> Step:
@@ -199,6 +215,7 @@ def confirm_map(single: EdgeMap, steps: TwoStep, /, *, points: int = POINTS, see
     expected = _expected(steps, dict.fromkeys(single.slow, 1))
     status, degree = Status.PROVED, 0
     witness: dict[str, str] = {}
+    lacking = ""
     for _ in range(points):
         values = {symbol: Fraction(generator.randrange(1, RANGE)) for symbol in symbols}
         for symbol in single.frame.constants.values():
@@ -207,9 +224,13 @@ def confirm_map(single: EdgeMap, steps: TwoStep, /, *, points: int = POINTS, see
         try:
             run = run_twice(single, values)
             pairs = list(_pairs(single, run, expected, values))
-        except ArithmeticError as reason:
-            # A root of what is drawn: this rule cannot be brought to rational points.
+            if any(power >= len(left.c) for _, left, power, _ in pairs):
+                raise NoClosedForm("too few orders are left")
+        except (ArithmeticError, InputError) as reason:
+            # The series took this rule: that it cannot be brought to rational points is no fault of its own.
             status, witness = Status.UNDECIDED, {"at rational points": str(reason)}
+            root = isinstance(reason, NotRational)
+            lacking = f"the rule {'takes a root that is not rational' if root else 'does not run on rational numbers'}"
             break
         degree = max(degree, *(_difference(left, power, right) for _, left, power, right in pairs))
         wrong = next((pair for pair in pairs if pair[1].c[pair[2]] != pair[3].c[0]), None)
@@ -225,7 +246,7 @@ def confirm_map(single: EdgeMap, steps: TwoStep, /, *, points: int = POINTS, see
         sp.Symbol("two steps"), sp.Symbol("series"), status=status,
         method=f"exact rational arithmetic at {points} random points, error below {bound:.0e} (Schwartz-Zippel)"
         if status is not Status.UNDECIDED
-        else "the rule takes roots that are not rational at rational points",
+        else lacking,
         residual=sp.Integer(0) if status is Status.PROVED else None, witness=witness,
         seconds=time.perf_counter() - begin,
         second=f"confirmed at {points} rational points, error below {bound:.0e}" if status is Status.PROVED else "",

@@ -53,6 +53,8 @@ def test_series_on_fractions_are_those_of_sympy(found, expected):
         # Divided by what begins with delta^2, two coefficients are lost; multiplied, none.
         (C / number(D**2 * SECOND), LATE / (D**2 * SECOND), LENGTH - 2),
         (C * A, LATE * FIRST, LENGTH),
+        # Of 1/(1 + d + O(d^2)) two coefficients are known; of d^2 times it, four.
+        (C / Number((Fraction(1), Fraction(1))), 9 * D**2 - 7 * D**3, 4),
         (C.down(1), LATE / D, LENGTH - 1),
         (C.sqrt(), 3 * D * sp.sqrt(1 + 2 * D / 9 - D**2 / 9), LENGTH - 1),
         (C * (1 / A), LATE / FIRST, LENGTH),
