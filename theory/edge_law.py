@@ -166,9 +166,13 @@ class EdgeLaw:
 
     def potential(self, y: sp.Expr) -> sp.Expr:
         """V in E = U^2/2 + V(y), y = log X^2, found by integrating - U'/(2 alpha) over y."""
-        place = sp.Dummy("y", real=True)
-        slope = (self._energy.brake * sp.exp(place) - self._energy.growth) / (2 * self._energy.alpha)
-        return sp.integrate(slope, place).subs(place, y)
+        place, brake, growth = sp.Dummy("y", real=True), sp.Dummy(positive=True), sp.Dummy(positive=True)
+        # With symbols for both: SymPy splits cases on whether a denominator in the rule's constants vanishes.
+        found = sp.integrate(brake * sp.exp(place) - growth, place).subs(place, y)
+        twice = 2 * self._energy.alpha
+        return found.subs(
+            {brake: sp.factor(self._energy.brake / twice), growth: sp.factor(self._energy.growth / twice)}
+        )
 
     @cached_property
     def period_integral(self) -> sp.Expr | None:

@@ -233,3 +233,21 @@ def test_what_a_constant_learning_rate_needs():
     assert sum(squares[half:]) / half == pytest.approx(p * rate / k**2, rel=0.02)
     assert abs(sum(places[half:]) / half) < 0.02
     assert K2 not in law.energy.growth.free_symbols
+
+
+def test_the_energy_of_an_oscillator_with_a_denominator_in_a_constant():
+    """Nesterov's momentum: SymPy splits cases on whether (1 - beta)(2 beta + 1)^4 vanishes where it is expanded."""
+    b = sp.Symbol("beta", positive=True)
+    own = {
+        "alpha": (2 * b + 1) ** 2 / ((b + 1) * (3 * b + 1)),
+        "growth": 4 * (b + 1) ** 2 / (2 * b + 1),
+        "brake": -2 * (K**2 + 4) * (b + 1) ** 3 / ((b - 1) * (2 * b + 1) ** 2),
+    }
+    law = replace(GD, energy=replace(GD.energy, **own))
+    law.__dict__["defaults"] = {b: sp.Rational(3, 10)}
+    steps = list(oscillator_steps(law.energy, law))
+    assert {step.status for step in steps} == {Status.PROVED}
+    assert not any(side.has(sp.Piecewise) for step in steps for side in (step.lhs, step.rhs))
+    height = 2 * (b + 1) ** 3 * (3 * b + 1) / (2 * b + 1) ** 3
+    y = sp.Symbol("y", real=True)
+    assert sp.simplify(law.potential(y).coeff(y) + height) == 0
