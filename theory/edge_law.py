@@ -190,7 +190,8 @@ class EdgeLaw:
         turned: dict[sp.Symbol, sp.Expr] = {}
         if expression.has(NORM) and self.single is not None:
             # |w| at the edge, which the edge itself gives.
-            expression = sp.factor(expression.subs(NORM, sp.solve(self.single.edge.sharpness - LAMBDA, NORM)[0]))
+            norm = sp.solve(self.single.edge.sharpness - LAMBDA, NORM)[0]
+            expression = sp.Add(*(sp.factor(term.subs(NORM, norm)) for term in sp.Add.make_args(expression)))
 
         def turn(factor: sp.Expr) -> sp.Expr:
             if not factor.subs(self.defaults).is_negative:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from types import SimpleNamespace
@@ -41,6 +41,7 @@ SMALL = 3
 # effective_lr may fall with |w| to this power.
 STEEPEST = 4
 _PARTS = ("radial", "x", "y", "s")
+_HIGHER = ("c_3", "c_4", "c_21", "c_31", "c_111")
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,24 +78,55 @@ def _dot(a: _Vector, b: _Vector) -> Number:
 _OPERATIONS = Operations(dot=_dot, norm=lambda a: _dot(a, a).sqrt(), sqrt=lambda a: Number.of(a).sqrt())
 
 
-def _gradient(jets: dict[str, Any], sharpness: Any) -> Callable[[_Vector], _Vector]:
-    """grad L of L(w) = l(xi), xi = w/w_0 without w_0, written out by hand."""
-    k, m, h = jets["K"], jets["m"], jets["h"]
-    c3, c4, c21, c31, c111 = (jets[name] for name in ("c_3", "c_4", "c_21", "c_31", "c_111"))
+class _Gradient:
+    """grad L of L(w) = l(xi), xi = w/w_0 without w_0, and L - min L, both written out by hand."""
 
-    def gradient(w: _Vector) -> _Vector:
+    def __init__(self, jets: dict[str, Any], sharpness: Any) -> None:
+        self.jets, self.sharpness = jets, sharpness
+
+    def _parts(self, w: _Vector) -> tuple[Number, Number, Number]:
         x, y, s = (part / w.parts[0] for part in w.parts[1:])
+        return x, y, s
+
+    def __call__(self, w: _Vector) -> _Vector:
+        k, m, h = self.jets["K"], self.jets["m"], self.jets["h"]
+        c3, c4, c21, c31, c111 = (self.jets[name] for name in _HIGHER)
+        x, y, s = self._parts(w)
         by_x = (
             x + k * x * s - h * s * s * Fraction(1, 2) + c3 * x * x * Fraction(1, 2) + c4 * x * x * x * Fraction(1, 6)
             + c21 * x * y + c31 * x * x * s * Fraction(1, 2) + c111 * y * s
         )  # fmt: skip
         by_y = m * y + c21 * x * x * Fraction(1, 2) + c111 * x * s
         by_s = k * x * x * Fraction(1, 2) - h * x * s + c31 * x * x * x * Fraction(1, 6) + c111 * x * y
-        slopes = [slope * sharpness for slope in (by_x, by_y, by_s)]
+        slopes = [slope * self.sharpness for slope in (by_x, by_y, by_s)]
         radial = -(x * slopes[0] + y * slopes[1] + s * slopes[2])
         return _Vector((radial, *slopes)) / w.parts[0]
 
-    return gradient
+    def excess_loss(self, w: _Vector) -> Number:
+        """L(w) - min L."""
+        k, m, h = self.jets["K"], self.jets["m"], self.jets["h"]
+        c3, c4, c21, c31, c111 = (self.jets[name] for name in _HIGHER)
+        x, y, s = self._parts(w)
+        total = (
+            x * x * Fraction(1, 2) + m * y * y * Fraction(1, 2) + k * x * x * s * Fraction(1, 2)
+            - h * x * s * s * Fraction(1, 2) + c3 * x * x * x * Fraction(1, 6) + c4 * x * x * x * x * Fraction(1, 24)
+            + c21 * x * x * y * Fraction(1, 2) + c31 * x * x * x * s * Fraction(1, 6) + c111 * x * y * s
+        )  # fmt: skip
+        return total * self.sharpness
+
+
+class _AtRest:
+    """A gradient of the same value everywhere, and an excess loss that is as small as its square."""
+
+    def __init__(self, slope: _Vector) -> None:
+        self.slope = slope
+
+    def __call__(self, _: _Vector) -> _Vector:
+        return self.slope
+
+    def excess_loss(self, _: _Vector) -> Number:
+        """Of the order of |G|^2, as on Gamma."""
+        return Number.of(1, 2 * SMALL)
 
 
 @dataclass(frozen=True)
@@ -118,7 +150,7 @@ def run_twice(single: EdgeMap, values: dict[sp.Symbol, Fraction], /) -> Run:
     }
     jets = {symbol.name: Number.of(v, degrees=Degrees(1)) for symbol, v in values.items()}
     sharpness, edge = _at(single.edge.sharpness, exact), _at(single.edge.value, exact)
-    gradient = _gradient(jets, sharpness)
+    gradient = _Gradient(jets, sharpness)
     lr = (edge + jets["U"] * delta) / sharpness
     states: dict[str, Any] = {name: _polynomial(value, exact) for name, value in frame.scalars.items()}
     slaved = {name: _known(series.coefficients, exact) for name, series in single.slaved.items()}
@@ -190,7 +222,7 @@ def _lr_of_norm(frame: Any, squared: Number, parameters: dict[str, Any], states:
     slope = _Vector((zero, Number.of(1, SMALL) / length, zero, zero))
     w = _Vector((length, zero, zero, zero))
     moved, _ = frame.rule.step(
-        w, lambda _: slope, SimpleNamespace(**resting), SimpleNamespace(**parameters), _OPERATIONS
+        w, _AtRest(slope), SimpleNamespace(**resting), SimpleNamespace(**parameters), _OPERATIONS
     )
     return -moved.parts[1].down(SMALL) / moved.parts[0]
 

@@ -8,6 +8,7 @@ import pytest
 import sympy as sp
 
 from theory import families, rules
+from theory.derivation import _Plan
 from theory.edge_jets import edge_jets
 from theory.edge_law import K2, LAMBDA, edge_law
 from theory.generic import generic_derivation
@@ -31,29 +32,36 @@ def shortened(length):
     return update
 
 
+def shorter_at_a_loss(w, gradient, state, p, ops):
+    """W+ = (1 - eps) w - eta grad L/(1 + L - min L)."""
+    decayed = (1 - p.learning_rate * p.weight_decay) * w
+    return decayed - p.learning_rate * gradient(w) / (1 + gradient.excess_loss(w)), {}
+
+
 def rule_of(name, length, **constants):
     return Rule(name=name, update=shortened(length), constants=constants)
 
 
-# |w|^2 |grad L|^2 = |G|^2, which is lambda_1^2 x^2 at leading order.
+# |w|^2 |grad L|^2 = |G|^2 = lambda_1^2 x^2 and L - min L = lambda_1 x^2/2 at leading order.
 RULES = {
-    "a fraction": (rule_of("fraction", lambda w, g, p, o: 1 + o.dot(g, g) * o.dot(w, w)), 1),
-    "a root": (rule_of("root", lambda w, g, p, o: o.sqrt(1 + o.dot(g, g) * o.dot(w, w))), sp.Rational(1, 2)),
+    "a fraction": (rule_of("fraction", lambda w, g, p, o: 1 + o.dot(g, g) * o.dot(w, w)), LAMBDA**2),
+    "a root": (rule_of("root", lambda w, g, p, o: o.sqrt(1 + o.dot(g, g) * o.dot(w, w))), LAMBDA**2 / 2),
     "a root with a constant": (
         rule_of("constant", lambda w, g, p, o: o.sqrt(1 + p.a * o.dot(g, g) * o.dot(w, w)), a=1.0),
-        sp.Symbol("a", positive=True) / 2,
+        sp.Symbol("a", positive=True) * LAMBDA**2 / 2,
     ),
+    "the loss": (Rule(name="loss", update=shorter_at_a_loss), LAMBDA / 2),
 }
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_step_shortened_where_the_gradient_is_large_is_proved(name):
-    """-eta G (1 - share lambda_1^2 x^2) has x+ = -x + 2 share lambda_1^2 x^3: c_4/3 loses 2 share lambda_1^2."""
+    """-eta G (1 - share x^2) has x+ = -x + 2 share x^3 more: of c_4/3, 2 share are lost."""
     rule, share = RULES[name]
     found = generic_derivation(rule)
     assert {step.status for step in found.steps} == {Status.PROVED}
-    # l = x^2/2 + c_4 x^4/24 gives x+ = -x - c_4 x^3/3: Q is less by 6 share lambda_1^2; c has 4 Q/(3 (4 + K^2)).
-    wanted = GD.coefficient - 8 * share * LAMBDA**2 / (4 + K2)
+    # l = x^2/2 + c_4 x^4/24 gives x+ = -x - c_4 x^3/3: Q is less by 6 share; c has 4 Q/(3 (4 + K^2)).
+    wanted = GD.coefficient - 8 * share / (4 + K2)
     assert sp.simplify(found.law.coefficient - wanted) == 0
     assert sp.simplify(found.law.drift - GD.drift) == 0
     (left,) = (step for step in found.steps if step.title.startswith("of the jets only"))
@@ -106,3 +114,12 @@ def test_what_does_not_run_on_rational_numbers_is_undecided_and_no_error(length,
     assert (step.status, step.residual) == (Status.UNDECIDED, None)
     assert reason in step.method
     assert step.witness["at rational points"]
+
+
+def test_on_a_loss_it_takes_the_way_by_the_jets():
+    """The routes of normalized gradient descent are for steps of a fixed length."""
+    rule = RULES["a fraction"][0]
+    plan = _Plan(families.get("ridge").default(), rule)
+    assert (plan.reduces, plan.is_reference) == (False, True)
+    assert not _Plan(families.get("ridge").default(), rules.get("normalized-gd")).reduction.is_smooth
+    assert all(_Plan(plan.loss, rules.get(name)).reduces for name in ("gd-wd", "rmsprop", "normalized-gd"))
