@@ -188,7 +188,7 @@ def _identity(title: str, lhs: sp.Expr, rhs: sp.Expr, show: tuple[Any, Any], not
     difference = sp.sympify(lhs - rhs)
     try:
         names = sorted(difference.free_symbols, key=str)
-        residual = sp.QQ.frac_field(*names).from_sympy(difference) if names else difference
+        residual = _polynomials(difference, names).from_sympy(difference) if names else difference
     except (sp.PolynomialError, sp.CoercionFailed, ValueError):
         return prove_equal(title, lhs, rhs, show=show, note=note)
     again = confirm(lhs, rhs)
@@ -198,6 +198,17 @@ def _identity(title: str, lhs: sp.Expr, rhs: sp.Expr, show: tuple[Any, Any], not
         title, *show, status=Status.PROVED, residual=sp.Integer(0), seconds=time.perf_counter() - begin, note=note,
         method=f"arithmetic in the field of rational functions of {len(names)} symbols", second=again.summary,
     )  # fmt: skip
+
+
+def _polynomials(expression: sp.Expr, names: list[sp.Symbol]) -> Any:
+    """Polynomials in what an expression does not divide by, over the rational functions of what it does divide by.
+
+    Elements of the field of all names are the same, but every sum there takes a greatest common divisor in all of them.
+    """
+    divisors = {s for power in expression.atoms(sp.Pow) if power.exp.is_negative for s in power.base.free_symbols}
+    below, above = ([name for name in names if (name in divisors) is wanted] for wanted in (True, False))
+    field = sp.QQ.frac_field(*below) if below else sp.QQ
+    return field[tuple(above)] if above else field
 
 
 def _by_the_chain_rule(energy: EnergyLaw, law: EdgeLaw) -> tuple[sp.Expr, sp.Expr]:

@@ -14,7 +14,14 @@ from theory.energy_law import decompose
 from theory.first_crossing import first_crossing
 from theory.generic_steps import field_steps, smooth_proofs
 from theory.jets import K
-from theory.oscillator_steps import correction_steps, drift_steps, energy_steps, oscillator_steps, tracking_steps
+from theory.oscillator_steps import (
+    _polynomials,
+    correction_steps,
+    drift_steps,
+    energy_steps,
+    oscillator_steps,
+    tracking_steps,
+)
 from theory.proof import Status
 from theory.rule import Rule
 
@@ -251,3 +258,12 @@ def test_the_energy_of_an_oscillator_with_a_denominator_in_a_constant():
     height = 2 * (b + 1) ** 3 * (3 * b + 1) / (2 * b + 1) ** 3
     y = sp.Symbol("y", real=True)
     assert sp.simplify(law.potential(y).coeff(y) + height) == 0
+
+
+def test_identities_are_compared_over_what_is_divided_by():
+    a, b, x = sp.symbols("a b x")
+    ring = _polynomials(x / (a + 1) + b * x, [a, b, x])
+    assert ring == sp.QQ.frac_field(a)[b, x]
+    assert ring.from_sympy((x + a * x) / (a + 1) - x) == 0
+    assert ring.from_sympy((x + a * x) / (a + 1) - b * x) != 0
+    assert (_polynomials(a * x, [a, x]), _polynomials(x / a / x**2, [a, x])) == (sp.QQ[a, x], sp.QQ.frac_field(a, x))
