@@ -177,14 +177,18 @@ class _Plan:
 
     @cached_property
     def reduces(self) -> bool:
-        """Whether the rule has a form on the sphere with effective_lr as its only state."""
+        """Whether the rule has a form on the sphere with effective_lr as its only state, of a kind with a route here.
+
+        Not a step that depends on the size of the gradient and is smooth on Gamma all the same: the routes of rules
+        that are not smooth take it to have a fixed length.
+        """
         try:
-            reduce_rule(self.rule)
+            reduction = reduce_rule(self.rule)
         except InputError:
             if self.law is None:
                 raise
             return False
-        return True
+        return reduction.is_smooth or self.law is None or not self.law.smooth
 
     @cached_property
     def reduction(self) -> Reduction:

@@ -46,6 +46,7 @@ class EdgeJets:
         cubic_squared: c_3^2 (c_3 itself has the sign of v_1, which is no one's).
         quartic: c_4.
         mixed: sum_j c_21j^2/m_j with m_j = mu_j/lambda_1; 0 where there is one normal direction only.
+        sharpness: lambda_1 itself, for rules whose step depends on the size of the gradient.
     """
 
     log_gradient_squared: sp.Expr
@@ -53,6 +54,7 @@ class EdgeJets:
     cubic_squared: sp.Expr
     quartic: sp.Expr
     mixed: sp.Expr
+    sharpness: sp.Expr
 
 
 @lru_cache(maxsize=64)
@@ -73,6 +75,7 @@ def edge_jets(geometry: Geometry, /) -> EdgeJets:
         cubic_squared=tidy(scale**3 * third**2 / (length2**3 * lam**2)),
         quartic=tidy(scale**2 * fourth / (length2**2 * lam)),
         mixed=_mixed(geometry, w, length2),
+        sharpness=lam,
     )
 
 

@@ -151,7 +151,7 @@ class EdgeLaw:
         """c in the chart of a loss, at the default constants."""
         assert self.coefficient is not None
         values = {
-            K2: jets.log_gradient_squared, TURN: jets.bend,
+            K2: jets.log_gradient_squared, TURN: jets.bend, LAMBDA: jets.sharpness,
             QUARTIC_RESPONSE: jets.quartic - 3 * jets.cubic_squared - 3 * jets.mixed,
         }  # fmt: skip
         return sp.sympify(self.coefficient.subs(self.defaults)).subs(values)
@@ -166,9 +166,13 @@ class EdgeLaw:
 
     def potential(self, y: sp.Expr) -> sp.Expr:
         """V in E = U^2/2 + V(y), y = log X^2, found by integrating - U'/(2 alpha) over y."""
-        place = sp.Dummy("y", real=True)
-        slope = (self._energy.brake * sp.exp(place) - self._energy.growth) / (2 * self._energy.alpha)
-        return sp.integrate(slope, place).subs(place, y)
+        place, brake, growth = sp.Dummy("y", real=True), sp.Dummy(positive=True), sp.Dummy(positive=True)
+        # With symbols for both: SymPy splits cases on whether a denominator in the rule's constants vanishes.
+        found = sp.integrate(brake * sp.exp(place) - growth, place).subs(place, y)
+        twice = 2 * self._energy.alpha
+        return found.subs(
+            {brake: sp.factor(self._energy.brake / twice), growth: sp.factor(self._energy.growth / twice)}
+        )
 
     @cached_property
     def period_integral(self) -> sp.Expr | None:
@@ -186,7 +190,8 @@ class EdgeLaw:
         turned: dict[sp.Symbol, sp.Expr] = {}
         if expression.has(NORM) and self.single is not None:
             # |w| at the edge, which the edge itself gives.
-            expression = sp.factor(expression.subs(NORM, sp.solve(self.single.edge.sharpness - LAMBDA, NORM)[0]))
+            norm = sp.solve(self.single.edge.sharpness - LAMBDA, NORM)[0]
+            expression = sp.Add(*(sp.factor(term.subs(NORM, norm)) for term in sp.Add.make_args(expression)))
 
         def turn(factor: sp.Expr) -> sp.Expr:
             if not factor.subs(self.defaults).is_negative:
@@ -197,6 +202,13 @@ class EdgeLaw:
 
         known = set(self.defaults)
         found: sp.Expr = expression.replace(lambda e: e.is_Add and e.free_symbols <= known, turn).xreplace(turned)
+        return found
+
+    def with_norm(self, expression: sp.Expr) -> sp.Expr:
+        """lambda_1, which `readable` put for |w| (or effective_lr), as what it is at the edge: back again."""
+        if self.single is None:
+            return expression
+        found: sp.Expr = expression.subs(LAMBDA, self.single.edge.sharpness)
         return found
 
     @property

@@ -89,7 +89,10 @@ class Frame:
         zero = SpanVector(sp.Integer(0), sp.Integer(0), squared)
         state = SimpleNamespace(**dict.fromkeys(self.vectors, zero), **scalars)
         w = SpanVector(NORM, sp.Integer(0), squared)
-        moved, _ = self.rule.step(w, gradient_of(squared), state, SimpleNamespace(**parameters), span_operations)
+        gradient = gradient_of(squared)
+        # L - min L = |G|^2/(2 lambda_1) along v_1: it vanishes on Gamma as |G|^2 does, and that is all that is asked.
+        gradient.excess_loss = lambda _: squared  # type: ignore[attr-defined]
+        moved, _ = self.rule.step(w, gradient, state, SimpleNamespace(**parameters), span_operations)
         found = sp.simplify(-exact(moved.against) / exact(moved.along))
         at_rest = found.subs(squared, 0)
         return found if at_rest.has(sp.zoo, sp.oo, sp.nan) else at_rest

@@ -14,7 +14,7 @@ import sympy as sp
 
 from theory.center import U, X
 from theory.checker import confirm
-from theory.edge_law import K2, QUARTIC_RESPONSE, TURN, EdgeLaw, in_invariants
+from theory.edge_law import K2, LAMBDA, QUARTIC_RESPONSE, TURN, EdgeLaw, in_invariants
 from theory.energy_law import BEND, Decomposition, EnergyLaw
 from theory.jets import CUBIC, CURVATURE, MIXED, QUARTIC, RATIO, TILT, TWIST, K
 from theory.positivity import prove_positive
@@ -67,7 +67,7 @@ def oscillator_steps(energy: EnergyLaw, law: EdgeLaw, /) -> Iterator[Step]:
     )  # fmt: skip
     assert law.mean_square is not None
     yield prove_equal(
-        "mean square over a closed orbit", X**2, law.mean_square.subs(K2, K**2) - _along(U, energy) / b,
+        "mean square over a closed orbit", X**2, law.with_norm(law.mean_square).subs(K2, K**2) - _along(U, energy) / b,
         show=(X**2, law.mean_square - sp.Derivative(U, _T) / law.readable(b)),
         note="U returns to its value after one orbit: <X^2> is the first term, whatever the size of the orbit.",
     )  # fmt: skip
@@ -149,7 +149,7 @@ def _open_orbits(energy: EnergyLaw, law: EdgeLaw) -> Iterator[Step]:
 def drift_steps(energy: EnergyLaw, law: EdgeLaw, /) -> Iterator[Step]:
     """s' is its mean plus a derivative along the orbit."""
     assert law.drift is not None
-    mean = -K * law.drift.subs(K2, K**2)
+    mean = -K * law.with_norm(law.drift).subs(K2, K**2)
     yield prove_equal(
         "mean of s' over a closed orbit", energy.push * X**2, mean - _along(energy.push * U / energy.brake, energy),
         show=(sp.Symbol("<ds/dtau>"), -K * law.drift),
@@ -188,7 +188,7 @@ def _identity(title: str, lhs: sp.Expr, rhs: sp.Expr, show: tuple[Any, Any], not
     difference = sp.sympify(lhs - rhs)
     try:
         names = sorted(difference.free_symbols, key=str)
-        residual = sp.QQ.frac_field(*names).from_sympy(difference) if names else difference
+        residual = _polynomials(difference, names).from_sympy(difference) if names else difference
     except (sp.PolynomialError, sp.CoercionFailed, ValueError):
         return prove_equal(title, lhs, rhs, show=show, note=note)
     again = confirm(lhs, rhs)
@@ -198,6 +198,17 @@ def _identity(title: str, lhs: sp.Expr, rhs: sp.Expr, show: tuple[Any, Any], not
         title, *show, status=Status.PROVED, residual=sp.Integer(0), seconds=time.perf_counter() - begin, note=note,
         method=f"arithmetic in the field of rational functions of {len(names)} symbols", second=again.summary,
     )  # fmt: skip
+
+
+def _polynomials(expression: sp.Expr, names: list[sp.Symbol]) -> Any:
+    """Polynomials in what an expression does not divide by, over the rational functions of what it does divide by.
+
+    Elements of the field of all names are the same, but every sum there takes a greatest common divisor in all of them.
+    """
+    divisors = {s for power in expression.atoms(sp.Pow) if power.exp.is_negative for s in power.base.free_symbols}
+    below, above = ([name for name in names if (name in divisors) is wanted] for wanted in (True, False))
+    field = sp.QQ.frac_field(*below) if below else sp.QQ
+    return field[tuple(above)] if above else field
 
 
 def _by_the_chain_rule(energy: EnergyLaw, law: EdgeLaw) -> tuple[sp.Expr, sp.Expr]:
@@ -243,8 +254,11 @@ def energy_steps(energy: EnergyLaw, law: EdgeLaw, /) -> Iterator[Step]:
     )  # fmt: skip
     assert law.coefficient is not None
     back = {QUARTIC_RESPONSE: QUARTIC - 3 * CUBIC**2 - 3 * MIXED**2 / RATIO, TURN: K**2 * BEND, K2: K**2}
+    # A step that depends on the size of the gradient knows lambda_1 itself, which at the edge is a function of |w|.
+    besides = ", besides lambda_1" if law.coefficient.has(LAMBDA) else ""
     yield _identity(
-        "of the jets only K, its slope B = K^2 dK/ds, and Q are left", law.coefficient.subs(back), energy.coefficient,
+        f"of the jets only K, its slope B = K^2 dK/ds, and Q are left{besides}",
+        law.with_norm(law.coefficient).subs(back), energy.coefficient,
         (sp.Symbol("c"), law.coefficient),
         "Q = c_4 - 3 c_3^2 - 3 c_21^2/m, the last summed over the other normal directions, each of which is "
         "moved by x^2 alone and acts back on x alone.",

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from types import SimpleNamespace
@@ -25,8 +25,9 @@ import sympy as sp
 
 from theory.center import EdgeMap, S, U, X
 from theory.energy_law import TwoStep
+from theory.errors import InputError, NoClosedForm
 from theory.proof import Status, Step
-from theory.rational_series import LENGTH, Degrees, Number, as_fraction, degrees_of
+from theory.rational_series import LENGTH, Degrees, NotRational, Number, as_fraction, degrees_of
 from theory.rule import Operations
 
 __all__ = ["confirm_map", "run_twice"]
@@ -35,7 +36,12 @@ RANGE = 2**64
 POINTS = 2
 # Coefficients of what is damped that the derivation gives, and those that two steps end with for sure.
 KNOWN, DAMPED = 4, 3
+# |G| is this power of delta where effective_lr is read off; so many coefficients of effective_lr are lost.
+SMALL = 3
+# effective_lr may fall with |w| to this power.
+STEEPEST = 4
 _PARTS = ("radial", "x", "y", "s")
+_HIGHER = ("c_3", "c_4", "c_21", "c_31", "c_111")
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,24 +78,55 @@ def _dot(a: _Vector, b: _Vector) -> Number:
 _OPERATIONS = Operations(dot=_dot, norm=lambda a: _dot(a, a).sqrt(), sqrt=lambda a: Number.of(a).sqrt())
 
 
-def _gradient(jets: dict[str, Any], sharpness: Any) -> Callable[[_Vector], _Vector]:
-    """grad L of L(w) = l(xi), xi = w/w_0 without w_0, written out by hand."""
-    k, m, h = jets["K"], jets["m"], jets["h"]
-    c3, c4, c21, c31, c111 = (jets[name] for name in ("c_3", "c_4", "c_21", "c_31", "c_111"))
+class _Gradient:
+    """grad L of L(w) = l(xi), xi = w/w_0 without w_0, and L - min L, both written out by hand."""
 
-    def gradient(w: _Vector) -> _Vector:
+    def __init__(self, jets: dict[str, Any], sharpness: Any) -> None:
+        self.jets, self.sharpness = jets, sharpness
+
+    def _parts(self, w: _Vector) -> tuple[Number, Number, Number]:
         x, y, s = (part / w.parts[0] for part in w.parts[1:])
+        return x, y, s
+
+    def __call__(self, w: _Vector) -> _Vector:
+        k, m, h = self.jets["K"], self.jets["m"], self.jets["h"]
+        c3, c4, c21, c31, c111 = (self.jets[name] for name in _HIGHER)
+        x, y, s = self._parts(w)
         by_x = (
             x + k * x * s - h * s * s * Fraction(1, 2) + c3 * x * x * Fraction(1, 2) + c4 * x * x * x * Fraction(1, 6)
             + c21 * x * y + c31 * x * x * s * Fraction(1, 2) + c111 * y * s
         )  # fmt: skip
         by_y = m * y + c21 * x * x * Fraction(1, 2) + c111 * x * s
         by_s = k * x * x * Fraction(1, 2) - h * x * s + c31 * x * x * x * Fraction(1, 6) + c111 * x * y
-        slopes = [slope * sharpness for slope in (by_x, by_y, by_s)]
+        slopes = [slope * self.sharpness for slope in (by_x, by_y, by_s)]
         radial = -(x * slopes[0] + y * slopes[1] + s * slopes[2])
         return _Vector((radial, *slopes)) / w.parts[0]
 
-    return gradient
+    def excess_loss(self, w: _Vector) -> Number:
+        """L(w) - min L."""
+        k, m, h = self.jets["K"], self.jets["m"], self.jets["h"]
+        c3, c4, c21, c31, c111 = (self.jets[name] for name in _HIGHER)
+        x, y, s = self._parts(w)
+        total = (
+            x * x * Fraction(1, 2) + m * y * y * Fraction(1, 2) + k * x * x * s * Fraction(1, 2)
+            - h * x * s * s * Fraction(1, 2) + c3 * x * x * x * Fraction(1, 6) + c4 * x * x * x * x * Fraction(1, 24)
+            + c21 * x * x * y * Fraction(1, 2) + c31 * x * x * x * s * Fraction(1, 6) + c111 * x * y * s
+        )  # fmt: skip
+        return total * self.sharpness
+
+
+class _AtRest:
+    """A gradient of the same value everywhere, and an excess loss that is as small as its square."""
+
+    def __init__(self, slope: _Vector) -> None:
+        self.slope = slope
+
+    def __call__(self, _: _Vector) -> _Vector:
+        return self.slope
+
+    def excess_loss(self, _: _Vector) -> Number:
+        """Of the order of |G|^2, as on Gamma."""
+        return Number.of(1, 2 * SMALL)
 
 
 @dataclass(frozen=True)
@@ -113,7 +150,7 @@ def run_twice(single: EdgeMap, values: dict[sp.Symbol, Fraction], /) -> Run:
     }
     jets = {symbol.name: Number.of(v, degrees=Degrees(1)) for symbol, v in values.items()}
     sharpness, edge = _at(single.edge.sharpness, exact), _at(single.edge.value, exact)
-    gradient = _gradient(jets, sharpness)
+    gradient = _Gradient(jets, sharpness)
     lr = (edge + jets["U"] * delta) / sharpness
     states: dict[str, Any] = {name: _polynomial(value, exact) for name, value in frame.scalars.items()}
     slaved = {name: _known(series.coefficients, exact) for name, series in single.slaved.items()}
@@ -174,21 +211,32 @@ def _polynomial(value: Any, exact: dict[sp.Symbol, Any]) -> Number:
 
 
 def _lr_of_norm(frame: Any, squared: Number, parameters: dict[str, Any], states: dict[str, Any]) -> Number:
-    """effective_lr at |w|^2: one step from rest along a unit G orthogonal to theta, on numbers."""
-    zero, one = Number.of(0), Number.of(1)
+    """effective_lr at |w|^2 on Gamma: one step from rest along a small G orthogonal to theta, on numbers.
+
+    Of |G| = delta^3 no other trace is left: what a rule makes of |G|^2 comes with delta^6, beyond what is known then.
+    At |G| = 1 a step that depends on the size of the gradient would be another one than at the edge.
+    """
+    zero = Number.of(0)
     length = squared.sqrt()
     resting = {name: (_Vector((zero,) * 4) if name in frame.vectors else value) for name, value in states.items()}
-    slope = _Vector((zero, one / length, zero, zero))
+    slope = _Vector((zero, Number.of(1, SMALL) / length, zero, zero))
     w = _Vector((length, zero, zero, zero))
     moved, _ = frame.rule.step(
-        w, lambda _: slope, SimpleNamespace(**resting), SimpleNamespace(**parameters), _OPERATIONS
+        w, _AtRest(slope), SimpleNamespace(**resting), SimpleNamespace(**parameters), _OPERATIONS
     )
-    return -moved.parts[1] / moved.parts[0]
+    return -moved.parts[1].down(SMALL) / moved.parts[0]
 
 
 def _norm_squared(frame: Any, lr: Number, parameters: dict[str, Any], states: dict[str, Any]) -> Number:
-    """effective_lr is a number over |w|^2 (scale invariance): one evaluation at |w| = 1 gives the number."""
-    return _lr_of_norm(frame, Number.of(1), parameters, states) / lr
+    """|w|^2 where effective_lr is a number over |w|^n: two evaluations, at |w| = 1 and 2, give the number and n.
+
+    n = 2 for every multiple of the gradient (scale invariance); a rule may scale that by |w| once more.
+    """
+    at_one, at_two = (_lr_of_norm(frame, Number.of(squared), parameters, states) for squared in (1, 4))
+    for power in range(1, STEEPEST + 1):
+        if not any((at_two * 2**power - at_one).c):
+            return (at_one / lr) ** Fraction(2, power)
+    raise NoClosedForm("effective_lr is no number over a power of |w|")
 
 
 def confirm_map(single: EdgeMap, steps: TwoStep, /, *, points: int = POINTS, seed: int = 0) -> Step:
@@ -199,6 +247,7 @@ def confirm_map(single: EdgeMap, steps: TwoStep, /, *, points: int = POINTS, see
     expected = _expected(steps, dict.fromkeys(single.slow, 1))
     status, degree = Status.PROVED, 0
     witness: dict[str, str] = {}
+    lacking = ""
     for _ in range(points):
         values = {symbol: Fraction(generator.randrange(1, RANGE)) for symbol in symbols}
         for symbol in single.frame.constants.values():
@@ -207,9 +256,13 @@ def confirm_map(single: EdgeMap, steps: TwoStep, /, *, points: int = POINTS, see
         try:
             run = run_twice(single, values)
             pairs = list(_pairs(single, run, expected, values))
-        except ArithmeticError as reason:
-            # A root of what is drawn: this rule cannot be brought to rational points.
+            if any(power >= len(left.c) for _, left, power, _ in pairs):
+                raise NoClosedForm("too few orders are left")
+        except (ArithmeticError, InputError) as reason:
+            # The series took this rule: that it cannot be brought to rational points is no fault of its own.
             status, witness = Status.UNDECIDED, {"at rational points": str(reason)}
+            root = isinstance(reason, NotRational)
+            lacking = f"the rule {'takes a root that is not rational' if root else 'does not run on rational numbers'}"
             break
         degree = max(degree, *(_difference(left, power, right) for _, left, power, right in pairs))
         wrong = next((pair for pair in pairs if pair[1].c[pair[2]] != pair[3].c[0]), None)
@@ -225,7 +278,7 @@ def confirm_map(single: EdgeMap, steps: TwoStep, /, *, points: int = POINTS, see
         sp.Symbol("two steps"), sp.Symbol("series"), status=status,
         method=f"exact rational arithmetic at {points} random points, error below {bound:.0e} (Schwartz-Zippel)"
         if status is not Status.UNDECIDED
-        else "the rule takes roots that are not rational at rational points",
+        else lacking,
         residual=sp.Integer(0) if status is Status.PROVED else None, witness=witness,
         seconds=time.perf_counter() - begin,
         second=f"confirmed at {points} rational points, error below {bound:.0e}" if status is Status.PROVED else "",

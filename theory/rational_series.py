@@ -22,7 +22,9 @@ from typing import Any
 
 import sympy as sp
 
-__all__ = ["LENGTH", "Degrees", "Number", "as_fraction", "degrees_of"]
+from theory.errors import NoClosedForm
+
+__all__ = ["LENGTH", "Degrees", "NotRational", "Number", "as_fraction", "degrees_of"]
 
 LENGTH = 9
 _SERIALS = count()
@@ -117,6 +119,10 @@ def as_fraction(value: Any) -> Fraction:
     return Fraction(int(number.p), int(number.q))
 
 
+class NotRational(NoClosedForm):
+    """A root of what is no square: as every `NoClosedForm` it passes through an update without being blamed on it."""
+
+
 @dataclass(frozen=True, eq=False)
 class Number:
     """c_0 + c_1 delta + ..., as a list of fractions; what is beyond the list is unknown."""
@@ -183,9 +189,11 @@ class Number:
         by = divisor.low()
         below, above = divisor.down(by), self.down(by)
         b, a = below.c, above.c
-        quotient: list[Fraction] = []
-        for k in range(min(len(a), len(b))):
-            quotient.append((a[k] - sum((quotient[i] * b[k - i] for i in range(k)), Fraction(0))) / b[0])
+        # As in a product, what is unknown of the divisor comes after the leading zeros of what is divided.
+        low = above.low()
+        quotient = [Fraction(0)] * low
+        for k in range(low, min(len(a), low + len(b))):
+            quotient.append((a[k] - sum((quotient[i] * b[k - i] for i in range(low, k)), Fraction(0))) / b[0])
         # The same divisor again is no new one.
         return Number(tuple(quotient), above.degrees.times(below.degrees.inverse((divisor.serial, by))))
 
@@ -199,7 +207,7 @@ class Number:
         a = start.c
         root = Fraction(isqrt(a[0].numerator), isqrt(a[0].denominator))
         if root**2 != a[0] or by % 2:
-            raise ArithmeticError(f"{a[0]} is not the square of a rational number")
+            raise NotRational(f"{a[0]} is not the square of a rational number")
         found = [root]
         for k in range(1, len(a)):
             found.append((a[k] - sum((found[i] * found[k - i] for i in range(1, k)), Fraction(0))) / (2 * root))

@@ -42,6 +42,7 @@ def numeric(geometry, point):
         "cubic_squared": jets.cubic**2,
         "quartic": jets.quartic,
         "mixed": jets.mixed,
+        "sharpness": jets.sharpness,
     }
 
 

@@ -14,7 +14,14 @@ from theory.energy_law import decompose
 from theory.first_crossing import first_crossing
 from theory.generic_steps import field_steps, smooth_proofs
 from theory.jets import K
-from theory.oscillator_steps import correction_steps, drift_steps, energy_steps, oscillator_steps, tracking_steps
+from theory.oscillator_steps import (
+    _polynomials,
+    correction_steps,
+    drift_steps,
+    energy_steps,
+    oscillator_steps,
+    tracking_steps,
+)
 from theory.proof import Status
 from theory.rule import Rule
 
@@ -233,3 +240,30 @@ def test_what_a_constant_learning_rate_needs():
     assert sum(squares[half:]) / half == pytest.approx(p * rate / k**2, rel=0.02)
     assert abs(sum(places[half:]) / half) < 0.02
     assert K2 not in law.energy.growth.free_symbols
+
+
+def test_the_energy_of_an_oscillator_with_a_denominator_in_a_constant():
+    """Nesterov's momentum: SymPy splits cases on whether (1 - beta)(2 beta + 1)^4 vanishes where it is expanded."""
+    b = sp.Symbol("beta", positive=True)
+    own = {
+        "alpha": (2 * b + 1) ** 2 / ((b + 1) * (3 * b + 1)),
+        "growth": 4 * (b + 1) ** 2 / (2 * b + 1),
+        "brake": -2 * (K**2 + 4) * (b + 1) ** 3 / ((b - 1) * (2 * b + 1) ** 2),
+    }
+    law = replace(GD, energy=replace(GD.energy, **own))
+    law.__dict__["defaults"] = {b: sp.Rational(3, 10)}
+    steps = list(oscillator_steps(law.energy, law))
+    assert {step.status for step in steps} == {Status.PROVED}
+    assert not any(side.has(sp.Piecewise) for step in steps for side in (step.lhs, step.rhs))
+    height = 2 * (b + 1) ** 3 * (3 * b + 1) / (2 * b + 1) ** 3
+    y = sp.Symbol("y", real=True)
+    assert sp.simplify(law.potential(y).coeff(y) + height) == 0
+
+
+def test_identities_are_compared_over_what_is_divided_by():
+    a, b, x = sp.symbols("a b x")
+    ring = _polynomials(x / (a + 1) + b * x, [a, b, x])
+    assert ring == sp.QQ.frac_field(a)[b, x]
+    assert ring.from_sympy((x + a * x) / (a + 1) - x) == 0
+    assert ring.from_sympy((x + a * x) / (a + 1) - b * x) != 0
+    assert (_polynomials(a * x, [a, x]), _polynomials(x / a / x**2, [a, x])) == (sp.QQ[a, x], sp.QQ.frac_field(a, x))

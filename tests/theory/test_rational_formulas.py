@@ -11,7 +11,7 @@ from theory import rules
 from theory.edge_law import edge_law
 from theory.frame import Frame
 from theory.proof import Status
-from theory.rational_map import _dot, _gradient, _lr_of_norm, _norm_squared, _polynomial, _Vector, confirm_map
+from theory.rational_map import _dot, _Gradient, _lr_of_norm, _norm_squared, _polynomial, _Vector, confirm_map
 from theory.rational_series import LENGTH, Degrees, Number, degrees_of
 from theory.series import DELTA
 
@@ -53,6 +53,8 @@ def test_series_on_fractions_are_those_of_sympy(found, expected):
         # Divided by what begins with delta^2, two coefficients are lost; multiplied, none.
         (C / number(D**2 * SECOND), LATE / (D**2 * SECOND), LENGTH - 2),
         (C * A, LATE * FIRST, LENGTH),
+        # Of 1/(1 + d + O(d^2)) two coefficients are known; of d^2 times it, four.
+        (C / Number((Fraction(1), Fraction(1))), 9 * D**2 - 7 * D**3, 4),
         (C.down(1), LATE / D, LENGTH - 1),
         (C.sqrt(), 3 * D * sp.sqrt(1 + 2 * D / 9 - D**2 / 9), LENGTH - 1),
         (C * (1 / A), LATE / FIRST, LENGTH),
@@ -96,10 +98,12 @@ def test_the_gradient_written_out_is_that_of_its_loss():
     loss += m * y**2 / 2 + c21 * x**2 * y / 2 + c31 * x**3 * s / 6 + c111 * x * y * s
     at = [sp.Rational(3, 2), sp.Rational(1, 5), sp.Rational(-2, 7), sp.Rational(4, 3)]
     point = _Vector(tuple(Number.of(v) for v in at))
-    found = _gradient(jets, Fraction(6))(point)
+    gradient = _Gradient(jets, Fraction(6))
+    found = gradient(point)
     known = [6 * sp.diff(loss, v).subs(dict(zip(w, at, strict=True))) for v in w]
     assert [part.c[0] for part in found.parts] == [Fraction(str(v)) for v in known]
     assert not any(_dot(point, found).c)  # Euler's identity
+    assert gradient.excess_loss(point).c[0] == Fraction(str(6 * loss.subs(dict(zip(w, at, strict=True)))))
 
 
 def test_vectors_of_series():
