@@ -97,10 +97,26 @@ def test_a_flow_of_one_eigenvalue_is_not_held_against_a_loss_where_two_meet():
     assert unless_several(wrong, run_with(0.5)) is wrong
 
 
+def network():
+    """30 weights, tanh; |w| divided out."""
+    random = np.random.default_rng(0)
+    inputs, target = random.normal(size=(6, 4)), random.normal(size=6)
+
+    def residuals(w):
+        hidden, out = jnp.split(w / jnp.linalg.norm(w), [24])
+        return 3 * jnp.tanh(3 * jnp.asarray(inputs) @ hidden.reshape(6, 4).T) @ out - 0.3 * jnp.asarray(target)
+
+    start = random.normal(size=30)
+    return Objective(lambda w: jnp.sum(residuals(w) ** 2) / 2, start, residuals=residuals, name="network")
+
+
 @pytest.mark.deep
-def test_a_loss_is_not_accused_of_a_second_eigenvalue_at_the_edge():
-    report = check_loss(meets(), checks=["period", "mean_square", "monotone_sharpness", "tracking", "energy_law"])
+@pytest.mark.parametrize(("loss", "expected"), [(meets(), 0.5), (network(), 0.467)], ids=["meeting", "network"])
+def test_a_loss_is_not_accused_of_a_second_eigenvalue_at_the_edge(loss, expected):
+    """In the network K^2 of the largest of the two gave 0.25 or 0.33, whichever it was at the end."""
+    report = check_loss(loss, checks=["period", "mean_square", "monotone_sharpness", "tracking", "energy_law"])
     assert report.ok, str(report)
     result = report["mean_square"]
     assert result.outcome is Outcome.PASSED
     assert "a second eigenvalue is at the edge from" in result.trial.message
+    assert result.trial.expected == pytest.approx(expected, rel=0.01)
