@@ -43,6 +43,10 @@ GRID = 201
 REACH = 6.0
 # A derivative that is this much smaller at Gamma than at a distance of 0.1 is rounding.
 FLOOR = 1e-6
+# Points of a curve in Gamma are off it by rounding. What vanishes there is left with some twenty machine epsilons of
+# its size at a distance of 0.1 (the next derivative times the distance); to be no jump it must be below KINK of its
+# size: 20 eps/KINK is 4e-12, and the rest is room for points known less well. Real jumps are seen from 1e-12 on.
+VANISHING = 1e-9
 # Two points of a curve of Gamma this far apart at the ends of the last interval lie on two pieces of it.
 TORN = 1e-3
 
@@ -137,7 +141,7 @@ def chart_jump(loss: Loss, /, *, seed: int = 0) -> tuple[Jump, dict[str, float]]
 
     # The ends are open, and a chart may be singular there; symmetric places are no ends of parts.
     grid = np.linspace(0.0103, 0.9899, GRID)
-    found = _largest(objective_of(loss), place, along, grid, np.zeros(ORDERS), _signs(loss))
+    found = _largest(objective_of(loss), place, along, grid, None, _signs(loss))
     index = int(np.flatnonzero((along == found.direction).all(axis=1))[0]) if found.order else 0
     at = chart(np.array([index]), np.array([found.parameter]))[0] if found.order else start
     return found, {s.name: float(v) for s, v in zip(minima.chart, at, strict=True)}
@@ -162,18 +166,22 @@ def jump_along(objective: Objective, points: np.ndarray, /, *, rank: int | None,
         return arcs if rank is None else _to_gamma(objective, arcs, rank)
 
     low, high = (-0.9897, 1.9901) if rank is not None else (0.0, 1.0)
-    return _largest(objective, place, along, np.linspace(low, high, GRID), np.zeros(ORDERS))
+    return _largest(objective, place, along, np.linspace(low, high, GRID), None)
 
 
 def _largest(
-    objective: Objective, place: Place, along: np.ndarray, grid: np.ndarray, floor: np.ndarray,
+    objective: Objective, place: Place, along: np.ndarray, grid: np.ndarray, floor: np.ndarray | None,
     signs: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Jump:  # fmt: skip
-    """The largest jump along curves (C of them, each with a direction (C, D)) over a grid of parameters (M,)."""
+    """The largest jump along curves (C of them, each with a direction (C, D)) over a grid of parameters (M,).
+
+    ``floor`` (4,) is the least size of the derivatives; default `VANISHING` of what they are beside the curves.
+    """
     count, m = len(along), len(grid)
     index, s = np.repeat(np.arange(count), m), np.tile(grid, count)
     points = place(index, s)
     table = _derivatives(objective, points, along[index]).reshape(count, m, ORDERS)
+    floor = _beside(objective, points, along[index]) if floor is None else floor
     short = m < GRID
     if short and not np.isfinite(table).all():
         c, j, order = (int(i) for i in np.argwhere(~np.isfinite(table))[0])
@@ -212,6 +220,16 @@ def _largest(
         float(value[w]), at[w, best[w]], along[curve[w]], int(order[w]) + 1, float((low[w] + high[w]) / 2),
         (float(left_side[w]), float(right_side[w])),
     )  # fmt: skip
+
+
+def _beside(objective: Objective, points: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """`VANISHING` of the typical size of each derivative (4,) at a distance of 0.1 from points (N, D) along ``along``.
+
+    Typical, as one place next to a pole says nothing of the others.
+    """
+    far = np.abs(_derivatives(objective, points + 0.1 * along, along))
+    known = far[np.isfinite(far).all(axis=1)]
+    return VANISHING * np.median(known, axis=0) if len(known) else np.zeros(ORDERS)
 
 
 def _bends(table: np.ndarray) -> list[tuple[int, int, int]]:

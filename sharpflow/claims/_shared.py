@@ -79,13 +79,55 @@ def beyond_horizon(case: Case) -> Measurement | None:
     run = case.comparison
     if not len(run.times):
         return None
-    found = tracking_horizon(case.subject, case.rule, path=(run.times, run.flow_points))
-    if found.time >= run.time:
+    # The law is that of one eigenvalue: c has no meaning from where a second one is at the edge.
+    several = joined(case)
+    last = len(run.times) if several is None else max(several, 1)
+    found = tracking_horizon(case.subject, case.rule, path=(run.times[:last], run.flow_points[:last]))
+    if found.time >= (run.time if several is None else run.times[several]):
         return None
     return Measurement(
         Numeric.NOT_APPLICABLE,
         message=f"the oscillation of this loss under {case.rule.name} grows tenfold within flow time {found.time:.3g} "
         f"(energy law), too soon for the run of flow time {run.time:g} that this check makes",
+    )
+
+
+def joined(case: Case) -> int | None:
+    """The first record at which the flow of the comparison has a second eigenvalue at the edge; ``None`` without."""
+    import numpy as np
+
+    from numerics.edge_path import AT_EDGE
+
+    edges = case.comparison.edges
+    if edges is None or edges.flow_spectrum.shape[1] < 2:
+        return None
+    at = np.flatnonzero(edges.flow_effective_lr * edges.flow_spectrum[:, 1] > 2 * (1 - AT_EDGE))
+    return int(at[0]) if len(at) else None
+
+
+def unless_several(measurement: Measurement, case: Case) -> Measurement:
+    """What is inconsistent with a flow of one eigenvalue is not applicable where a second one came to the first.
+
+    A flow that follows them all (``edges`` of the comparison) is weighed as it is.
+    """
+    import numpy as np
+
+    from numerics.edge_path import AT_EDGE
+    from numerics.spectrum import top_eigenvalues
+
+    run = case.comparison
+    if measurement.status is not Numeric.INCONSISTENT or run.edges is not None:
+        return measurement
+    there = np.isfinite(run.minima_points).all(axis=1)
+    values = top_eigenvalues(case.objective, run.minima_points[there], rank=2)
+    # A loss with one residual has one eigenvalue.
+    near = np.flatnonzero(values[:, -1] > (1 - AT_EDGE) * values[:, 0])
+    if values.shape[1] < 2 or not len(near):
+        return measurement
+    return Measurement(
+        Numeric.NOT_APPLICABLE,
+        message=f"from flow time {run.times[there][near[0]]:.3g} on a second eigenvalue is within {AT_EDGE:g} of the "
+        f"first, and the flow that {case.rule.name} is compared with here has one at the edge; {measurement.message}",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, Numeric, weigh
-from sharpflow.claims._shared import beyond_horizon
+from sharpflow.claims._shared import beyond_horizon, unless_several
 
 
 def measure(case: Case) -> Measurement:
@@ -20,13 +20,14 @@ def measure(case: Case) -> Measurement:
     if fit.verdict == "inconclusive":
         return Measurement(Numeric.INCONCLUSIVE, None, 1.0, 0.1, fit.message)
     if fit.verdict == "inconsistent":
-        return Measurement(Numeric.INCONSISTENT, fit.estimate, 1.0, 0.1, fit.message)
+        return unless_several(Measurement(Numeric.INCONSISTENT, fit.estimate, 1.0, 0.1, fit.message), case)
     if not near <= 5:
-        return weigh(
+        weighed = weigh(
             near, 0.0, 5.0,
             f"largest distance in units of intrinsic_lr at rate {run.rate:g}, which should be of order one; the power "
             f"fitted is {fit.estimate:.3g}",
         )  # fmt: skip
+        return unless_several(weighed, case)
     return weigh(
         fit.estimate, 1.0, 0.1,
         f"{fit.message}, rates 1e-6 to 1e-4. At rate {run.rate:g} and time {run.time:g} the largest distance is "

@@ -6,9 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import sympy as sp
 
-from numerics.differences import COARSE, SAFETY, derivative_residual, extrapolated_derivatives
-from sharpflow import Objective
+from numerics.differences import COARSE, ROUNDING, SAFETY, Estimate, derivative_residual, extrapolated_derivatives
+from numerics.many_digits import derivatives_by_differences
+from numerics.objective import objective_of
+from sharpflow import Loss, Minima, Objective
 from sharpflow.testing import check_loss
 from sharpflow.testing.check import Outcome
 from sharpflow.testing.wrong_losses import START, plain
@@ -105,3 +108,57 @@ def test_where_differences_are_too_coarse_nothing_is_decided():
     result = outcome_of(network(1e5))
     assert result.outcome is Outcome.INCONCLUSIVE
     assert "L changes over shorter distances" in result.trial.message
+
+
+def on_cone(power):
+    """|f|^power and a smooth loss with the minima f = 0, a curve whose points are known up to rounding."""
+    x, y, z = sp.symbols("x y z", real=True)
+    p = sp.Symbol("p", real=True)
+    r2 = x**2 + y**2 + z**2
+    f = (x * y - z**2) / r2
+    minima = Minima(chart=(p,), point=(sp.exp(p), sp.exp(-p), 1), start=(0.4,), domain=((-1, 1),))
+    return Loss("power", (x, y, z), sp.Abs(f) ** sp.Rational(power) + f**2 / 2 * (1 + x**2 / r2), minima)
+
+
+@pytest.mark.parametrize("power", ["3/2", "9/4", "5/2"])
+def test_a_fractional_power_is_left_to_the_check_of_smoothness(power):
+    """Next to f = 0 differences over 1e-12 tell D^2 |f|^(5/2) to 1e-6 only, and JAX is right."""
+    report = check_loss(on_cone(power), checks=["derivatives", "smoothness"])
+    assert [result.check for result in report.failed] == ["smoothness"]
+    assert report["derivatives"].outcome is Outcome.PASSED
+
+
+def test_differences_in_many_digits_say_how_far_they_are_off():
+    exact, u = derivatives_by_differences(on_cone("5/2")), np.array([0.6, 0.0, -0.8])
+    for estimate in exact(np.array([0.3, 0.9, 0.2]), u):
+        assert 0 < estimate.error < 1e-20
+    # On f = 0 up to rounding: the second derivative of |f|^(5/2) changes like the root of the distance.
+    first, second = exact(np.ones(3) / np.sqrt(3), u)
+    assert first.error < ROUNDING < second.error
+    x, y, z = sp.symbols("x y z", real=True)
+    nothing = derivatives_by_differences(Loss("root", (x, y, z), sp.sqrt(-(x**2) / (x**2 + y**2 + z**2))))
+    assert all(np.isnan(e.value) and np.isinf(e.error) for e in nothing(np.ones(3), u))
+
+
+@pytest.mark.parametrize("error", [4e-6, -1e-7])
+def test_a_slightly_wrong_gradient_of_a_formula_is_caught(error):
+    loss = on_cone("5/2")
+    right = objective_of(loss)
+    function = jax.custom_jvp(right.function)
+
+    @function.defjvp
+    def rule(primals, tangents):
+        value, slope = jax.jvp(right.function, primals, tangents)
+        return value, (1 + error) * slope
+
+    near = np.ones((3, 3)) / np.sqrt(3)
+    found = derivative_residual(Objective(function, right.start, name="wrong"), near, derivatives_by_differences(loss))
+    assert found.finding.value == pytest.approx(abs(error), rel=0.1)
+    assert found.tolerance < 1.1 * ROUNDING
+
+
+def test_where_many_digits_meet_nothing_smooth_nothing_is_decided():
+    rough = (Estimate(1.0, 1e-6), Estimate(1.0, 1e-6))
+    found = derivative_residual(plain(), np.ones((3, 4)) / 2, lambda w, u: rough)
+    assert np.isnan(found.finding.value)
+    assert "see the check smoothness" in found.finding.note

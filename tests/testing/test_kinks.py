@@ -63,6 +63,30 @@ def test_only_the_rank_is_at_fault_in_a_quartic():
     assert [result.check for result in report.failed] == ["minimal_kernel"]
 
 
+CONE = (x * y - z**2) / r2
+
+
+def on_cone(name, expression):
+    minima = Minima(chart=(p,), point=(sp.exp(p), sp.exp(-p), 1), start=(0.4,), domain=((-1, 1),))
+    return Loss(name=name, variables=(x, y, z), expression=expression, minima=minima)
+
+
+def test_rounding_of_derivatives_that_vanish_on_gamma_is_no_kink():
+    """On z = 0 they are 0 exactly; on x y = z^2 they are 1e-32 here and 1e-34 there."""
+    report = check_loss(on_cone("flat", CONE**4), checks=["smoothness", "minimal_kernel"])
+    assert [result.check for result in report.failed] == ["minimal_kernel"]
+    assert report["smoothness"].trial.measured < KINK / 30
+
+
+@pytest.mark.parametrize("size", [1, sp.Rational(1, 10**6)])
+def test_a_kink_where_all_other_derivatives_vanish_is_found(size):
+    """However small the part with the kink is beside what the loss is off Gamma."""
+    loss = on_cone("kinked", CONE**4 + size * CONE**2 * (2 + sp.Abs(x - y) / r))
+    found, at = chart_jump(loss)
+    assert found.value > KINK
+    assert abs(at["p"]) < 1e-3
+
+
 @pytest.mark.parametrize("name", families.names())
 def test_no_family_has_a_kink_anywhere_near(name):
     # Three decades: what is analytic leaves rounding and the fifth derivative over a fifty-thousandth of an interval.
