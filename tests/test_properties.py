@@ -27,6 +27,15 @@ def members(name):
     return st.fixed_dictionaries(draws).map(lambda values: family.member(**values))
 
 
+# Each family compiles programs of its own; the others go with the deep ones.
+SOME = ("ridge", "conic", "two-layer")
+SOME_AND_DEEP = [
+    pytest.param(name, marks=() if name in SOME else pytest.mark.deep)
+    for name in families.names()
+    if name != "crossing"
+]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", families.names())
 @FEW
@@ -43,7 +52,7 @@ def test_scale_invariance_both_forms_and_rescaling(name, data):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in families.names() if name != "crossing"])
+@pytest.mark.parametrize("name", SOME_AND_DEEP)
 @FEW
 @given(data=st.data())
 def test_energy_sharpness_and_speed(name, data):

@@ -114,7 +114,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         f"theory/rules/{name}.py": (f"{THEORY}/test_engine.py", "-k", f"literature and {name.replace('_', '-')}")
         for name in RULES
     },
-    "numerics/ablation.py": (f"{NUMERICS}/test_ablation.py", "-k", "judgements or curve or quarter or change"),
+    "numerics/ablation.py": (f"{NUMERICS}/test_ablation.py", "-k", "judgements or curve or quarter or change or begin"),
     "numerics/bn_regression.py": SMALL,
     "numerics/central_flow.py": CENTRAL,
     "numerics/central_run.py": CENTRAL,

@@ -137,7 +137,8 @@ def test_an_objective_without_minima_is_a_result():
     json.dumps(c.to_json(), allow_nan=False)
 
 
-@pytest.mark.parametrize("name", [NAMES[0], pytest.param(NAMES[1], marks=pytest.mark.deep)])
+@pytest.mark.deep
+@pytest.mark.parametrize("name", NAMES)
 def test_batch_norm_regression_on_real_data(name):
     problem = bn_regression_objective(*regression_data(name, seed=1), name=name)
     c = compare(problem.objective, rate=1e-4, time=1.0, start=problem.point(1.0))

@@ -105,6 +105,28 @@ def test_the_gap_is_that_to_a_copy():
     assert pairs(SINGLE["simple"]).gap == pytest.approx(1, abs=0.1)
 
 
+def test_the_gap_where_a_search_ended_with_nothing_below_the_k():
+    """Three values make a space of three, whose pairs have no other below them; the probes see the rest."""
+    assert pairs(MULTIPLE["few values"], count=3).gap == pytest.approx(1, abs=100 * TOLERANCE)
+
+
+def test_copies_of_small_eigenvalues_are_found_too():
+    """The tolerance is relative: an absolute one, 1e-7/lambda_1, would be above all of these."""
+    values = 1e-6 * MULTIPLE["a triple one"]
+    found = pairs(values)
+    assert found.converged
+    assert off(found, values) < 2 * TOLERANCE
+
+
+def test_more_near_ties_than_a_small_basis_holds_are_told_apart():
+    """Kept too few at a restart, they stayed mixed for thousands of products."""
+    values = np.concatenate([5 + 1e-6 * np.linspace(1, 0, 9), np.linspace(4, 0, 190)])
+    for seed in range(3):
+        found = pairs(values, 1, seed, most=400)
+        assert found.converged
+        assert off(found, values) < 2 * TOLERANCE
+
+
 def test_products_are_counted_those_of_probes_too():
     """Rank 2 off the first vector: three products exhaust its space, one finds 0 again, one ends the probe."""
     assert pairs(SINGLE["rank 2"]).products == 3 + 1 + 1 + 4

@@ -35,7 +35,8 @@ def test_a_check_says_what_it_means_and_what_to_do(name):
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
-@pytest.mark.slow
+# The table of `sharpflow check --self-test`, which .ci/run runs: so these, and those of right ones, are deep.
+@pytest.mark.deep
 def test_each_mutant_is_caught_by_its_check(mutant):
     result = caught(mutant)
     assert result.outcome is Outcome.FAILED, result.explain()
@@ -60,8 +61,8 @@ def test_there_are_enough_mutants():
 TEXT = "z^2/(x^2 + y^2 + z^2)*(2 + x*y/(x^2 + y^2 + z^2))"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("spec", ["ridge", "crossing", pytest.param(TEXT, marks=pytest.mark.deep)])
+@pytest.mark.deep
+@pytest.mark.parametrize("spec", ["ridge", "crossing", TEXT])
 def test_no_right_loss_is_accused(spec):
     report = check_loss(spec)
     assert report.ok, str(report)
@@ -70,7 +71,7 @@ def test_no_right_loss_is_accused(spec):
     assert {r.check for r in report if r.outcome is Outcome.EXPECTED_FAILURE} == expected
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 def test_no_right_objective_is_accused():
     report = check_loss(plain())
     assert report.ok, str(report)
@@ -79,7 +80,7 @@ def test_no_right_objective_is_accused():
     }  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.parametrize("name", ["gd-wd", "rmsprop", "sam", "constant-lr", "normalized-gd"])
 def test_no_built_in_rule_is_accused(name):
     report = check_rule(name)

@@ -75,7 +75,7 @@ def parts(name, rule):
 
 
 @pytest.mark.parametrize("rule", ["gd-wd", "rmsprop", "normalized-gd"])
-@pytest.mark.parametrize("name", [*NAMES[1:], pytest.param(NAMES[0], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", [*NAMES[1:], pytest.param(NAMES[0], marks=pytest.mark.deep)])
 def test_parts_and_verdicts(name, rule):
     derivation = derived(name, rule)
     assert [proof.title for proof in derivation.proofs] == parts(name, rule)

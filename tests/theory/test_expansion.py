@@ -39,7 +39,7 @@ def check(loss):
         assert prove_equal(title, left, right, domain=geometry.domain).status is Status.PROVED, title
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @settings(max_examples=5, deadline=None)
 @given(members(*SIMPLE))
 def test_the_flow_of_every_member(loss):

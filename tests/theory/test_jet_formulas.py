@@ -58,6 +58,7 @@ def test_the_jets_of_a_planted_loss(at):
     loss = planted()
     jets = edge_jets(geometry_of(loss))
     found = {name: float(sp.N(getattr(jets, name).subs(p, at), 20)) for name in vars(jets)}
+    assert found.pop("sharpness") == pytest.approx(float(9 + at**2 / (1 + at**2)), rel=1e-13)
     assert found == pytest.approx(by_hand(at), rel=1e-13)  # rounding of the doubles compared
 
 
