@@ -87,7 +87,7 @@ def test_regression_reaches_the_interpolant_in_closed_form(data):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in families.names() if name != "crossing"])
+@pytest.mark.parametrize("name", SOME_AND_DEEP)
 def test_every_family_ends_near_the_flow(name):
     run = compare(families.get(name).default(), rate=1e-5, time=2.0)
     assert run.result.ok

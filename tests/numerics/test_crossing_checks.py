@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 from numerics.crossing_checks import hidden_exit, through_the_crossing
 from sharpflow.claim import Case
 from sharpflow.claims import get
@@ -12,6 +14,8 @@ from theory import rules
 GD = rules.get("gd-wd")
 
 
+# Claims of the main job.
+@pytest.mark.deep
 def test_claims_of_several_eigenvalues_are_consistent():
     for name in ("several-edges", "edge-sharpness", "hidden-exit"):
         found = get(name).measure(Case(loss=None, rule=GD))

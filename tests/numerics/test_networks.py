@@ -86,8 +86,8 @@ def scales_alike(model, inputs):
         np.testing.assert_allclose(model.compiled(scale * w, inputs), model.compiled(w, inputs), atol=1e-10)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet20", pytest.param("vgg11", marks=pytest.mark.deep)])
+@pytest.mark.deep
+@pytest.mark.parametrize("name", ["resnet20", "vgg11"])
 def test_networks_of_paper_size(name):
     network = networks.get(name)
     for norm in network.norms:
