@@ -16,10 +16,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import lineax as lx  # type: ignore[import-untyped]
-import numpy as np
 
 from numerics.eigenpairs import LEAST, block_eigenpairs, hessian_product
-from numerics.objective import Objective
+from numerics.objective import Objective, residual_count
 
 __all__ = ["KrylovNormals", "Searched", "frames_fit"]
 
@@ -159,8 +158,7 @@ class KrylovNormals:
 
 def frames_fit(objective: Objective, /) -> bool:
     """Whether all normal eigenvectors are best had at once: a Gram matrix of the residuals, or a dense Hessian."""
-    d = objective.dimension
-    if objective.residuals is None:
-        return d <= DENSE
-    count = int(jax.eval_shape(objective.residuals, jax.ShapeDtypeStruct((d,), np.float64)).shape[0])
-    return count <= RESIDUALS and count * d <= NUMBERS
+    count = residual_count(objective)
+    if count is None:
+        return objective.dimension <= DENSE
+    return count <= RESIDUALS and count * objective.dimension <= NUMBERS

@@ -241,6 +241,13 @@ def _vanishing(objective: Objective) -> Compiled:
     return Compiled(ratio)
 
 
+def residual_count(objective: Objective, /) -> int | None:
+    """n, the number of residuals; ``None`` where there are none. Nothing is computed."""
+    if objective.residuals is None:
+        return None
+    return int(jax.eval_shape(objective.residuals, jax.ShapeDtypeStruct((objective.dimension,), np.float64)).shape[0])
+
+
 @lru_cache(maxsize=256)
 def without_residuals(objective: Objective, /) -> Objective:
     """The same loss, its Hessian taken whole and not as J^T J, which it is where residuals vanish only."""

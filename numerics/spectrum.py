@@ -15,7 +15,7 @@ import numpy as np
 
 from numerics.compiled import Compiled
 from numerics.config import configure
-from numerics.objective import Objective, as_objective, check_vector
+from numerics.objective import Objective, as_objective, check_vector, residual_count
 from theory.errors import InputError
 from theory.loss import Loss
 
@@ -115,11 +115,9 @@ def _batch(objective: Objective, rank: int) -> Compiled:
 
 def fitting(objective: Objective, block: int, /) -> int:
     """``block``, or fewer points where as many Jacobians (n, D) of the residuals, or Hessians, do not fit in memory."""
-    d = objective.dimension
-    rows = d
-    if objective.residuals is not None:
-        rows = int(jax.eval_shape(objective.residuals, jax.ShapeDtypeStruct((d,), np.float64)).shape[0])
-    return max(1, min(block, MOST_NUMBERS // (d * max(rows, 1))))
+    count = residual_count(objective)
+    rows = objective.dimension if count is None else max(count, 1)
+    return max(1, min(block, MOST_NUMBERS // (objective.dimension * rows)))
 
 
 def top_eigenvalues(objective: Objective, points: Any, /, *, rank: int, block: int = 400) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -67,6 +68,7 @@ class Trajectory:
         """Write an npz file; whoever reads ``path`` meanwhile sees the old file or the new one, never a part."""
         target = Path(path)
         header = json.dumps({"format": _FORMAT, "result": self.result.value, "metadata": dict(self.metadata)})
+        name = ""
         try:
             handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
             with os.fdopen(handle, "wb") as file:
@@ -74,6 +76,8 @@ class Trajectory:
             os.chmod(name, _mode(target))
             os.replace(name, target)
         except OSError as error:
+            with contextlib.suppress(OSError):  # a disk that is full would keep what was written of it
+                os.unlink(name)
             raise InputError(f"cannot write {target}: {error.strerror or error}.") from error
 
     @classmethod

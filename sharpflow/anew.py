@@ -67,9 +67,9 @@ def own_process() -> Iterator[None]:
     except OSError:  # it is gone
         folder = ""
     _ORIGIN.append((folder, dict(os.environ), streams))
-    if place is not None:
-        _receive(place)
     try:
+        if place is not None:
+            _receive(place)
         yield
     finally:
         _ORIGIN.pop()
@@ -109,7 +109,7 @@ def begin_anew(key: str, text: str, still: Callable[[], bool] = lambda: True, /)
         return
     folder, environment, streams = _ORIGIN[-1]
     with _ONE:
-        handle, place = -1, ""
+        place = ""
         try:
             handle, place = tempfile.mkstemp(prefix="sharpflow-", suffix=".json")
             with open(handle, "w", encoding="utf-8") as file:

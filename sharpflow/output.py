@@ -161,6 +161,8 @@ def replacing(path: str, option: str, /) -> Iterator[Path]:
             os.replace(name, place)
         except OSError as error:
             raise InputError(f"{option}: {path!r} cannot be written: {_reason(error)}.") from None
+        except InputError as error:  # of what writes, which was given the place beside
+            raise InputError(f"{option}: {str(error).replace(name, path)}") from None
     finally:
         with contextlib.suppress(OSError):
             os.unlink(name)

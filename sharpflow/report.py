@@ -153,9 +153,10 @@ def _result(v: Verdict) -> str:
     def number(value: float | None) -> str:
         return "" if value is None else f"{value:.6g}"
 
+    bound = "&le; " if v.upper and v.expected is not None else ""
     return (
         f"<tr><td>{escape(v.loss)}</td><td>{_verdict(v.proof)}</td><td>{_verdict(v.numeric)}</td>"
-        f'<td class="number">{number(v.measured)}</td><td class="number">{number(v.expected)}</td>'
+        f'<td class="number">{number(v.measured)}</td><td class="number">{bound}{number(v.expected)}</td>'
         f'<td class="number">{"" if v.tolerance is None else f"{v.tolerance:.2g}"}</td>'
         f'<td class="number">{v.seconds:.1f}</td></tr>'
     )

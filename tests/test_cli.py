@@ -226,6 +226,14 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["result.npz"]
 
 
+def test_what_cannot_be_written_is_named_as_it_was_asked_for(tmp_path):
+    path = str(tmp_path / "run.csv")
+    with pytest.raises(InputError) as told, replacing(path, "--csv") as place:
+        raise InputError(f"cannot write {place}: No space left on device.")
+    assert str(told.value) == f"--csv: cannot write {path}: No space left on device."
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(os.name != "posix", reason="permissions and links of POSIX")
 def test_permissions_and_links_are_kept(tmp_path):
     real, link = tmp_path / "real.json", tmp_path / "link.json"

@@ -44,7 +44,7 @@ def test_oscillation_and_loss_are_as_predicted(run):
     np.testing.assert_allclose(series.spectrum[0], series.flow_spectrum[0], rtol=1e-3)
 
 
-@pytest.mark.deep  # the notebook of the same story runs by default
+@pytest.mark.deep  # the notebook of the same story is a part of .ci/run
 def test_three_eigenvalues_of_a_network():
     """They join one after the other, in gradient descent and in the flow, and both come to the same point."""
     one = compare(two_layer("batch", seed=4), rate=1e-4, time=3.0)

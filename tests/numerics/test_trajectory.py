@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import stat
 
 import numpy as np
@@ -43,6 +44,17 @@ def test_a_saved_file_has_the_permissions_of_any_other(tmp_path):
     saved.chmod(0o640)
     example().save(saved)  # over an old file, whose permissions stay
     assert stat.S_IMODE(saved.stat().st_mode) == 0o640
+
+
+def test_a_full_disk_keeps_nothing_of_it(tmp_path, monkeypatch):
+    def full(file, **_):
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(InputError, match=r"run\.npz: No space left"):
+        example().save(tmp_path / "run.npz")
+    assert not list(tmp_path.iterdir())
 
 
 def test_csv(tmp_path):
