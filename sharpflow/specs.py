@@ -206,10 +206,11 @@ def _attribute(spec: str, fits: Callable[[Any], bool], wanted: str) -> tuple[Any
 
 def _fitting(module: ModuleType, fits: Callable[[Any], bool]) -> list[str]:
     """The public names of a module that are what was asked for; also those of ``__all__`` made when they are asked."""
-    found = dict(vars(module))
-    for key in getattr(module, "__all__", ()):
+    found: dict[str, Any] = {}
+    for key in getattr(module, "__all__", ()):  # first, so that the order does not depend on which were made before
         with contextlib.suppress(Exception):  # the module's own code, run here for the sake of a message
-            found.setdefault(key, getattr(module, key))
+            found[key] = getattr(module, key)
+    found |= {key: value for key, value in vars(module).items() if key not in found}
     return [key for key, value in found.items() if not key.startswith("_") and fits(value)]
 
 

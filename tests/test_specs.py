@@ -124,6 +124,22 @@ def test_a_file_without_an_attribute_names_what_it_offers(write):
         resolve_loss(write(GOOD))
 
 
+@pytest.mark.parametrize("before", ["first", "second"])
+def test_what_a_file_offers_does_not_depend_on_what_it_made_before(write, before):
+    lazy = """
+    def __getattr__(name):
+        if name not in __all__:
+            raise AttributeError(name)
+        from sharpflow import resolve_loss
+        return globals().setdefault(name, resolve_loss("ridge"))
+    __all__ = ["first", "second"]
+    """
+    path = write(lazy)
+    resolve_loss(f"{path}:{before}")
+    with pytest.raises(InputError, match="it defines first, second"):
+        resolve_loss(f"{path}:third")
+
+
 @pytest.mark.parametrize(
     ("attribute", "words"), [("mine", "not a Rule"), ("update", "write it as Rule"), ("x", "Symbol")]
 )
