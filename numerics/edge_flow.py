@@ -24,7 +24,7 @@ from numerics.edge import MAX_EDGES
 from numerics.edge_path import EdgeFlow
 from numerics.edge_step import Stepper
 from numerics.krylov_normals import KrylovNormals, frames_fit
-from numerics.manifold import NEWTON_STEPS
+from numerics.manifold import NEWTON_STEPS, STANDS
 from numerics.normals import FrameNormals, Normals
 from numerics.objective import Objective, as_objective, settle
 from numerics.results import RESULTS
@@ -48,8 +48,6 @@ FIRST_COUNT = 4
 FIRST_STEP = 1e-3
 # Of the end, as a length: the steps themselves may be off by so much.
 OFF_MINIMA = TOLERANCE
-# A step of Newton's iteration that is rounding.
-STANDS = 1e-13
 # |grad L|/lambda_1 after Newton's iteration: where it worked it leaves rounding; this is far above that, and far below
 # any oscillation.
 LANDED = 1e-6

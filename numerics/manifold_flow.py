@@ -69,7 +69,7 @@ def _trace(objective: Objective, rank: int, drift: Callable[[Any, Any], Any], re
             stages = jnp.stack([jnp.array([0, 0.5, 0.5, 1]), jnp.array([1.0, 2, 2, 1])], axis=1)
             (_, total), _ = jax.lax.scan(stage, (jnp.zeros_like(z), jnp.zeros_like(z)), stages)
             # One evaluation suffices: the step left Gamma by O(h^5).
-            new, f = retract_traced(objective, z + h / 6 * total, rank, steps=1)
+            new, f = retract_traced(objective, z + h / 6 * total, rank, steps=1, chords=0)
             second = f.values[1] if rank > 1 else jnp.zeros(())
             top = f.vectors[:, 0]
             # A step may jump over the crossing; then the top eigenvector has become another one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -97,8 +98,9 @@ def _connected(objective: Objective, first: np.ndarray, last: np.ndarray) -> boo
     return _connected(objective, first, found.point) and _connected(objective, found.point, last)
 
 
+@lru_cache(maxsize=64)
 def on_minima(objective: Objective, /) -> Objective:
-    """The same objective with its start taken to Gamma.
+    """The same objective with its start taken to Gamma; one object each time, as programs are kept by it.
 
     Raises:
         InputError: gradient flow finds no minima from there.
