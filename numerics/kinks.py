@@ -271,7 +271,8 @@ def _to_gamma(objective: Objective, points: np.ndarray, rank: int) -> np.ndarray
 
 @lru_cache(maxsize=64)
 def _retractions(objective: Objective, rank: int) -> Compiled:
-    return Compiled(jax.vmap(lambda theta: retract_traced(objective, theta, rank)[0]))
+    # Without chords: whether one is taken changes the place by a jump, which is no kink of the loss.
+    return Compiled(jax.vmap(lambda theta: retract_traced(objective, theta, rank, chords=0)[0]))
 
 
 def _derivatives(objective: Objective, points: np.ndarray, along: np.ndarray) -> np.ndarray:
