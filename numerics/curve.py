@@ -17,12 +17,12 @@ import numpy as np
 
 from numerics.compiled import Compiled
 from numerics.config import configure
-from numerics.edge_jets import across_traced, curvature_slope
+from numerics.edge_jets import across_traced
 from numerics.equilibrium import Law
 from numerics.manifold_flow import manifold_flow
 from numerics.objective import Objective
 from numerics.results import RESULTS
-from numerics.spectrum import frame, tangent_log_gradient, top_eigenvector
+from numerics.spectrum import curvature_slope, frame, tangent_log_gradient, top_eigenvector
 from theory.errors import InputError
 
 __all__ = ["BLOCK", "Curve", "curve_along"]

@@ -9,22 +9,19 @@ wing's formulas is used: this is the second path to its numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from numerics.compiled import Compiled
 from numerics.config import configure
-from numerics.manifold import analyse
+from numerics.line_derivatives import line_derivatives, line_derivatives_traced
+from numerics.manifold import analyse, mixed_term
 from numerics.objective import Objective
-from numerics.spectrum import frame, top_eigenvector, unit_vector
+from numerics.spectrum import curvature_slope, frame, top_eigenvector, unit_vector
 
-__all__ = ["STEP", "NumericJets", "edge_jets_at"]
+__all__ = ["STEP", "NumericJets", "edge_jets_along", "edge_jets_at"]
 
 configure()
 
@@ -58,61 +55,37 @@ class NumericJets:
     mixed: float
 
 
-def _derivative(f: Callable[[Any], Array], /) -> Callable[[Any], Array]:
-    """Of a function of one number, forwards: backwards each derivative takes longer to trace than the one before."""
-    return lambda t: jax.jvp(f, (t,), (1.0,))[1]
-
-
-def curvature_slope(objective: Objective, theta: Array, v: Array, /) -> Array:
-    """grad(v^T H v) (D,), v (D,) held fixed, for tracing: the whole, normal to Gamma as well."""
-
-    def curvature(z: Array) -> Array:
-        return _derivative(_derivative(lambda t: objective.function(z + t * v)))(0.0)
-
-    slope: Array = jax.grad(curvature)(theta)
-    return slope
-
-
 def across_traced(objective: Objective, theta: Array, /, rank: int) -> tuple[Array, Array, Array, Array]:
     """lambda_1, c_3, c_4 and the mixed term at a unit vector of Gamma, for tracing."""
     f = frame(objective, theta, rank)
-    v = top_eigenvector(f)
-
-    def along(t: Array) -> Array:
-        value: Array = objective.function(theta + t * v)
-        return value
-
-    third = _derivative(_derivative(_derivative(along)))
-    components = f.vectors[:, 1:].T @ curvature_slope(objective, theta, v)
-    top = f.values[0]
-    mixed = jnp.sum(components**2 / (top * f.values[1:]))
-    return top, third(0.0) / top, _derivative(third)(0.0) / top, mixed
-
-
-@lru_cache(maxsize=64)
-def _across(objective: Objective, rank: int) -> Compiled:
-    return Compiled(lambda theta: across_traced(objective, theta, rank))
+    v, top = top_eigenvector(f), f.values[0]
+    _, _, third, fourth = line_derivatives_traced(objective, theta, v)
+    return top, third / top, fourth / top, mixed_term(f, curvature_slope(objective, theta, v))
 
 
 def edge_jets_at(objective: Objective, zeta: Any, /, *, rank: int) -> NumericJets:
     """The jets at the point of Gamma next to zeta (D,), with ``rank`` directions normal to Gamma."""
-    theta = unit_vector(objective, zeta)
-    # Blocks of four, the number of displaced points below: one loss compiles once.
-    here = analyse(objective, theta[None], rank=rank, block=4)
-    theta, g = np.asarray(here.retraction.point)[0], np.asarray(here.log_gradient)[0]
-    sharpness, cubic, quartic, mixed = (float(x) for x in _across(objective, rank)(theta))
-    norm = float(np.linalg.norm(g))
-    return NumericJets(sharpness, norm, _bend(objective, theta, g, rank), cubic, quartic, mixed)
+    return edge_jets_along(objective, unit_vector(objective, zeta)[None], rank=rank)[0]
 
 
-def _bend(objective: Objective, theta: np.ndarray, g: np.ndarray, rank: int) -> float:
-    """(K/2) d(K^2)/ds: K^2 is smooth where K vanishes, K itself has a kink there."""
-    norm = float(np.linalg.norm(g))
-    if norm == 0:
-        return 0.0
-    h = STEP / max(1.0, norm)
-    moves = h * np.array([1.0, -1.0, 0.5, -0.5])
-    there = analyse(objective, theta + moves[:, None] * g / norm, rank=rank, block=4)
-    squares = np.sum(np.asarray(there.log_gradient) ** 2, axis=1)
-    coarse, fine = (squares[0] - squares[1]) / (2 * h), (squares[2] - squares[3]) / h
-    return float(norm / 2 * (4 * fine - coarse) / 3)
+def edge_jets_along(objective: Objective, points: np.ndarray, /, *, rank: int) -> list[NumericJets]:
+    """The jets at the points of Gamma next to N points (N, D)."""
+    here = analyse(objective, points / np.linalg.norm(points, axis=1, keepdims=True), rank=rank)
+    theta, g = np.asarray(here.retraction.point), np.asarray(here.log_gradient)
+    across = line_derivatives(objective, theta, np.asarray(here.top)) / np.asarray(here.sharpness)[:, None]
+    columns = (here.sharpness, np.linalg.norm(g, axis=1), _bends(objective, theta, g, rank), *across[:, 2:].T)
+    return [NumericJets(*(float(x) for x in row)) for row in zip(*columns, here.mixed, strict=True)]
+
+
+def _bends(objective: Objective, theta: np.ndarray, g: np.ndarray, rank: int) -> np.ndarray:
+    """(K/2) d(K^2)/ds (N,) at points (N, D): K^2 is smooth where K vanishes, K itself has a kink there."""
+    norm = np.linalg.norm(g, axis=1)
+    h = STEP / np.maximum(1.0, norm)
+    along = g / np.where(norm == 0, 1.0, norm)[:, None]
+    moves = h[:, None] * np.array([1.0, -1.0, 0.5, -0.5])
+    displaced = theta[:, None] + moves[:, :, None] * along[:, None]  # (N, 4, D)
+    there = analyse(objective, displaced.reshape(-1, theta.shape[1]), rank=rank)
+    squares = np.sum(np.asarray(there.log_gradient) ** 2, axis=1).reshape(-1, 4)
+    coarse, fine = (squares[:, 0] - squares[:, 1]) / (2 * h), (squares[:, 2] - squares[:, 3]) / h
+    out: np.ndarray = norm / 2 * (4 * fine - coarse) / 3
+    return out

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from numerics.edge_jets import edge_jets_at
+from numerics.edge_jets import edge_jets_along
 from numerics.equilibrium import law_of
 from numerics.flow_run import run_manifold_flow
 from numerics.objective import Objective, as_objective
 from numerics.orbit import at_zero_rate, edge_orbit
-from numerics.spectrum import normal_rank
+from numerics.spectrum import normal_rank, unit_vector
 from theory.edge_law import K2, LAMBDA, LARGEST, QUARTIC_RESPONSE, TURN, energy_ratio
 from theory.errors import InputError
 from theory.loss import Loss
@@ -60,15 +60,23 @@ def predicted_coefficient(subject: Loss | Objective, rule: Rule, zeta: np.ndarra
     Raises:
         InputError: the rule has no energy law.
     """
+    objective = as_objective(subject)
+    return float(_predicted(objective, rule, unit_vector(objective, zeta)[None], normal_rank(subject, zeta))[0])
+
+
+def _predicted(objective: Objective, rule: Rule, points: np.ndarray, rank: int) -> np.ndarray:
+    """c (N,) at points of Gamma (N, D); see `predicted_coefficient`."""
     law = law_of(rule)
     coefficient = law.exact.coefficient
     if coefficient is None:
         raise InputError(f"rule {rule.name!r} has no smooth oscillator, hence no energy law.")
-    objective = as_objective(subject)
-    jets = edge_jets_at(objective, zeta, rank=normal_rank(subject, zeta))
-    response = jets.quartic - 3 * jets.cubic**2 - 3 * jets.mixed
-    values = {K2: jets.log_gradient_norm**2, TURN: jets.bend, QUARTIC_RESPONSE: response, LAMBDA: jets.sharpness}
-    return float(coefficient.subs(law.exact.defaults).subs(values))
+    coefficient = coefficient.subs(law.exact.defaults)
+    found = []
+    for jets in edge_jets_along(objective, points, rank=rank):
+        response = jets.quartic - 3 * jets.cubic**2 - 3 * jets.mixed
+        values = {K2: jets.log_gradient_norm**2, TURN: jets.bend, QUARTIC_RESPONSE: response, LAMBDA: jets.sharpness}
+        found.append(float(coefficient.subs(values)))
+    return np.array(found)
 
 
 def _slope(subject: Loss, rule: Rule, rate: float) -> tuple[float, float, float]:
@@ -154,7 +162,8 @@ def tracking_horizon(
     exists = np.all(np.isfinite(points), axis=1)
     times, points = times[exists], points[exists]
     chosen = np.unique(np.linspace(0, len(times) - 1, NODES).round().astype(int))
-    tau, c = times[chosen], np.array([predicted_coefficient(subject, rule, z) for z in points[chosen]])
+    # The number of normal directions is the same all along Gamma.
+    tau, c = times[chosen], _predicted(as_objective(subject), rule, points[chosen], normal_rank(subject, points[0]))
     c = c * law_of(rule).pace(tau)
     total = np.concatenate([[0.0], np.cumsum((c[1:] + c[:-1]) / 2 * np.diff(tau))])
     return Horizon(float(c[0]), _reached(tau, total, float(c[-1]), energy_ratio(amplitude, largest)), float(total[-1]))

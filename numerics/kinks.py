@@ -12,14 +12,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 
 from numerics.compiled import Compiled
+from numerics.line_derivatives import ORDERS, line_derivatives
 from numerics.manifold import retract_traced
 from numerics.objective import Objective, objective_of
 from theory.loss import Loss
@@ -27,14 +26,13 @@ from theory.smoothness import switches
 
 __all__ = ["KINK", "Jump", "chart_jump", "derivative_jump", "jump_across", "jump_along", "jump_beside", "no_jump"]
 
-ORDERS = 4
 # A jump in units of the derivative: a kink's is of order one, and what has a limit changes by 1e-5 (the shortest
 # interval is a fifty-thousandth of the first, on which it changes by twice its size at the most).
 KINK = 1e-3
 # 15 parts, of which 3 are kept, 6 times: 5^5 * 15 = 46 875 times shorter.
 PARTS = 15
 LEVELS = 6
-# Points worked off together; one program for each loss.
+# Points taken to Gamma together; one program for each loss.
 BLOCK = 256
 # Intervals followed along a curve: the two of sharpest bend for each derivative.
 FOLLOWED = 2
@@ -91,7 +89,7 @@ def jump_across(objective: Objective, points: np.ndarray, /, *, step: float = 1e
     random = np.random.default_rng(seed)
     along = random.standard_normal(points.shape)
     along /= np.linalg.norm(along, axis=1, keepdims=True)
-    far = np.abs(_derivatives(objective, points + 0.1 * along, along))
+    far = np.abs(line_derivatives(objective, points + 0.1 * along, along))
     floor = FLOOR * np.nanmax(np.where(np.isfinite(far), far, 0.0), axis=0)
     # Not symmetric: nor is then the change of an even function that diverges in the middle.
     grid = step * np.array([-1.0, -0.43, 0.56, 1.0])
@@ -180,7 +178,7 @@ def _largest(
     count, m = len(along), len(grid)
     index, s = np.repeat(np.arange(count), m), np.tile(grid, count)
     points = place(index, s)
-    table = _derivatives(objective, points, along[index]).reshape(count, m, ORDERS)
+    table = line_derivatives(objective, points, along[index]).reshape(count, m, ORDERS)
     floor = _beside(objective, points, along[index]) if floor is None else floor
     short = m < GRID
     if short and not np.isfinite(table).all():
@@ -204,7 +202,7 @@ def _largest(
         parts = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, PARTS + 1)
         k, s = np.repeat(curve, PARTS + 1), parts.ravel()
         at = place(k, s).reshape(len(curve), PARTS + 1, -1)
-        found = _derivatives(objective, at.reshape(len(k), -1), along[k]).reshape(len(curve), PARTS + 1, ORDERS)
+        found = line_derivatives(objective, at.reshape(len(k), -1), along[k]).reshape(len(curve), PARTS + 1, ORDERS)
         with np.errstate(invalid="ignore"):
             change = np.abs(np.diff(found[rows, :, order], axis=1))
         best = np.where(np.isfinite(change), change, -1.0).argmax(axis=1)
@@ -227,7 +225,7 @@ def _beside(objective: Objective, points: np.ndarray, along: np.ndarray) -> np.n
 
     Typical, as one place next to a pole says nothing of the others.
     """
-    far = np.abs(_derivatives(objective, points + 0.1 * along, along))
+    far = np.abs(line_derivatives(objective, points + 0.1 * along, along))
     known = far[np.isfinite(far).all(axis=1)]
     return VANISHING * np.median(known, axis=0) if len(known) else np.zeros(ORDERS)
 
@@ -273,31 +271,3 @@ def _to_gamma(objective: Objective, points: np.ndarray, rank: int) -> np.ndarray
 def _retractions(objective: Objective, rank: int) -> Compiled:
     # Without chords: whether one is taken changes the place by a jump, which is no kink of the loss.
     return Compiled(jax.vmap(lambda theta: retract_traced(objective, theta, rank, chords=0)[0]))
-
-
-def _derivatives(objective: Objective, points: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """The first four derivatives (N, 4) at points (N, D) along directions (N, D)."""
-    count = len(points)
-    fill = -count % BLOCK
-    padded = [np.concatenate([a, np.repeat(a[-1:], fill, axis=0)]) for a in (points, along)]
-    parts = [
-        np.asarray(_line_derivatives(objective)(padded[0][k : k + BLOCK], padded[1][k : k + BLOCK]))
-        for k in range(0, count + fill, BLOCK)
-    ]
-    return np.concatenate(parts)[:count]
-
-
-@lru_cache(maxsize=64)
-def _line_derivatives(objective: Objective) -> Compiled:
-    def derivatives(point: Any, direction: Any) -> Any:
-        def next_of(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
-            return lambda s: jax.jvp(f, (s,), (jnp.ones_like(s),))[1]
-
-        f: Callable[[Any], Any] = lambda s: objective.function(point + s * direction)  # noqa: E731  of a chain
-        values = []
-        for _ in range(ORDERS):
-            f = next_of(f)
-            values.append(f(jnp.zeros(())))
-        return jnp.stack(values)
-
-    return Compiled(jax.vmap(derivatives))

@@ -16,7 +16,16 @@ import numpy as np
 from numerics.compiled import Compiled
 from numerics.config import configure
 from numerics.objective import Objective, as_objective
-from numerics.spectrum import Frame, fitting, frame, normal_rank, tangent_log_gradient, top_eigenvector, unit_vector
+from numerics.spectrum import (
+    Frame,
+    curvature_slope,
+    fitting,
+    frame,
+    normal_rank,
+    tangent_log_gradient,
+    top_eigenvector,
+    unit_vector,
+)
 from theory.loss import Loss
 
 __all__ = ["Normal", "Retraction", "analyse", "retract"]
@@ -60,6 +69,8 @@ class Normal(NamedTuple):
         sharpness, second: lambda_1 and lambda_2 (0 where there is one normal direction only).
         top: (D,) v_1, its sign fixed.
         log_gradient: (D,) g = grad_Gamma log lambda_1.
+        mixed: sum_j <grad (v_1^T H v_1), n_j>^2/(lambda_1 mu_j) over the other normal eigenpairs (mu_j, n_j); 0 where
+            there are none.
     """
 
     retraction: Retraction
@@ -67,6 +78,7 @@ class Normal(NamedTuple):
     second: Any
     top: Any
     log_gradient: Any
+    mixed: Any = None
 
 
 def _towards(f: Frame, gradient: Array, /) -> Array:
@@ -131,8 +143,15 @@ def analyse_traced(objective: Objective, theta: Array, /, rank: int) -> Normal:
     """`analyse` for tracing, at one point."""
     retraction, f = retract_traced(objective, theta, rank)
     second = f.values[1] if rank > 1 else jnp.zeros(())
-    log_gradient = tangent_log_gradient(objective, retraction.point, f)
-    return Normal(retraction, f.values[0], second, top_eigenvector(f), log_gradient)
+    slope = curvature_slope(objective, retraction.point, f.vectors[:, 0])
+    log_gradient = tangent_log_gradient(objective, retraction.point, f, slope)
+    mixed = mixed_term(f, slope)
+    return Normal(retraction, f.values[0], second, top_eigenvector(f), log_gradient, mixed)
+
+
+def mixed_term(f: Frame, slope: Array, /) -> Array:
+    """sum_j <slope, n_j>^2/(lambda_1 mu_j); see `Normal`."""
+    return jnp.sum((f.vectors[:, 1:].T @ slope) ** 2 / (f.values[0] * f.values[1:]))
 
 
 @lru_cache(maxsize=64)

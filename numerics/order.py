@@ -55,7 +55,8 @@ class Order:
     Attributes:
         loss, rule, time: what was fitted.
         rates, intrinsic_lrs, distances: of the runs, n each; the distance is nan where a run failed.
-        estimate, interval: the power of intrinsic_lr and its 95 % interval; nan where the runs allow no fit.
+        estimate, interval: the power of intrinsic_lr and its 95 % interval, fitted with the next term (the message says
+            so) where a straight line is too steep; nan where the runs allow no fit.
         constant: distance/intrinsic_lr^estimate.
         on_minima: the power for gradient descent retracted to Gamma, and its interval, as (estimate, low, high).
         verdict: consistent, inconsistent or inconclusive with order one.
@@ -100,30 +101,35 @@ class Order:
         }
 
 
-def fit_power(x: Sequence[float], y: Sequence[float], /) -> Fit:
+def fit_power(x: Sequence[float], y: Sequence[float], /, *, bend: bool = False) -> Fit:
     """Least squares of log y on log x, with Student's interval for the slope.
 
+    With ``bend`` y = constant x^slope exp(b x^2) with b free: the next term where two errors, of orders p and p + 1 and
+    at right angles, add up by their squares.
+
     Raises:
-        InputError: fewer than three points (no degree of freedom is left for an interval), or one that is not
-            positive.
+        InputError: fewer than three points (four with a bend; no degree of freedom is left for an interval), or one
+            that is not positive.
     """
     from scipy.stats import t as student
 
     xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    if xs.shape != ys.shape or xs.ndim != 1 or len(xs) < 3:
-        raise InputError("a fitted power with an interval needs at least three points.")
+    unknown = 3 if bend else 2
+    if xs.shape != ys.shape or xs.ndim != 1 or len(xs) <= unknown:
+        raise InputError(f"a fitted power with an interval needs at least {('three', 'four')[bend]} points.")
     if not (np.all(np.isfinite(xs) & (xs > 0)) and np.all(np.isfinite(ys) & (ys > 0))):
         raise InputError("a power can be fitted to positive finite numbers only.")
+    if len(np.unique(xs)) < unknown:
+        raise InputError(f"a power needs at least {('two', 'three')[bend]} different abscissae.")
     u, v = np.log(xs), np.log(ys)
-    centred = u - u.mean()
-    spread = float(centred @ centred)
-    if spread == 0:
-        raise InputError("all points have the same abscissa; a slope needs two at least.")
-    slope = float(centred @ (v - v.mean())) / spread
-    residuals = v - v.mean() - slope * centred
-    variance = float(residuals @ residuals) / (len(u) - 2) / spread
-    half = float(student.ppf((1 + CONFIDENCE) / 2, len(u) - 2)) * math.sqrt(variance)
-    constant = math.exp(float(v.mean() - slope * u.mean()))
+    design = np.stack([np.ones_like(u), u - u.mean(), *([(xs / xs.max()) ** 2] if bend else [])], axis=1)
+    found = np.linalg.lstsq(design, v, rcond=None)[0]
+    residuals = v - design @ found
+    free = len(u) - unknown
+    variance = float(residuals @ residuals) / free * float(np.linalg.inv(design.T @ design)[1, 1])
+    half = float(student.ppf((1 + CONFIDENCE) / 2, free)) * math.sqrt(variance)
+    slope = float(found[1])
+    constant = math.exp(float(found[0] - slope * u.mean()))
     return Fit(slope, slope - half, slope + half, constant, float(np.abs(residuals).max()))
 
 
@@ -186,7 +192,7 @@ def order(
             **shared, estimate=math.nan, interval=(math.nan, math.nan), constant=math.nan, on_minima=nothing,
             verdict="inconclusive", message="; ".join(failed),
         )  # fmt: skip
-    fit = fit_power(small, distances)
+    fit, plain = _fitted(small, distances)
     on_minima = fit_power(small, [max(run.max_distance_on_minima, 1e-300) for run in runs])
     verdict = judge(fit)
     # The raw distance holds the oscillation itself, which is of order one by the way it starts. Retracted, the
@@ -198,10 +204,28 @@ def order(
         f"order {fit.slope:.3f} in intrinsic_lr, 95 % interval [{fit.low:.3f}, {fit.high:.3f}]; on the minima "
         f"{on_minima.slope:.3f} [{on_minima.low:.3f}, {on_minima.high:.3f}]"
     )
+    if plain is not fit:
+        message += (
+            f". The next term is fitted as well, as the distance rises faster at the larger rates: without it "
+            f"{plain.slope:.3f} [{plain.low:.3f}, {plain.high:.3f}]"
+        )
     return Order(
         **shared, estimate=fit.slope, interval=(fit.low, fit.high), constant=fit.constant,
         on_minima=(on_minima.slope, on_minima.low, on_minima.high), verdict=verdict, message=message,
     )  # fmt: skip
+
+
+def _fitted(small: Sequence[float], distances: Sequence[float]) -> tuple[Fit, Fit]:
+    """The fit to be judged, and the plain one, which it is unless it is too steep.
+
+    The oscillation, across Gamma, is of order one, the error along Gamma of order two; where its constant is large it
+    is seen at the larger rates, and a straight line is too steep. One that is too flat shows an error that stays.
+    """
+    plain = fit_power(small, distances)
+    if plain.slope <= 1 or judge(plain) == "consistent" or len(small) < 4:
+        return plain, plain
+    bent = fit_power(small, distances, bend=True)
+    return (bent, plain) if judge(bent) == "consistent" else (plain, plain)
 
 
 def _fine(small: float) -> float:

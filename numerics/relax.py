@@ -75,32 +75,35 @@ def _scale(objective: Objective, theta: Array) -> Array:
 
 
 @lru_cache(maxsize=64)
-def _distance(objective: Objective) -> Compiled:
-    return Compiled(lambda theta: jnp.linalg.norm(jax.grad(objective.function)(theta)) / _scale(objective, theta))
+def _look(objective: Objective) -> Compiled:
+    """|grad L| and the scale of it at a unit vector: one program for all that is asked of a single point."""
+    return Compiled(lambda theta: (jnp.linalg.norm(jax.grad(objective.function)(theta)), _scale(objective, theta)))
 
 
-@lru_cache(maxsize=64)
-def _curvature(objective: Objective) -> Compiled:
-    return Compiled(lambda theta: _scale(objective, theta))
+def _distance(objective: Objective, theta: np.ndarray) -> tuple[float, np.ndarray]:
+    """|grad L|/lambda_1 or so at theta (D,), and the scale."""
+    slope, scale = (np.asarray(a) for a in _look(objective)(theta))
+    with np.errstate(all="ignore"):
+        return float(slope / scale), scale
 
 
 def _flat(objective: Objective, theta: np.ndarray) -> str:
     """What to say where gradient and Hessian vanish at theta (D,), whatever lies around; else nothing."""
     # Exactly, as where every relu is off: a small Hessian is a matter of units.
-    if float(_curvature(objective)(theta)) > 0:
+    if _distance(objective, theta)[1] > 0:
         return ""
     return "the Hessian vanishes where gradient flow ended: a flat minimum, at which no learning rate is at an edge"
 
 
 def _gradient_flow(
-    objective: Objective, theta: Array, end: float, times: np.ndarray | None, *, rtol: float, atol: float,
-    max_steps: int,
+    objective: Objective, theta: Array, scale: Array, end: float, times: np.ndarray | None, *, rtol: float,
+    atol: float, max_steps: int,
 ) -> Array:  # fmt: skip
     """(N, D) unit vectors of gradient flow from theta (D,): its end, or at ``times`` (N,), inf after it came to rest.
 
-    ``end`` and ``times`` are in units of 1/lambda_1 at theta.
+    ``end`` and ``times`` are in units of 1/``scale``, that of grad L at theta.
     """
-    gradient, scale = jax.grad(objective.function), _scale(objective, theta)
+    gradient = jax.grad(objective.function)
 
     def at_rest(t: Any, y: Any, args: Any, **_: Any) -> Array:
         return jnp.linalg.norm(gradient(y)) <= GRADIENT * scale
@@ -128,7 +131,9 @@ def _gradient_flow(
 def _compiled(objective: Objective, max_steps: int) -> Compiled:
     # The place of rest depends on the path: errors of 1e-8 leave it where it is for every purpose here.
     return Compiled(
-        lambda theta: _gradient_flow(objective, theta, 1e12, None, rtol=1e-8, atol=1e-10, max_steps=max_steps)[-1]
+        lambda theta, scale: _gradient_flow(
+            objective, theta, scale, 1e12, None, rtol=1e-8, atol=1e-10, max_steps=max_steps
+        )[-1]
     )
 
 
@@ -136,15 +141,15 @@ def _compiled(objective: Objective, max_steps: int) -> Compiled:
 def _on_the_way(objective: Objective, max_steps: int) -> Compiled:
     """(N, D) points of gradient flow at `SNAPSHOTS` times up to its rest, inf after that; to be looked at only."""
     return Compiled(
-        lambda theta: _gradient_flow(
-            objective, theta, SNAPSHOTS[-1], SNAPSHOTS, rtol=1e-6, atol=1e-8, max_steps=max_steps
+        lambda theta, scale: _gradient_flow(
+            objective, theta, scale, SNAPSHOTS[-1], SNAPSHOTS, rtol=1e-6, atol=1e-8, max_steps=max_steps
         )
     )
 
 
 def on_the_way(objective: Objective, theta: np.ndarray, /, *, max_steps: int = 100_000) -> np.ndarray:
     """Points (N, D) of the gradient flow from a unit vector (D,) to its rest, the start first."""
-    points = np.asarray(_on_the_way(objective, max_steps)(theta))
+    points = np.asarray(_on_the_way(objective, max_steps)(theta, _distance(objective, theta)[1]))
     return np.concatenate([theta[None], points[np.isfinite(points).all(axis=1)]])
 
 
@@ -156,8 +161,8 @@ def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 1
     objective = as_objective(subject)
     theta = unit_vector(objective, objective.start if start is None else start, "start")
     # Looked at first: the program of the gradient flow need not be compiled for a start on Gamma.
-    near = float(_distance(objective)(theta)) <= ON_MINIMA
-    end = theta if near else np.asarray(_compiled(objective, max_steps)(theta))
+    distance, scale = _distance(objective, theta)
+    end = theta if distance <= ON_MINIMA else np.asarray(_compiled(objective, max_steps)(theta, scale))
     if flat := _flat(objective, end):
         return Relaxed(end, 0, float(np.linalg.norm(end - theta)), RESULTS.NOT_AT_MINIMA, flat)
     given = objective
@@ -166,7 +171,7 @@ def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 1
         objective, end = settle(objective, end)
     if not frames_fit(objective):
         # A rank would take all eigenvalues; what goes on from here by Hessian products needs none.
-        rest = float(_distance(objective)(end))
+        rest, _ = _distance(objective, end)
         arrived = rest <= 10 * GRADIENT
         message = "" if arrived else f"|grad L|/lambda_1 = {rest:.1e} where gradient flow ended"
         result = RESULTS.SUCCESSFUL if arrived else RESULTS.NOT_AT_MINIMA

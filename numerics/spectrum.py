@@ -82,12 +82,11 @@ def top_eigenvector(f: Frame, /) -> Array:
     return fix_sign(f.vectors[:, 0])
 
 
-def tangent_log_gradient(objective: Objective, theta: Array, f: Frame, /) -> Array:
-    """g = P_T grad(v_1^T H v_1)/lambda_1, (D,), v_1 held fixed; P_T projects off the normals and off theta.
+def curvature_slope(objective: Objective, theta: Array, v: Array, /) -> Array:
+    """grad(v^T H v) (D,), v (D,) held fixed, for tracing: the whole, normal to Gamma as well.
 
     Reverse over forward twice: the cost is a few gradients, and no third-derivative tensor exists.
     """
-    v = f.vectors[:, 0]
 
     def curvature(z: Array) -> Array:
         def slope(y: Array) -> Array:
@@ -95,8 +94,17 @@ def tangent_log_gradient(objective: Objective, theta: Array, f: Frame, /) -> Arr
 
         return jax.jvp(slope, (z,), (v,))[1]
 
-    full = jax.grad(curvature)(theta)
-    tangent = full - f.vectors @ (f.vectors.T @ full)
+    out: Array = jax.grad(curvature)(theta)
+    return out
+
+
+def tangent_log_gradient(objective: Objective, theta: Array, f: Frame, /, slope: Array | None = None) -> Array:
+    """g = P_T grad(v_1^T H v_1)/lambda_1, (D,); P_T projects off the normals and off theta.
+
+    ``slope`` is the gradient before that, where it is known (`curvature_slope`).
+    """
+    slope = curvature_slope(objective, theta, f.vectors[:, 0]) if slope is None else slope
+    tangent = slope - f.vectors @ (f.vectors.T @ slope)
     return (tangent - theta * (theta @ tangent)) / f.values[0]
 
 

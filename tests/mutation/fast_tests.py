@@ -171,6 +171,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         *NETWORKS,
         "two_layer_objectives or wrong_sizes or of_the_key or layer-squared or other_test",
     ),
+    "numerics/line_derivatives.py": JETS,
     "numerics/manifold.py": MANIFOLD,
     "numerics/manifold_flow.py": FLOW,
     "numerics/network_task.py": (

@@ -31,6 +31,25 @@ def test_known_powers_are_found(power):
     assert np.log(fit.constant) == pytest.approx(intercept, rel=1e-10)
 
 
+@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
+def test_a_power_is_found_under_its_next_term(power):
+    x = np.geomspace(1e-3, 1e-1, 9)
+    noise = np.exp(0.01 * np.random.default_rng(3).standard_normal(9))
+    fit = fit_power(x, 3 * x**power * np.exp(-40 * x**2) * noise, bend=True)
+    assert fit.low < power < fit.high
+    assert fit.high - fit.low < 0.05
+    assert fit.constant == pytest.approx(3, rel=0.1)
+    assert fit_power(x, 3 * x**power * np.exp(-40 * x**2), bend=True).deviation < 1e-12
+
+
+def test_a_fit_has_a_degree_of_freedom_left():
+    with pytest.raises(InputError, match="at least four points"):
+        fit_power((1, 2, 3), (1, 2, 3), bend=True)
+    with pytest.raises(InputError, match="three different"):
+        fit_power((1, 2, 1, 2), (1, 2, 3, 4), bend=True)
+    fit_power((1, 2, 3), (1, 2, 3))
+
+
 def test_the_flow_of_a_fit_has_an_error_out_of_sight():
     """0.2 tolerance^(2/3), for all steps together, is a thousandth of intrinsic_lr."""
     for small in (1e-1, 1e-3):
@@ -69,6 +88,39 @@ def test_an_error_on_gamma_of_lower_order_refutes_where_it_is_seen(monkeypatch, 
     result = order(RIDGE, rates=(1e-6, 1e-5, 1e-4))
     assert (result.verdict, result.estimate) == (verdict, pytest.approx(1))
     assert result.on_minima[0] == pytest.approx(power)
+
+
+def planted(distance, on_minima=lambda small: 0.1 * small):
+    """`compare` with distances that are functions of intrinsic_lr."""
+
+    def run(subject, /, *, rate, **options):
+        small = (2 * rate) ** 0.5
+        return SimpleNamespace(
+            loss="ridge", rule="gd-wd", result=RESULTS.SUCCESSFUL, intrinsic_lr=small, max_distance=distance(small),
+            max_distance_on_minima=on_minima(small),
+        )  # fmt: skip
+
+    return run
+
+
+# The first is what a network showed: the oscillation across Gamma, and an error along it, at right angles.
+@pytest.mark.parametrize(
+    ("distance", "verdict", "estimate"),
+    [
+        (lambda s: np.hypot(0.3 * s, 28 * s**2), "consistent", 1.0),
+        (lambda s: 0.3 * s + 1e-3, "inconsistent", 0.55),
+        (lambda s: np.hypot(0.3 * s**0.5, 28 * s**2), "inconsistent", 0.5),
+        (lambda s: s**1.5, "inconsistent", 1.5),
+        (lambda s: s**2, "inconsistent", 2.0),
+    ],
+    ids=["next-term", "constant", "half", "three-halves", "two"],
+)
+def test_a_next_term_is_no_other_power(monkeypatch, distance, verdict, estimate):
+    monkeypatch.setattr(importlib.import_module("numerics.order"), "compare", planted(distance))
+    result = order(RIDGE)
+    assert result.verdict == verdict
+    assert result.estimate == pytest.approx(estimate, abs=0.1)
+    assert ("next term is fitted" in result.message) == (verdict == "consistent")
 
 
 def test_failed_runs_are_named():
