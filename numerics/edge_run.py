@@ -29,8 +29,9 @@ __all__ = ["RECORDS", "EdgeRun", "EdgeStart", "begin_at_edge", "edge_start", "pa
 
 # One number of records for every run and every stretch of it: one program for each loss and rule, whatever the rate.
 RECORDS = 400
-# Analysis of the tail (a few eigenproblems for each point) takes at most so many of its steps.
-TAIL_POINTS = 1600
+# Analysis of the tail (a few eigenproblems for each point) takes at most so many of its steps: 320 a period. Twice as
+# many change the mean square by 1e-6 of itself, and the period by 5e-5.
+TAIL_POINTS = 800
 # The same by Hessian products, each point some hundred of them; 160 a period are plenty to find it.
 KRYLOV_TAIL_POINTS = 400
 # A point of Gamma evaluated in double precision is 1e-15 off; 1e-6 is far below any oscillation.
