@@ -36,9 +36,9 @@ def measure(case: Case) -> Measurement:
         return unless_several(weighed, case)
     return weigh(
         fit.estimate, 1.0, 0.1,
-        f"{fit.message}, rates 1e-6 to 1e-4, time {time:g}. At rate {run.rate:g} and time {run.time:g} the largest distance is "
-        f"{near:.2f} intrinsic_lr "
-        "(at most 5 asked for). Tolerance: half-integer powers, the nearest alternatives, lie well outside",
+        f"{fit.message}, rates 1e-6 to 1e-4, time {time:g}. At rate {run.rate:g} and time {run.time:g} the largest "
+        f"distance is {near:.2f} intrinsic_lr (at most 5 asked for). "
+        "Tolerance: half-integer powers, the nearest alternatives, lie well outside",
     )  # fmt: skip
 
 

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from sharpflow import InputError, Loss, Minima, Objective, Rule, resolve_loss
+from sharpflow import InputError, Loss, Minima, Objective, Rule, claims, resolve_loss
+from sharpflow.claim import Case, Numeric
 from sharpflow.output import to_json
 from sharpflow.testing import check_loss, check_rule
 from sharpflow.testing.check import CheckResult, Outcome, Trial
 from sharpflow.testing.parametrize import cases
 from sharpflow.testing.wrong_losses import plain
 from sharpflow.testing.wrong_rules import wrong_rules
-from theory import rules
+from theory import families, rules
 
 BUILT = """
 import sympy as sp
@@ -33,6 +34,19 @@ def rough(w, gradient, state, p, ops):
     import jax.numpy as jnp
 
     return (1 - p.learning_rate * p.weight_decay) * w - p.learning_rate * gradient(w) / jnp.linalg.norm(w), {}
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "which"), [(np.nan, np.nan, "either"), (np.nan, 1.0, "small"), (1.0, np.nan, "large")]
+)
+def test_a_period_that_was_not_seen_says_what_the_energy_does_meanwhile(monkeypatch, small, large, which):
+    monkeypatch.setattr("numerics.orbit.period_ratios", lambda *a, **k: (small, large, 1e-4))
+    monkeypatch.setattr("numerics.energy_law.predicted_coefficient", lambda *a: -500.0)
+    found = claims.get("period").measure(Case(families.get("ridge").default(), rules.get("gd-wd")))
+    assert found.status is Numeric.INCONCLUSIVE
+    assert f"no whole period of {which} orbit was seen" in found.message
+    # exp(c rate pi/sqrt(2 rate)), rate 1e-5 and 1e-6
+    assert "multiplied by 0.03 and 0.33 within a period" in found.message
 
 
 def test_an_objective_is_told_of_its_start_and_not_of_a_chart():
