@@ -23,7 +23,7 @@ from numerics.objective import lambdify
 from theory.errors import InputError
 from theory.frame import NORM, Frame
 from theory.identity import Identity
-from theory.reduction import Reduction, reduce_rule
+from theory.reduction import Reduction, norm_squared_at, reduce_rule
 from theory.rule import Operations, Rule
 
 __all__ = ["MINIMUM", "Form", "FormName", "default_form", "form_of", "reduction_of"]
@@ -177,13 +177,13 @@ def _norm_maps(rule: Rule) -> tuple[Callable[..., Any] | None, Callable[..., Any
     forth = sp.simplify(own.subs(NORM, sp.sqrt(squared)))
     if own.has(sp.Symbol("gradient_squared", positive=True)) or not forth.has(squared):
         return None, None
-    back = sp.solve(forth - lr, squared)
-    if len(back) != 1:
+    back = norm_squared_at(forth, squared, lr)
+    if back is None:
         return None, None
     names, symbols = tuple(parameters), tuple(parameters.values())
     states = tuple(scalars)
     forward = lambdify((squared, *symbols, *scalars.values()), forth)
-    backward = lambdify((lr, *symbols, *scalars.values()), back[0])
+    backward = lambdify((lr, *symbols, *scalars.values()), back)
 
     def numbers(parameters: Mapping[str, Array], state: Mapping[str, Array]) -> list[Array]:
         return [*(parameters[n] for n in names), *(state[s] for s in states)]

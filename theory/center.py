@@ -19,6 +19,7 @@ import sympy as sp
 from theory.errors import InputError, NoClosedForm
 from theory.frame import NORM, Edge, Frame, find_edge, run_rule
 from theory.jets import CURVATURE, JETS, RATIO, JetVector, K
+from theory.reduction import norm_squared_at
 from theory.rule import Rule
 from theory.series import NotEnoughOrders, Series, SeriesRing
 
@@ -73,10 +74,13 @@ class _Reduction:
         if frame.on_weights:
             if frame.vectors and frame.scalars:
                 raise NoClosedForm(f"rule {frame.rule.name!r} carries both vectors and slow scalars: not covered.")
-            inverse = {sp.simplify(s**2) for s in sp.solve(frame.effective_lr - e, NORM)}
-            if len(inverse) != 1:
-                raise NoClosedForm(f"rule {frame.rule.name!r}: effective_lr = {frame.effective_lr} gives no one norm.")
-            self.norm_squared = inverse.pop()
+            squared = sp.Symbol("norm_squared", positive=True)
+            inverse = norm_squared_at(frame.effective_lr.subs(NORM, sp.sqrt(squared)), squared, e)
+            if inverse is None:
+                raise NoClosedForm(
+                    f"rule {frame.rule.name!r}: effective_lr = {frame.effective_lr}, r = |w|, does not determine |w|."
+                )
+            self.norm_squared = sp.simplify(inverse)
 
     def step(self, values: dict[str, Series]) -> dict[str, Series]:
         """New X, U, s/delta^2 and slaved, from X, U, S and the slaved values."""

@@ -87,7 +87,11 @@ def period_two(frame: Frame, /) -> PeriodTwo:
     modulus = sp.factor(-right)
     solutions = [m for m in sp.solve(sp.Eq(modulus, MODULUS), MODULUS) if m != 0]
     if len(solutions) != 1:
-        raise NoClosedForm(f"rule {frame.rule.name!r}: {len(solutions)} orbits of period two.")
+        raise NoClosedForm(
+            f"rule {frame.rule.name!r} is not smooth on Gamma (its step takes |grad L| or the like): a step takes M = "
+            f"|x|/delta to {modulus} at leading order (lambda_1 = 2 ell^2, |w| = r), and {len(solutions)} values of M "
+            "come back to themselves where one is wanted."
+        )
     fixed = sp.factor(solutions[0])
     multiplier = sp.factor(sp.diff(modulus, MODULUS).subs(MODULUS, fixed))
     mean = sp.simplify((push + push.subs(MODULUS, modulus)) / 2)

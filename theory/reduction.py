@@ -18,7 +18,15 @@ from theory.errors import InputError
 from theory.rule import Rule
 from theory.vectors import SpanVector, gradient_of, operations
 
-__all__ = ["Reduction", "decays_by_one_minus_rate", "exact", "growth_at_rest", "is_decayed_descent", "reduce_rule"]
+__all__ = [
+    "Reduction",
+    "decays_by_one_minus_rate",
+    "exact",
+    "growth_at_rest",
+    "is_decayed_descent",
+    "norm_squared_at",
+    "reduce_rule",
+]
 
 
 def exact(value: object) -> sp.Expr:
@@ -119,14 +127,27 @@ def reduce_rule(rule: Rule, /) -> Reduction:
         )  # fmt: skip
     if not step.has(n2):
         raise InputError(f"rule {rule.name!r}: effective_lr = {step} does not depend on the norm of w.")
-    inverse = sp.solve(step - e, n2)
-    if len(inverse) != 1:
+    inverse = norm_squared_at(step, n2, e)
+    if inverse is None:
         raise InputError(f"rule {rule.name!r}: effective_lr = {step} does not determine the norm of w.")
-    schedule = sp.factor(sp.simplify(step.subs(n2, next_norm_squared).subs(n2, inverse[0])))
+    schedule = sp.factor(sp.simplify(step.subs(n2, next_norm_squared).subs(n2, inverse)))
     return Reduction(
-        **shared, step=e, schedule=schedule, effective_lr_of_norm=step, norm_squared_of_effective_lr=inverse[0],
+        **shared, step=e, schedule=schedule, effective_lr_of_norm=step, norm_squared_of_effective_lr=inverse,
         next_norm_squared=next_norm_squared, scale=along,
     )  # fmt: skip
+
+
+def norm_squared_at(step: sp.Expr, norm_squared: sp.Symbol, effective_lr: sp.Symbol, /) -> sp.Expr | None:
+    """|w|^2 where the step, an expression in it, is effective_lr; ``None`` where that does not determine it.
+
+    Of several roots the one counts that is positive at an effective_lr of 1, where every other number is small (1/100):
+    rates and weight decay are, and momentum may be.
+    """
+    roots = sp.solve(step - effective_lr, norm_squared)
+    if len(roots) > 1:
+        small = {s: sp.Rational(1, 100) for root in roots for s in root.free_symbols} | {effective_lr: sp.Integer(1)}
+        roots = [root for root in roots if root.subs(small).is_positive]
+    return roots[0] if len(roots) == 1 else None
 
 
 def decays_by_one_minus_rate(reduction: Reduction, /) -> bool:
