@@ -43,6 +43,7 @@ def right() -> tuple[Any, ...]:
     """Right losses in many forms, and the built-in rules."""
     import jax.numpy as jnp
 
+    from numerics.networks import two_layer
     from numerics.objective import Objective
     from theory import families, rules
 
@@ -55,6 +56,9 @@ def right() -> tuple[Any, ...]:
         *(families.get(name).default() for name in families.names()),
         plain(),
         squares,
+        two_layer.batch,
+        two_layer.layer,
+        two_layer.weight,
         *(rules.get(name) for name in rules.names()),
     )
 

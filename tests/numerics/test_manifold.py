@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from numerics import krylov_normals, spectrum
-from numerics.manifold import analyse, retract
+from numerics import krylov_normals, manifold, spectrum
+from numerics.manifold import CHORDS, analyse, retract, retract_traced
 from numerics.objective import Objective, minima_point, objective_of
 from numerics.relax import relax
 from numerics.results import RESULTS
@@ -96,6 +96,43 @@ def test_relaxation_reaches_gamma_and_leaves_it_alone():
     np.testing.assert_allclose(still.point, relaxed.point, atol=1e-14)
     # a gradient flow never climbs
     assert float(objective_of(loss).value(relaxed.point)) <= float(objective_of(loss).value(theta))
+
+
+@pytest.mark.parametrize("name", ["conic", "surface"])
+def test_chords_lead_where_newton_leads(name):
+    """Chords keep to the normal directions of where they begin, Newton turns with them: d^3 apart at a distance d."""
+    loss = families.get(name).default()
+    objective, zeta = objective_of(loss), minima_point(loss, loss.minima.start)
+    rank = normal_rank(loss, zeta)
+    top = analyse(objective, zeta[None], rank=rank).top[0]
+    program = jax.jit(lambda theta, chords: retract_traced(objective, theta, rank, chords=chords)[0], static_argnums=1)
+    apart = []
+    for distance in (0.02, 0.1):
+        chords, newton = (program(zeta + distance * top, n) for n in (CHORDS, 0))
+        assert max(chords.residual, newton.residual) < 1e-12
+        apart.append(np.linalg.norm(chords.point - newton.point) / distance**3)
+    assert max(apart) < 10
+    # Where the first chords do not shrink, none is taken.
+    far = zeta + 0.8 * np.sin(np.arange(len(zeta)) + 1.0)
+    assert program(far, CHORDS).residual < 1e-12
+
+
+def test_normal_directions_are_taken_few_times(monkeypatch):
+    """One round for a point of Gamma, two for one close by: 1e-3 becomes 1e-18 in six chords."""
+    loss = families.get("ridge").default()
+    objective, zeta = objective_of(loss), minima_point(loss, (0.3,))
+    rounds = []
+
+    def counted(objective, theta, rank):
+        jax.debug.callback(lambda: rounds.append(1))
+        return spectrum.frame(objective, theta, rank)
+
+    monkeypatch.setattr(manifold, "frame", counted)
+    for offset, expected in ((0.0, 1), (1e-3, 2)):
+        rounds.clear()
+        jax.block_until_ready(jax.jit(lambda theta: retract_traced(objective, theta, 1)[0])(zeta + offset * np.ones(3)))
+        jax.effects_barrier()
+        assert len(rounds) == expected
 
 
 def test_no_minima_is_a_result():
