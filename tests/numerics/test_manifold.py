@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -118,8 +120,8 @@ def test_chords_lead_where_newton_leads(name):
 
 
 def test_normal_directions_are_taken_few_times(monkeypatch):
-    """One round for a point of Gamma, two for one close by: 1e-3 becomes 1e-18 in six chords."""
-    loss = families.get("ridge").default()
+    """One round for a point of Gamma, two for one close by: six chords leave rounding, one leaves the cube."""
+    loss = families.get("conic").default()
     objective, zeta = objective_of(loss), minima_point(loss, (0.3,))
     rounds = []
 
@@ -128,9 +130,10 @@ def test_normal_directions_are_taken_few_times(monkeypatch):
         return spectrum.frame(objective, theta, rank)
 
     monkeypatch.setattr(manifold, "frame", counted)
-    for offset, expected in ((0.0, 1), (1e-3, 2)):
+    for offset, chords, expected in ((0.0, CHORDS, 1), (3e-3, CHORDS, 2), (3e-3, 1, 3)):
         rounds.clear()
-        jax.block_until_ready(jax.jit(lambda theta: retract_traced(objective, theta, 1)[0])(zeta + offset * np.ones(3)))
+        program = jax.jit(partial(retract_traced, objective, rank=1, chords=chords))
+        jax.block_until_ready(program(zeta + offset * np.array([1.0, -0.4, 0.7])))
         jax.effects_barrier()
         assert len(rounds) == expected
 
