@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from numerics.brief import brief
 from numerics.results import RESULTS
 from numerics.trajectory import Trajectory
 from theory.errors import InputError
@@ -19,6 +20,7 @@ from theory.errors import InputError
 __all__ = ["Comparison", "DescentSummary", "EdgeSeries", "FlowSummary", "OnsetSummary", "OscillationSeries"]
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class DescentSummary:
     """Gradient descent at its end; means are over its last whole period.
@@ -40,6 +42,7 @@ class DescentSummary:
     sharpness: float
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class FlowSummary:
     """The flow at its end: a unit vector (D,), lambda_1 there, and the number of eigenvalues at the edge."""
@@ -49,6 +52,7 @@ class FlowSummary:
     edge_count: int
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class EdgeSeries:
     """What is told of several eigenvalues at the edge, at the N times of a `Comparison`; nan where it is not known.
@@ -70,6 +74,7 @@ class EdgeSeries:
     flow_excess_loss: np.ndarray
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class OscillationSeries:
     """The oscillation at the end of a run, at M iterations ``steps``; nan where it was not predicted.
@@ -110,6 +115,7 @@ class OnsetSummary:
     distance_after: float
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Gradient descent and the flow at N common flow times (those of recorded even steps).

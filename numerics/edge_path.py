@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from numerics.brief import brief
 from numerics.results import RESULTS
 from numerics.trajectory import Trajectory
 
@@ -17,6 +18,7 @@ __all__ = ["EdgeFlow"]
 AT_EDGE = 0.01
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class EdgeFlow:
     """The flow at its own N times (the start, and the end of each step).

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from numerics.brief import brief
 from numerics.compare import compare, default_rule
 from numerics.comparison import Comparison
 from numerics.objective import Objective
@@ -48,6 +49,7 @@ class Fit:
     deviation: float
 
 
+@brief
 @dataclass(frozen=True)
 class Order:
     """A fitted order.

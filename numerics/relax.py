@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from numerics.brief import brief
 from numerics.compiled import Compiled
 from numerics.config import configure
 from numerics.krylov_normals import frames_fit
@@ -41,6 +42,7 @@ SNAPSHOTS = np.geomspace(1e-2, 1e9, 111)
 ON_MINIMA = 1e-9
 
 
+@brief
 @dataclass(frozen=True)
 class Relaxed:
     """Where gradient flow came to rest.

@@ -28,6 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 
+from numerics.brief import brief
 from numerics.compiled import Compiled
 from numerics.config import configure
 from numerics.curve import BLOCK, Curve, curve_along
@@ -61,6 +62,7 @@ AHEAD, DOUBLINGS = 4.0, 4
 LARGEST = 600.0
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class ResolvedFlow:
     """Gradient descent at N iterations, predicted; series end where ``result`` is not successful.

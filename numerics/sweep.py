@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from numerics.brief import brief
 from numerics.chart_checks import chart_points
 from numerics.results import RESULTS
 from numerics.sweep_plan import Block, Plan, make_plan
@@ -73,6 +74,7 @@ class Progress:
     cells: int
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class Sweep:
     """What a sweep directory holds.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from numerics.brief import brief
 from numerics.edge_flow import EdgeFlow, edge_flow
 from numerics.network_task import Task
 from numerics.relax import relax
@@ -30,6 +31,7 @@ BEYOND = 0.2
 TOLERANCE = 1e-3
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """Flow and gradient descent of one seed, at the M records from edge entry on that the flow reached.

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from numerics.brief import brief
 from numerics.full_batch import FullBatch
 from numerics.network_task import Task
 from numerics.training import NUMERICS, Recipe, Row, State, Trainer
@@ -47,6 +48,7 @@ class Change:
     worst_train_error: np.ndarray
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class TrainingRun:
     """Records of S seeds at N iterations.

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from numerics.brief import brief
 from numerics.results import RESULTS
 from theory.errors import InputError
 
@@ -26,6 +27,7 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error)
 _SERIES = ("times", "points", "effective_lr", "sharpness", "loss")
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class Trajectory:
     """theta at N times.

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from numerics.brief import brief
 from numerics.compiled import Compiled
 from numerics.edge_flow import TOLERANCE, EdgeFlow, edge_flow
 from numerics.eigenpairs import block_eigenpairs, hessian_product
@@ -36,6 +37,7 @@ __all__ = ["WholeRun", "along", "whole_run"]
 ROUGHLY, MAX_PRODUCTS = 1e-3, 200
 
 
+@brief
 @dataclass(frozen=True, eq=False)
 class WholeRun:
     """What is to be expected from a start anywhere.

@@ -219,7 +219,7 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
     "puts together what others derive, and words and shows it": (
         *(f"theory/{name}.py" for name in ("derivation", "derivation_json", "derivation_remarks", "fingerprint")),
         *(f"theory/{name}.py" for name in ("notation", "proof", "rendering")),
-        *(f"numerics/{name}.py" for name in ("comparison", "experiment", "flow_run", "results", "trajectory")),
+        *(f"numerics/{name}.py" for name in ("brief", "comparison", "experiment", "flow_run", "results", "trajectory")),
     ),
     "what users write down, and is checked on the way in": tuple(
         f"theory/{name}.py" for name in ("errors", "family", "loss", "rule")
