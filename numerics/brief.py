@@ -40,9 +40,13 @@ def _says_nothing(value: Any) -> bool:
 def _shown(value: Any) -> str:
     if isinstance(value, Enum):
         return str(value.value)
+    if hasattr(value, "__array__") and not isinstance(value, np.ndarray):
+        value = np.asarray(value)  # of JAX, and NumPy's scalars
     if isinstance(value, np.ndarray):
-        if value.ndim == 1 and value.size <= FEW:
-            return f"[{', '.join(f'{v:.6g}' for v in value.tolist())}]"
+        if value.ndim == 0:
+            return _shown(value.item())
+        if value.ndim == 1 and value.size <= FEW and value.dtype.kind in "biufc":
+            return f"[{', '.join(f'{v:.6g}' if value.dtype.kind in 'fc' else str(v) for v in value.tolist())}]"
         return f"array of shape {value.shape}"
     if isinstance(value, float):
         return f"{value:.8g}"
@@ -59,5 +63,5 @@ def _shown(value: Any) -> str:
         return f"{len(value)} entries: {', '.join(map(str, list(value)[:FEW]))}, ..."
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{k}: {_shown(v)}' for k, v in value.items())}}}"
-    text = value if isinstance(value, str) else repr(value)
+    text = " ".join((value if isinstance(value, str) else repr(value)).split())
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."

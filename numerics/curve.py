@@ -17,8 +17,9 @@ import numpy as np
 
 from numerics.compiled import Compiled
 from numerics.config import configure
-from numerics.edge_jets import across_traced
 from numerics.equilibrium import Law
+from numerics.line_derivatives import line_derivatives_traced
+from numerics.manifold import mixed_term
 from numerics.manifold_flow import manifold_flow
 from numerics.objective import Objective
 from numerics.results import RESULTS
@@ -74,11 +75,13 @@ class Curve:
 def _look(objective: Objective, rank: int, lean: Callable[[Any], Any]) -> Compiled:
     def one(theta: Array) -> tuple[Array, ...]:
         f = frame(objective, theta, rank)
-        g = tangent_log_gradient(objective, theta, f)
-        top, cubic, quartic, mixed = across_traced(objective, theta, rank)
-        v, others = top_eigenvector(f), f.vectors[:, 1:]
-        follows = others @ (lean(f.values[1:] / top) * (others.T @ curvature_slope(objective, theta, v)) / top)
-        response = quartic - 3 * cubic**2 - 3 * mixed
+        v, top, others = top_eigenvector(f), f.values[0], f.vectors[:, 1:]
+        slope = curvature_slope(objective, theta, v)
+        g = tangent_log_gradient(objective, theta, f, slope)
+        _, _, third, fourth = line_derivatives_traced(objective, theta, v)
+        cubic, quartic = third / top, fourth / top
+        follows = others @ (lean(f.values[1:] / top) * (others.T @ slope) / top)
+        response = quartic - 3 * cubic**2 - 3 * mixed_term(f, slope)
         return v, follows, jnp.stack([jnp.linalg.norm(g), cubic, response, top])
 
     return Compiled(lambda points: jax.lax.map(one, points))

@@ -12,26 +12,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 
 from numerics.config import configure
-from numerics.line_derivatives import line_derivatives, line_derivatives_traced
-from numerics.manifold import analyse, mixed_term
-from numerics.objective import Objective
-from numerics.spectrum import curvature_slope, frame, top_eigenvector, unit_vector
+from numerics.line_derivatives import line_derivatives
+from numerics.manifold import analyse
+from numerics.objective import Objective, residual_count
+from numerics.spectrum import unit_vector
 
 __all__ = ["STEP", "NumericJets", "edge_jets_along", "edge_jets_at"]
 
 configure()
-
-Array = jax.Array
 
 # lambda_1 varies over a length 1/K (over 1, the sphere's, where K < 1): h = STEP/max(1, K) is a thousandth of it.
 # Central differences of f = K^2 at h and h/2, extrapolated, are off by h^4 f^(5)/480, a relative STEP^4 = 1e-12;
 # rounding leaves 1e-14 of K^2 or so, 3e-11 over half a step. Retracting bends the line zeta + s g/K at order s^2,
 # which leaves the first derivative as it is.
 STEP = 1e-3
+# One program for any number of points, that of runs, where its eigenproblems are this small; else for as many as there
+# are, as 400 of them would take seconds.
+SMALL, SHARED = 40, 400
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,6 @@ class NumericJets:
     mixed: float
 
 
-def across_traced(objective: Objective, theta: Array, /, rank: int) -> tuple[Array, Array, Array, Array]:
-    """lambda_1, c_3, c_4 and the mixed term at a unit vector of Gamma, for tracing."""
-    f = frame(objective, theta, rank)
-    v, top = top_eigenvector(f), f.values[0]
-    _, _, third, fourth = line_derivatives_traced(objective, theta, v)
-    return top, third / top, fourth / top, mixed_term(f, curvature_slope(objective, theta, v))
-
-
 def edge_jets_at(objective: Objective, zeta: Any, /, *, rank: int) -> NumericJets:
     """The jets at the point of Gamma next to zeta (D,), with ``rank`` directions normal to Gamma."""
     return edge_jets_along(objective, unit_vector(objective, zeta)[None], rank=rank)[0]
@@ -70,11 +62,22 @@ def edge_jets_at(objective: Objective, zeta: Any, /, *, rank: int) -> NumericJet
 
 def edge_jets_along(objective: Objective, points: np.ndarray, /, *, rank: int) -> list[NumericJets]:
     """The jets at the points of Gamma next to N points (N, D)."""
-    here = analyse(objective, points / np.linalg.norm(points, axis=1, keepdims=True), rank=rank)
+    here = analyse(
+        objective,
+        points / np.linalg.norm(points, axis=1, keepdims=True),
+        rank=rank,
+        block=_block(objective, len(points)),
+    )
     theta, g = np.asarray(here.retraction.point), np.asarray(here.log_gradient)
     across = line_derivatives(objective, theta, np.asarray(here.top)) / np.asarray(here.sharpness)[:, None]
     columns = (here.sharpness, np.linalg.norm(g, axis=1), _bends(objective, theta, g, rank), *across[:, 2:].T)
     return [NumericJets(*(float(x) for x in row)) for row in zip(*columns, here.mixed, strict=True)]
+
+
+def _block(objective: Objective, points: int) -> int:
+    """Points that are worked off together; four around each."""
+    rows = residual_count(objective)
+    return SHARED if (objective.dimension if rows is None else rows) <= SMALL else 4 * points
 
 
 def _bends(objective: Objective, theta: np.ndarray, g: np.ndarray, rank: int) -> np.ndarray:
@@ -84,7 +87,7 @@ def _bends(objective: Objective, theta: np.ndarray, g: np.ndarray, rank: int) ->
     along = g / np.where(norm == 0, 1.0, norm)[:, None]
     moves = h[:, None] * np.array([1.0, -1.0, 0.5, -0.5])
     displaced = theta[:, None] + moves[:, :, None] * along[:, None]  # (N, 4, D)
-    there = analyse(objective, displaced.reshape(-1, theta.shape[1]), rank=rank)
+    there = analyse(objective, displaced.reshape(-1, theta.shape[1]), rank=rank, block=_block(objective, len(theta)))
     squares = np.sum(np.asarray(there.log_gradient) ** 2, axis=1).reshape(-1, 4)
     coarse, fine = (squares[:, 0] - squares[:, 1]) / (2 * h), (squares[:, 2] - squares[:, 3]) / h
     out: np.ndarray = norm / 2 * (4 * fine - coarse) / 3

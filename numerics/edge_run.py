@@ -29,8 +29,8 @@ __all__ = ["RECORDS", "EdgeRun", "EdgeStart", "begin_at_edge", "edge_start", "pa
 
 # One number of records for every run and every stretch of it: one program for each loss and rule, whatever the rate.
 RECORDS = 400
-# Analysis of the tail (a few eigenproblems for each point) takes at most so many of its steps: 320 a period. Twice as
-# many change the mean square by 1e-6 of itself, and the period by 5e-5.
+# Analysis of the tail (a few eigenproblems for each point) takes so many of its steps, or up to twice as many, as the
+# stride is odd: 320 a period. Twice as many change the mean square by 1e-6 of itself, and the period by 5e-5.
 TAIL_POINTS = 800
 # The same by Hessian products, each point some hundred of them; 160 a period are plenty to find it.
 KRYLOV_TAIL_POINTS = 400

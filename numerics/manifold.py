@@ -171,7 +171,7 @@ def analyse(objective: Objective, points: Any, /, *, rank: int, block: int = 400
 
 
 def retract(subject: Loss | Objective, point: Any, /, *, rank: int | None = None) -> Retraction:
-    """The point of Gamma next to ``point`` (D,), by `NEWTON_STEPS` Newton steps; a failure shows in ``residual``."""
+    """The point of Gamma next to ``point`` (D,), by Newton's iteration; a failure shows in ``residual``."""
     objective = as_objective(subject)
     theta = unit_vector(objective, point)
     rank = normal_rank(subject, theta) if rank is None else rank

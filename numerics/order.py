@@ -1,7 +1,8 @@
 """The power of intrinsic_lr in the tracking error: max |theta_t - zeta| = C intrinsic_lr^p, fitted.
 
 p is the slope of log(distance) against log(intrinsic_lr) by least squares; the 95 % interval is Student's, with n
-- 2 degrees of freedom for n rates. One tolerance at one rate would prove nothing about an asymptotic statement.
+- 2 degrees of freedom for n rates (n - 3 where the next term is fitted as well). One tolerance at one rate would prove
+nothing about an asymptotic statement.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ DEFAULT_RATES = tuple(10.0 ** (-4 - k / 3) for k in range(7))
 # The claim is order 1. The orbit's phase at the end and the next term of the expansion move a fit over two decades
 # by some hundredths; half-integer powers, the nearest alternatives, lie well outside.
 ACCEPTED = (0.9, 1.1)
+# The power on Gamma, two, that makes the next term of the distance; between half-integer powers.
+NEXT = (1.75, 2.25)
 CONFIDENCE = 0.95
 # A part in a thousand of intrinsic_lr is no tracking error but the flow's own and rounding: there is no power to fit.
 VISIBLE = 1e-3
@@ -40,13 +43,14 @@ VISIBLE = 1e-3
 
 @dataclass(frozen=True)
 class Fit:
-    """y = constant * x^slope: the slope, its 95 % interval, the constant, and the largest deviation in log y."""
+    """y = constant * x^slope * exp(bend x^2): slope, its 95 % interval, constant, largest deviation in log y, bend."""
 
     slope: float
     low: float
     high: float
     constant: float
     deviation: float
+    bend: float = 0.0
 
 
 @brief
@@ -59,7 +63,8 @@ class Order:
         rates, intrinsic_lrs, distances: of the runs, n each; the distance is nan where a run failed.
         estimate, interval: the power of intrinsic_lr and its 95 % interval, fitted with the next term (the message says
             so) where a straight line is too steep; nan where the runs allow no fit.
-        constant: distance/intrinsic_lr^estimate.
+        constant, bend: distance = constant*intrinsic_lr^estimate*exp(bend*intrinsic_lr^2); bend is 0 without the next
+            term.
         on_minima: the power for gradient descent retracted to Gamma, and its interval, as (estimate, low, high).
         verdict: consistent, inconsistent or inconclusive with order one.
         message: which runs failed, or what the numbers say.
@@ -79,6 +84,7 @@ class Order:
     verdict: str
     message: str
     comparisons: tuple[Comparison, ...]
+    bend: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary that `json.dumps` writes; numbers that do not exist are null."""
@@ -96,6 +102,7 @@ class Order:
             "order": number(self.estimate),
             "interval": [number(v) for v in self.interval],
             "constant": number(self.constant),
+            "bend": number(self.bend),
             "order_on_minima": number(self.on_minima[0]),
             "interval_on_minima": [number(v) for v in self.on_minima[1:]],
             "verdict": self.verdict,
@@ -106,7 +113,7 @@ class Order:
 def fit_power(x: Sequence[float], y: Sequence[float], /, *, bend: bool = False) -> Fit:
     """Least squares of log y on log x, with Student's interval for the slope.
 
-    With ``bend`` y = constant x^slope exp(b x^2) with b free: the next term where two errors, of orders p and p + 1 and
+    With ``bend`` y = constant x^slope exp(bend x^2): the next term where two errors, of orders p and p + 1 and
     at right angles, add up by their squares.
 
     Raises:
@@ -132,7 +139,8 @@ def fit_power(x: Sequence[float], y: Sequence[float], /, *, bend: bool = False) 
     half = float(student.ppf((1 + CONFIDENCE) / 2, free)) * math.sqrt(variance)
     slope = float(found[1])
     constant = math.exp(float(found[0] - slope * u.mean()))
-    return Fit(slope, slope - half, slope + half, constant, float(np.abs(residuals).max()))
+    b = float(found[2] / xs.max() ** 2) if bend else 0.0
+    return Fit(slope, slope - half, slope + half, constant, float(np.abs(residuals).max()), b)
 
 
 def check_rates(rates: Sequence[float], decades: float = 2.0) -> tuple[float, ...]:
@@ -194,8 +202,8 @@ def order(
             **shared, estimate=math.nan, interval=(math.nan, math.nan), constant=math.nan, on_minima=nothing,
             verdict="inconclusive", message="; ".join(failed),
         )  # fmt: skip
-    fit, plain = _fitted(small, distances)
     on_minima = fit_power(small, [max(run.max_distance_on_minima, 1e-300) for run in runs])
+    fit, plain = _fitted(small, distances, on_minima)
     verdict = judge(fit)
     # The raw distance holds the oscillation itself, which is of order one by the way it starts. Retracted, the
     # error may be smaller than the claim, never larger.
@@ -213,18 +221,20 @@ def order(
         )
     return Order(
         **shared, estimate=fit.slope, interval=(fit.low, fit.high), constant=fit.constant,
-        on_minima=(on_minima.slope, on_minima.low, on_minima.high), verdict=verdict, message=message,
+        on_minima=(on_minima.slope, on_minima.low, on_minima.high), verdict=verdict, message=message, bend=fit.bend,
     )  # fmt: skip
 
 
-def _fitted(small: Sequence[float], distances: Sequence[float]) -> tuple[Fit, Fit]:
+def _fitted(small: Sequence[float], distances: Sequence[float], on_minima: Fit) -> tuple[Fit, Fit]:
     """The fit to be judged, and the plain one, which it is unless it is too steep.
 
     The oscillation, across Gamma, is of order one, the error along Gamma of order two; where its constant is large it
-    is seen at the larger rates, and a straight line is too steep. One that is too flat shows an error that stays.
+    is seen at the larger rates, and a straight line is too steep. So it has to be seen on Gamma: an error of another
+    power there is not forgiven. A line that is too flat shows an error that stays.
     """
     plain = fit_power(small, distances)
-    if plain.slope <= 1 or judge(plain) == "consistent" or len(small) < 4:
+    low, high = NEXT
+    if plain.slope <= 1 or judge(plain) == "consistent" or len(small) < 4 or not low <= on_minima.slope <= high:
         return plain, plain
     bent = fit_power(small, distances, bend=True)
     return (bent, plain) if judge(bent) == "consistent" else (plain, plain)

@@ -241,7 +241,10 @@ def order(result: Order, /) -> Figure:
     axes.loglog(small[drawn], near[drawn], "s", color="#009E73", label=r"retracted to $\Gamma$")
     if math.isfinite(result.estimate):
         label = f"fit: {result.estimate:.3f} [{result.interval[0]:.3f}, {result.interval[1]:.3f}]"
-        axes.loglog(small, result.constant * small**result.estimate, color=DESCENT, linewidth=0.9, label=label)
+        label += " and next term" if result.bend else ""
+        fine = np.geomspace(small.min(), small.max(), 50)
+        fitted = result.constant * fine**result.estimate * np.exp(result.bend * fine**2)
+        axes.loglog(fine, fitted, color=DESCENT, linewidth=0.9, label=label)
         if drawn.any() and math.isfinite(result.on_minima[0]):
             slope, low, high = result.on_minima
             scale = math.exp(float(np.mean(np.log(near[drawn]) - slope * np.log(small[drawn]))))

@@ -36,6 +36,8 @@ def measure(case: Case) -> Measurement:
 
 def _unseen(case: Case, which: str) -> Measurement:
     """No whole period was seen: with what the energy does meanwhile, the usual cause."""
+    import numpy as np
+
     from numerics.energy_law import predicted_coefficient
     from numerics.equilibrium import law_of
 
@@ -43,7 +45,8 @@ def _unseen(case: Case, which: str) -> Measurement:
     why = ""
     if law.exact.coefficient is not None:
         c = predicted_coefficient(case.subject, case.rule, case.objective.start)
-        factors = (math.exp(c * rate * law.period(rate)) for rate in (COARSE, FINE))
+        with np.errstate(over="ignore"):
+            factors = [float(np.exp(c * rate * law.period(rate))) for rate in (COARSE, FINE)]
         why = ": by dE/d tau = c <U^2> with c = {:.4g} energies are multiplied by {:.2g} and {:.2g} within a period"
         why = why.format(c, *factors)
     return Measurement(

@@ -6,8 +6,8 @@ from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, Numeric, weig
 from sharpflow.claims._shared import beyond_horizon, unless_several
 from theory.loss import Loss
 
-# Flow time of the runs that the power is fitted to. A network takes microseconds a step, and a million and a half of
-# them at time 1; half of that moves it far enough for a wrong flow to be seen at every rate.
+# Flow time of the runs that the power is fitted to. A network takes microseconds a step, and there are 1.9 million
+# of them at time 1; half of that moves it far enough for a wrong flow to be seen at every rate.
 TIME, TIME_OF_OBJECTIVES = 1.0, 0.5
 
 

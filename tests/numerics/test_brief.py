@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -27,6 +28,16 @@ class Holds:
         (np.zeros((500, 3)), "array of shape (500, 3)"),
         (np.array([0.5, np.nan]), "[0.5, nan]"),
         (np.arange(9), "array of shape (9,)"),
+        (np.array([1234567, 12345678]), "[1234567, 12345678]"),
+        (np.array([True, False]), "[True, False]"),
+        (np.array(["a", "b"]), "array of shape (2,)"),
+        (np.zeros(4, dtype=[("loss", "U64"), ("rates", int)]), "array of shape (4,)"),
+        (np.array(0.5), "0.5"),
+        (np.int64(3), "3"),
+        (np.float32(0.5), "0.5"),
+        (jnp.zeros((2, 2)), "array of shape (2, 2)"),
+        (jnp.float64(0.25), "0.25"),
+        ("two\nlines", "two lines"),
         (RESULTS.LEFT_MINIMA, "left_minima"),
         (1 / 3, "0.33333333"),
         ((0.25,), "(0.25,)"),

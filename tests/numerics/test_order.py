@@ -90,7 +90,7 @@ def test_an_error_on_gamma_of_lower_order_refutes_where_it_is_seen(monkeypatch, 
     assert result.on_minima[0] == pytest.approx(power)
 
 
-def planted(distance, on_minima=lambda small: 0.1 * small):
+def planted(distance, on_minima):
     """`compare` with distances that are functions of intrinsic_lr."""
 
     def run(subject, /, *, rate, **options):
@@ -103,24 +103,39 @@ def planted(distance, on_minima=lambda small: 0.1 * small):
     return run
 
 
-# The first is what a network showed: the oscillation across Gamma, and an error along it, at right angles.
+# The first is what a network showed: the oscillation across Gamma, and an error along it, at right angles. What is not
+# of order two on Gamma is no such error, however steep the rest of it is.
 @pytest.mark.parametrize(
-    ("distance", "verdict", "estimate"),
+    ("across", "along", "verdict", "estimate"),
     [
-        (lambda s: np.hypot(0.3 * s, 28 * s**2), "consistent", 1.0),
-        (lambda s: 0.3 * s + 1e-3, "inconsistent", 0.55),
-        (lambda s: np.hypot(0.3 * s**0.5, 28 * s**2), "inconsistent", 0.5),
-        (lambda s: s**1.5, "inconsistent", 1.5),
-        (lambda s: s**2, "inconsistent", 2.0),
+        (lambda s: 0.3 * s, lambda s: 28 * s**2, "consistent", 1.0),
+        (lambda s: 0.3 * s, lambda s: 0.1 * s + 0 * s, "consistent", 1.0),
+        (lambda s: 0.3 * s + 1e-3, lambda s: 1e-3 + 0 * s, "inconsistent", 0.55),
+        (lambda s: 0.3 * s**0.5, lambda s: 28 * s**2, "inconsistent", 0.5),
+        (lambda s: s**1.5, lambda s: s**1.5, "inconsistent", 1.5),
+        (lambda s: 0 * s, lambda s: s**2, "inconsistent", 2.0),
+        (lambda s: s, lambda s: np.hypot(1.66e-3, 178 * s**2), "inconclusive", 1.25),
+        (lambda s: s, lambda s: 2.45e-3 + 316 * s**2, "inconclusive", 1.31),
+        (lambda s: 0.1 * s, lambda s: s**0.75 + 316 * s**2, "inconclusive", 1.11),
     ],
-    ids=["next-term", "constant", "half", "three-halves", "two"],
+    ids=["next-term", "one", "constant", "half", "three-halves", "two", "hidden", "hidden-constant", "hidden-power"],
 )
-def test_a_next_term_is_no_other_power(monkeypatch, distance, verdict, estimate):
-    monkeypatch.setattr(importlib.import_module("numerics.order"), "compare", planted(distance))
+def test_a_next_term_is_no_other_power(monkeypatch, across, along, verdict, estimate):
+    def distance(small):
+        return np.hypot(across(small), along(small))
+
+    monkeypatch.setattr(importlib.import_module("numerics.order"), "compare", planted(distance, along))
     result = order(RIDGE)
-    assert result.verdict == verdict
-    assert result.estimate == pytest.approx(estimate, abs=0.1)
-    assert ("next term is fitted" in result.message) == (verdict == "consistent")
+    assert (result.verdict, result.estimate) == (verdict, pytest.approx(estimate, abs=0.1))
+    bent = across(0.01) == 0.3 * 0.01 and along(0.01) == 28 * 0.01**2
+    assert ("next term is fitted" in result.message) == bent
+    small = np.array(result.intrinsic_lrs)
+    fitted = result.constant * small**result.estimate * np.exp(result.bend * small**2)
+    if bent:
+        np.testing.assert_allclose(fitted, result.distances, rtol=0.05)
+        assert result.to_json()["bend"] == result.bend > 0
+    else:
+        assert result.bend == 0
 
 
 def test_failed_runs_are_named():
