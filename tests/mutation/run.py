@@ -38,8 +38,8 @@ ROOT = Path(__file__).parents[2]
 # Seconds of the processor, of all threads: other work on the machine does not count. What a change leaves unnoticed has
 # to be noticed in this time, and the unchanged tests of a module need well under it.
 LIMIT = 20.0
-# The first run of the tests of a module compiles all of it, Python's code too (of a mutant none is kept). Where it takes
-# no more than `ENOUGH`, there is no need for a second.
+# The first run of the tests of a module compiles all of it, Python's code too (of a mutant none is kept). Where that
+# takes no more than `ENOUGH`, there is no need for a second.
 FIRST_LIMIT, ENOUGH = 120.0, 12.0
 # By the clock: for what sleeps, and where the machine has much else to do.
 WALL = 600.0
