@@ -15,7 +15,7 @@ from numerics.manifold import CHORDS, analyse, retract, retract_traced
 from numerics.objective import Objective, minima_point, objective_of
 from numerics.relax import relax
 from numerics.results import RESULTS
-from numerics.spectrum import eigenvalues, log_sharpness_gradient, normal_rank, sharpness
+from numerics.spectrum import eigenvalues, frame, log_sharpness_gradient, normal_rank, sharpness
 from theory import families
 
 CHARTED = ("ridge", "conic", "surface", "two-layer", "bn-regression")
@@ -60,6 +60,24 @@ def test_retraction_lands_on_gamma(name):
         assert np.linalg.norm(back.point - zeta) < 10 * x**2
         again = retract(loss, back.point)
         np.testing.assert_allclose(again.point, back.point, atol=1e-13)
+
+
+def test_as_many_chords_are_taken_as_are_asked_for():
+    """After Newton's step one more with the same normal directions, and no third, which would be no rounding."""
+    loss = families.get("conic").default()
+    objective = objective_of(loss)
+    theta = minima_point(loss, loss.minima.start) + np.array([0.05, -0.02, 0.04])
+    point = theta = theta / np.linalg.norm(theta)
+    normal = frame(objective, theta, 1)
+    lengths = []
+    for _ in range(3):
+        end = point
+        step = normal.vectors @ (normal.vectors.T @ jax.grad(objective.function)(end) / normal.values)
+        lengths.append(np.linalg.norm(step))
+        point = (end - step) / np.linalg.norm(end - step)
+    assert lengths[2] > 1e-9
+    back, _ = retract_traced(objective, theta, rank=1, steps=1, chords=1)
+    np.testing.assert_allclose(back.point, end, atol=1e-14)
 
 
 def test_gradient_of_sharpness_with_residuals_equals_without():

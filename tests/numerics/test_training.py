@@ -171,6 +171,21 @@ def test_pieces(norm):
     np.testing.assert_allclose(jax.jit(pieces.outputs)(w, one.data.inputs)[:4], of_first, atol=1e-12)
 
 
+def test_test_examples_go_through_in_pieces(monkeypatch):
+    """No more of them at once than there are training examples in a piece: that is the memory there is."""
+    one, taken = noise("batch"), []
+    kind, apply = type(one.model), type(one.model).apply
+
+    def counted(model, w, inputs, tests):
+        taken.append(len(tests))
+        return apply(model, w, inputs, tests)
+
+    monkeypatch.setattr(kind, "apply", counted)
+    w = np.random.default_rng(1).standard_normal(one.model.dimension)
+    assert FullBatch(one, 3).test_outputs(w, one.data.inputs, one.data.test_inputs).shape == (7, 3)
+    assert taken == [4]
+
+
 def standard(values, reference):
     """Values (m, k) with the mean and the deviation of the reference (n, k)."""
     return (values - reference.mean(0)) / reference.std(0)
