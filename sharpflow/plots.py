@@ -240,8 +240,9 @@ def order(result: Order, /) -> Figure:
     drawn = good & (near > 0)
     axes.loglog(small[drawn], near[drawn], "s", color="#009E73", label=r"retracted to $\Gamma$")
     if math.isfinite(result.estimate):
-        label = f"fit: {result.estimate:.3f} [{result.interval[0]:.3f}, {result.interval[1]:.3f}]"
-        label += " and next term" if result.bend else ""
+        # With the next term the line is bent; its estimate is the slope at its lower end.
+        kind = "bent" if result.bend else "fit"
+        label = f"{kind}: {result.estimate:.3f} [{result.interval[0]:.3f}, {result.interval[1]:.3f}]"
         fine = np.geomspace(small.min(), small.max(), 50)
         fitted = result.constant * fine**result.estimate * np.exp(result.bend * fine**2)
         axes.loglog(fine, fitted, color=DESCENT, linewidth=0.9, label=label)
