@@ -24,7 +24,7 @@ CENTER = (*ENGINE[:-1], LAWS.replace(" and not forgets", ""))
 # What is proved, at numbers; the routes on the conic.
 STATEMENTS = (f"{THEORY}/test_statement_formulas.py",)
 ROUTES = (f"{THEORY}/test_route_formulas.py",)
-REDUCTION = (f"{THEORY}/test_vectors_and_reduction.py",)
+REDUCTION = (f"{THEORY}/test_vectors_and_reduction.py", f"{THEORY}/test_norm_powers.py")
 PLANTED = (f"{THEORY}/test_planted.py",)
 AVERAGES = "test_expansion and not two-layer or lost_half or doubled_drift or clock_of or planted_energy"
 AVERAGES += " or planted_mean_square or planted_period or forgotten_factor_in_the_schedule"
@@ -33,7 +33,7 @@ ORBITS = "record_formulas or extrapolation or quadrature or small_orbit or recor
 ORBITS += " or horizon_of or law_on_iterates and gd-wd or planted_coefficient"
 ENERGY = (*NUMBERS, f"{NUMERICS}/test_energy_law.py", "-k", ORBITS)
 FLOW = (f"{NUMERICS}/test_manifold_flow_formulas.py", f"{NUMERICS}/test_flow.py", "-k", "formulas or ridge-gd-wd")
-POINTS = "record_formulas or eigenvalues_from or residuals or blocks or chords"
+POINTS = "record_formulas or eigenvalues_from or residuals or blocks or chords or few_times"
 POINTS += " or (hessian or differences or lands) and ridge"
 MANIFOLD = (*NUMBERS, f"{NUMERICS}/test_manifold.py", "-k", POINTS)
 RELAX = (*MANIFOLD[:-1], "record_formulas or relaxation or no_minima or residuals")
