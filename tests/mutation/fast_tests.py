@@ -139,7 +139,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "numerics/convolution.py": (f"{NUMERICS}/test_convolution.py",),
     "numerics/curvature.py": EDGES,
-    "numerics/curve.py": RESOLVED,
+    "numerics/curve.py": (f"{THEORY}/test_jet_formulas.py", *RESOLVED[:-1], "along_a_curve or between_its_records"),
     "numerics/delay.py": (*RECORDS, f"{NUMERICS}/test_whole_run.py", "-k", "by_hand or symmetry or comes_back"),
     "numerics/differences.py": ("tests/testing/test_derivatives.py",),
     "numerics/edge.py": (f"{NUMERICS}/test_edge.py", "-k", "not conic_solver"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 import sympy as sp
 
+from numerics.curve import curve_along
 from numerics.edge_jets import STEP, edge_jets_at
+from numerics.equilibrium import law_of
 from numerics.objective import minima_point, objective_of
-from theory import families
+from theory import families, rules
 from theory.edge_jets import edge_jets
 from theory.geometry import geometry_of
 from theory.loss import Loss, Minima
@@ -72,6 +76,18 @@ def test_the_same_by_automatic_differentiation(at):
         "log_gradient_squared": found.log_gradient_norm**2, "bend": found.bend,
         "cubic_squared": found.cubic**2, "quartic": found.quartic, "mixed": found.mixed,
     } == pytest.approx(by_hand(at), rel=RTOL)  # fmt: skip
+
+
+def test_the_same_along_a_curve():
+    """K, c_3, c_4 - 3 c_3^2 - 3 (mixed) and lambda_1 where the resolved oscillation begins."""
+    at = POINTS[0]
+    zeta, law = minima_point(planted(), (float(at),)), law_of(rules.get("gd-wd"))
+    curve = curve_along(objective_of(planted()), zeta, rank=3, length=0.01, law=law, lean=jnp.zeros_like)
+    known = by_hand(at)
+    response = known["quartic"] - 3 * known["cubic_squared"] - 3 * known["mixed"]
+    expected = known["log_gradient_squared"] ** 0.5, known["cubic_squared"] ** 0.5, response
+    assert np.abs(curve.jets[0, :3]) == pytest.approx(np.abs(expected), rel=RTOL)
+    assert np.sign(curve.jets[0, 2]) == np.sign(response)
 
 
 def test_a_minimizer_of_codimension_one_has_no_mixed_term():
