@@ -13,7 +13,7 @@ from theory.derivation import derive
 from theory.generic import generic_derivation
 
 ON_EVERY_LOSS = ("gd-wd", "gd-scheduled", "constant-lr", "sam", "heavy-ball")
-ON_ONE = (("ridge", "rmsprop"), ("conic", "heavy-ball"))
+ON_ONE = (pytest.param("ridge", "rmsprop", marks=pytest.mark.deep), ("conic", "heavy-ball"))
 
 
 @pytest.fixture(scope="module")

@@ -67,6 +67,7 @@ def test_every_command_takes_it(run):
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_it_is_verified_and_measured(run):
     status, out, _ = run("verify", "ridge", "--rule", "rule.py:mine", "--json", "-")
     claims = {claim["id"]: claim for claim in json.loads(out)["claims"]}

@@ -28,7 +28,7 @@ def members(name):
 
 
 # Each family compiles programs of its own; the others go with the deep ones.
-SOME = ("ridge", "conic", "two-layer")
+SOME = ("ridge", "conic")
 SOME_AND_DEEP = [
     pytest.param(name, marks=() if name in SOME else pytest.mark.deep)
     for name in families.names()

@@ -252,6 +252,8 @@ def _beginning_anew(folder, files):
     return json.loads(done.stdout)
 
 
+@pytest.mark.deep
+@pytest.mark.slow
 def test_the_command_goes_on_without_what_no_exception_ends(tmp_path):
     # The second is read, and hangs in the second of its checks.
     found = _beginning_anew(tmp_path, {"read": COMPILED.format(calls=0), "checked": COMPILED.format(calls=6)})

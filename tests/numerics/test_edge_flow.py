@@ -124,6 +124,8 @@ def test_below_the_edge_it_waits():
     assert flow.mean_square[0] == pytest.approx(0, abs=1e-10)
 
 
+@pytest.mark.deep
+@pytest.mark.slow
 def test_residuals_that_do_not_vanish_are_not_used():
     def residuals(w):
         t = w / jnp.linalg.norm(w)
@@ -202,6 +204,8 @@ def test_regression_with_2000_weights_against_its_closed_form():
     assert flow.off_minima < 1e-12
 
 
+@pytest.mark.deep
+@pytest.mark.slow
 def test_leaving_the_minima_is_named():
     def function(w):
         x, y, s, z = w / jnp.linalg.norm(w)

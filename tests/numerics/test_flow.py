@@ -24,7 +24,7 @@ from theory.loss import Loss, Minima
     [
         ("ridge", "gd-wd"),
         ("conic", "gd-wd"),
-        ("surface", "gd-wd"),
+        pytest.param("surface", "gd-wd", marks=[pytest.mark.slow, pytest.mark.deep]),
         ("two-layer", "gd-wd"),
         ("conic", "rmsprop"),
         ("two-layer", "normalized-gd"),

@@ -99,6 +99,8 @@ def test_divergence_is_found_at_its_step(tmp_path):
     assert np.all((rows["failed_at"] > 0) == (rows["result"] == "diverged"))
 
 
+@pytest.mark.deep
+@pytest.mark.slow
 def test_other_rules(tmp_path):
     rows = run(tmp_path / "s", rules=[rules.get("rmsprop"), rules.get("normalized-gd")], rates=[1e-4]).rows
     assert set(rows["rule"]) == {"rmsprop", "normalized-gd"}
@@ -312,6 +314,7 @@ def test_a_signal_ends_after_the_block_in_hand(whole, tmp_path, which):
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_two_devices_give_the_same(whole, tmp_path):
     subprocess.run(command(tmp_path / "devices", "--devices", "2"), check=True, capture_output=True, timeout=120)
     same(read_sweep(tmp_path / "devices").rows, whole[0].rows, 1e-12)

@@ -23,6 +23,8 @@ RATE = 1e-3
 INSIDE = np.array([True, True, True, True, False])
 
 
+@pytest.mark.deep
+@pytest.mark.slow
 def test_one_call_predicts_the_whole_run():
     objective = two_layer.weight
     start = objective.start / np.linalg.norm(objective.start)
@@ -74,6 +76,8 @@ def test_the_descent_lowers_effective_lr():
     assert run.arrival_lr < 0.01 * (1 - 1e-4)
 
 
+@pytest.mark.deep
+@pytest.mark.slow
 def test_where_the_edge_is_met_on_the_way_down():
     # lambda_1 grows on the way down to Gamma, and effective_lr will be a fifth too large for it there.
     objective = objective_of(families.get("ridge").default())

@@ -107,7 +107,7 @@ def test_no_rule_is_accused(name):
         ("energy_law", "numerics.energy_law.predicted_coefficient", 0.75),
         ("period", "numerics.orbit.orbit_period", 0.5),
         pytest.param("second_route", "numerics.equilibrium.Law.drift", 0.75, marks=pytest.mark.deep),
-        ("tracking", "numerics.edge_step.curvature_gradients", 0.75),
+        pytest.param("tracking", "numerics.edge_step.curvature_gradients", 0.75, marks=pytest.mark.deep),
         ("edge_reached", "numerics.probes.steps_to_edge", 2.0),
     ],
 )

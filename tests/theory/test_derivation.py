@@ -123,7 +123,7 @@ def test_the_field_of_every_rule(name):
         assert prove_equal(rule, field, known, domain=domain).status is Status.PROVED
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES[1:], pytest.param(NAMES[0], marks=[pytest.mark.slow, pytest.mark.deep])])
 def test_the_flow_of_another_rule(name):
     reference, other = derived(name).flow, derived(name, "rmsprop").flow
     assert reference is sharpness_flow(families.get(name).default())
