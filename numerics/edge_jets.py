@@ -16,7 +16,7 @@ import numpy as np
 
 from numerics.config import configure
 from numerics.line_derivatives import line_derivatives
-from numerics.manifold import analyse
+from numerics.manifold import BLOCK, analyse
 from numerics.objective import Objective, residual_count
 from numerics.spectrum import unit_vector
 
@@ -29,9 +29,9 @@ configure()
 # rounding leaves 1e-14 of K^2 or so, 3e-11 over half a step. Retracting bends the line zeta + s g/K at order s^2,
 # which leaves the first derivative as it is.
 STEP = 1e-3
-# One program for any number of points, that of runs, where its eigenproblems are this small; else for as many as there
-# are, as 400 of them would take seconds.
-SMALL, SHARED = 40, 400
+# Up to eigenproblems of this size points are worked off in the blocks of runs, by the same program; larger ones would
+# take seconds for what pads a block, and are as many as there are.
+SMALL = 40
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,8 @@ def edge_jets_at(objective: Objective, zeta: Any, /, *, rank: int) -> NumericJet
 
 def edge_jets_along(objective: Objective, points: np.ndarray, /, *, rank: int) -> list[NumericJets]:
     """The jets at the points of Gamma next to N points (N, D)."""
-    here = analyse(
-        objective,
-        points / np.linalg.norm(points, axis=1, keepdims=True),
-        rank=rank,
-        block=_block(objective, len(points)),
-    )
+    units = points / np.linalg.norm(points, axis=1, keepdims=True)
+    here = analyse(objective, units, rank=rank, block=_block(objective, len(points)))
     theta, g = np.asarray(here.retraction.point), np.asarray(here.log_gradient)
     across = line_derivatives(objective, theta, np.asarray(here.top)) / np.asarray(here.sharpness)[:, None]
     columns = (here.sharpness, np.linalg.norm(g, axis=1), _bends(objective, theta, g, rank), *across[:, 2:].T)
@@ -77,7 +73,7 @@ def edge_jets_along(objective: Objective, points: np.ndarray, /, *, rank: int) -
 def _block(objective: Objective, points: int) -> int:
     """Points that are worked off together; four around each."""
     rows = residual_count(objective)
-    return SHARED if (objective.dimension if rows is None else rows) <= SMALL else 4 * points
+    return BLOCK if (objective.dimension if rows is None else rows) <= SMALL else 4 * points
 
 
 def _bends(objective: Objective, theta: np.ndarray, g: np.ndarray, rank: int) -> np.ndarray:

@@ -108,7 +108,7 @@ def edge_start(
             raise InputError(f"{objective.name!r}: {found.message}.")
         zeta, sharpness, top, log_gradient = found.point, found.sharpness, found.top, found.log_gradient
     else:
-        normal = analyse(objective, zeta[None], rank=rank, block=RECORDS)
+        normal = analyse(objective, zeta[None], rank=rank)
         _require_minimizer(objective, zeta, normal)
         zeta, sharpness = normal.retraction.point[0], float(normal.sharpness[0])
         top, log_gradient = normal.top[0], normal.log_gradient[0]
@@ -259,7 +259,7 @@ def _collect(
             result, message = RESULTS.UNCONVERGED, found.message
         arrived = found.arrived
     else:
-        normal = analyse(objective, points[both], rank=rank, block=RECORDS)
+        normal = analyse(objective, points[both], rank=rank)
         compiling = analysis(objective, rank).seconds
         # Newton that arrived leaves rounding; 1e-6 is above it and far below any oscillation (rate 1e-8 has 1e-4).
         arrived = normal.retraction.residual < 1e-6

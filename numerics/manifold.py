@@ -45,6 +45,8 @@ CHORDS = 6
 SHRINKS = 0.3
 # A step that is rounding.
 STANDS = 1e-13
+# Points worked off together: one program for the records of a run and for whatever else is asked of its loss.
+BLOCK = 400
 
 
 class Retraction(NamedTuple):
@@ -160,7 +162,7 @@ def analysis(objective: Objective, rank: int, /) -> Compiled:
     return Compiled(lambda points: jax.vmap(lambda theta: analyse_traced(objective, theta, rank))(points))
 
 
-def analyse(objective: Objective, points: Any, /, *, rank: int, block: int = 400) -> Normal:
+def analyse(objective: Objective, points: Any, /, *, rank: int, block: int = BLOCK) -> Normal:
     """Retraction and spectrum of N points (N, D), worked off in blocks of one compiled size; arrays (N, ...)."""
     array = np.asarray(points, dtype=float)
     count, block = len(array), fitting(objective, block)

@@ -144,7 +144,7 @@ def _orbit(
             rate, run.steps, nothing, nothing, nothing, nothing, nothing, nothing, math.nan,
             np.full_like(run.points, np.nan), finite=False, law=law,
         )  # fmt: skip
-    normal = analyse(objective, run.points[:RECORDS], rank=rank, block=RECORDS)
+    normal = analyse(objective, run.points[:RECORDS], rank=rank)
     back = normal.retraction.point
     offset = np.einsum("nd,nd->n", run.points[:RECORDS] - back, normal.top)
     delta = math.sqrt(rate)

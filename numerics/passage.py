@@ -42,7 +42,7 @@ def passage(subject: Loss, rule: Rule, /, *, rate: float) -> tuple[tuple[float, 
     objective, delta = as_objective(subject), math.sqrt(rate)
     zeta = objective.start
     rank = normal_rank(subject, zeta)
-    normal = analyse(objective, zeta[None], rank=rank, block=RECORDS)
+    normal = analyse(objective, zeta[None], rank=rank)
     sharpness, k = float(normal.sharpness[0]), float(np.linalg.norm(normal.log_gradient[0]))
     edge, alpha, brake = (
         float(e.subs(law.defaults).subs(K, k)) for e in (law.edge, law.energy.alpha, law.energy.brake)
@@ -55,7 +55,7 @@ def passage(subject: Loss, rule: Rule, /, *, rate: float) -> tuple[tuple[float, 
     descent = prepare(objective, rule, records=RECORDS, form="sphere")
     begun = descent.begin(point / np.linalg.norm(point), (edge + delta * ABOVE) / sharpness, numbers)
     run = descent.run(*begun, numbers, every)
-    last = analyse(objective, run.points[[RECORDS - 1]], rank=rank, block=RECORDS)
+    last = analyse(objective, run.points[[RECORDS - 1]], rank=rank)
     end = (float(run.effective_lr[RECORDS - 1]) * float(last.sharpness[0]) - edge) / delta
     below = -math.sqrt(ABOVE**2 + brake * SEED**2 / alpha)
     moved = float(np.linalg.norm(last.retraction.point[0] - zeta))

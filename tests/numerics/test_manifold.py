@@ -131,7 +131,7 @@ def test_chords_lead_where_newton_leads(monkeypatch, name):
         chords, newton = (program(zeta + distance * top, n) for n in (CHORDS, 0))
         assert max(chords.residual, newton.residual) < 1e-12
         apart.append(np.linalg.norm(chords.point - newton.point) / distance**3)
-    assert max(apart) < 10
+    assert max(apart) < 10  # the curvature of Gamma and of the sphere, as above
     # Where a chord does not shrink, it is not taken.
     monkeypatch.setattr(manifold, "SHRINKS", 0.0)
     refused = jax.jit(partial(retract_traced, objective, rank=rank))(zeta + 0.1 * top)[0]

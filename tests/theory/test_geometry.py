@@ -109,9 +109,9 @@ def test_geometry_against_differences_of_the_loss(loss):
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 @settings(max_examples=5, deadline=None)
 @given(members("ridge", "conic", "surface", "two-layer", "rayleigh", "bn-regression"))
-@pytest.mark.deep
 def test_every_assumption_holds_for_members(loss):
     for prove in (
         prove_minimizers, prove_chart, prove_minimal_kernel, prove_simple_sharpness, prove_log_sharpness_gradient,

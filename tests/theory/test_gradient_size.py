@@ -11,6 +11,7 @@ from theory import families, rules
 from theory.derivation import _Plan
 from theory.edge_jets import edge_jets
 from theory.edge_law import K2, LAMBDA, edge_law
+from theory.errors import NoClosedForm
 from theory.generic import generic_derivation
 from theory.geometry import geometry_of
 from theory.oscillator_steps import energy_steps
@@ -123,3 +124,10 @@ def test_on_a_loss_it_takes_the_way_by_the_jets():
     assert (plan.reduces, plan.is_reference) == (False, True)
     assert not _Plan(families.get("ridge").default(), rules.get("normalized-gd")).reduction.is_smooth
     assert all(_Plan(plan.loss, rules.get(name)).reduces for name in ("gd-wd", "rmsprop", "normalized-gd"))
+
+
+def test_a_length_that_is_not_smooth_on_gamma_says_what_is_missing():
+    """g/(1 + |g|) = g - g |g| + ...: at leading order gradient descent, which multiplies M by one number."""
+    rule = Rule(name="kinked", update=shortened(lambda w, g, p, ops: 1 + ops.norm(g)))
+    with pytest.raises(NoClosedForm, match=r"not smooth on Gamma .* and 0 values of M come back to themselves"):
+        edge_law(rule)
