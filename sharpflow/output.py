@@ -147,7 +147,12 @@ def replacing(path: str, option: str, /) -> Iterator[Path]:
     """A place to write a file at, ending like ``path``; when the body ends well, it takes the place of ``path``."""
     place = _resolve(path, option)
     if _is_special(place):  # /dev/null and pipes are written to, not replaced
-        yield place
+        try:
+            yield place
+        except BrokenPipeError:  # the reader left: no fault of the place
+            raise
+        except OSError as error:
+            raise InputError(f"{option}: {path!r} cannot be written: {_reason(error)}.") from None
         return
     try:
         handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name[:50]}.", suffix=place.suffix)

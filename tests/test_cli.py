@@ -260,3 +260,9 @@ def test_output_places_are_tried_before_the_work(tmp_path):
     with pytest.raises(InputError, match="only --json"):
         Output(None, csv="-")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_device_that_is_full_is_named():
+    with pytest.raises(InputError, match=r"--json: '/dev/full' cannot be written: No space left"):
+        Output("/dev/full").write_json({"a": 1})
