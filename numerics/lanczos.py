@@ -61,7 +61,8 @@ class Eigenpairs(NamedTuple):
         values: (k,) falling.
         vectors: (D, k) orthonormal, orthogonal to theta.
         residuals: (k,) |P H P v - lambda v|; each value is off by its square over the gap, at most by itself.
-        gap: lambda_k minus the next Ritz value, an upper bound of the gap below the k; 0 where none is known.
+        gap: lambda_k minus the next Ritz value, an upper bound of the gap below the k, never negative; 0 where none is
+            known.
         products: Hessian products spent, on probes too.
         converged: whether every residual is below the tolerance times lambda_1, and the last probe, if any, ended.
     """
@@ -221,5 +222,6 @@ def lanczos_eigenpairs(
     vectors, values = s.basis[1 : k + 1], s.values[:k]
     residuals = jnp.linalg.norm(jax.vmap(product)(vectors) - values[:, None] * vectors, axis=1)
     good = s.done & (jnp.max(residuals) <= tolerance * jnp.abs(values[0]))
-    gap = jnp.where(jnp.isfinite(s.below), values[-1] - s.below, 0.0)
+    # Of a pair that a probe has just found below the k, rounding says which of the two is larger.
+    gap = jnp.where(jnp.isfinite(s.below), jnp.maximum(values[-1] - s.below, 0.0), 0.0)
     return Eigenpairs(values, vectors.T, residuals, gap, s.products + k, good)
