@@ -158,12 +158,23 @@ def slope_jump(objective: Objective, w: np.ndarray, u: np.ndarray, /, *, step: f
     return abs(right - 2 * middle + left) / step
 
 
-def removable_gaps(objective: Objective, near: np.ndarray, /, *, seed: int = 0) -> Finding:
+def removable_gaps(
+    objective: Objective, near: np.ndarray, /, *, reached: np.ndarray | None = None, seed: int = 0
+) -> Finding:
     """Places where L or a derivative is not finite although L tends to one number there from all sides.
 
     Special places are tried: points of Gamma and random ones with a coordinate put to 0, two put equal, and the axes. A
     pole of the loss, where L depends on the side it is approached from, is not counted. The value counts them.
+
+    Places (N, D) that gradient flow ``reached`` and where L or grad L is not finite count whatever lies around them: no
+    flow gets to a pole, and where L is nan on a part of the sphere, nothing near tells what it should be.
     """
+    reached = np.zeros((0, objective.dimension)) if reached is None else reached
+    for w in reached:
+        value, gradient, _ = (a[0] for a in _second_order(objective, w[None]))
+        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            what = "grad L" if np.isfinite(value) else "L"
+            return Finding(float(len(reached)), {"w": w, "not finite": what}, "the end of gradient flow from the start")
     random = np.random.default_rng(seed + 11)
     base = np.concatenate([near[:3], random_directions(objective, 3, seed)])
     d = objective.dimension
@@ -240,17 +251,24 @@ def residual_mismatch(objective: Objective, /, *, seed: int = 0) -> Finding:
 
 
 def single_precision_error(objective: Objective, near: np.ndarray, /, *, seed: int = 0) -> Finding:
-    """The largest error of L and of grad L in float32, in units of float32's 1.2e-7 of their sizes."""
-    places = _places(objective, near[:4], seed)
+    """The largest error of L and of grad L in float32, in units of float32's 1.2e-7 of their sizes.
+
+    Where they are not finite in float64 either there is nothing to compare; nan where that is so everywhere.
+    """
     pair = _value_and_gradient(objective)
-    rows = []
-    for w in places:
+    rows, places = [], []
+    for w in _places(objective, near[:4], seed):
         exact_value, exact_gradient = (np.asarray(a) for a in pair(w))
+        if not (np.isfinite(exact_value) and np.isfinite(exact_gradient).all()):
+            continue
+        places.append(w)
         value, gradient = (np.asarray(a, dtype=float) for a in pair(w.astype(np.float32)))
         rows.append((exact_value, np.linalg.norm(exact_gradient), abs(value - exact_value),
                      np.linalg.norm(gradient - exact_gradient)))  # fmt: skip
+    if not rows:
+        return Finding(np.nan, note="no place where they are finite in float64")
     table = np.array(rows, dtype=float)
-    size = np.nanmax(np.abs(table[:, :2]), axis=0) * float(np.finfo(np.float32).eps)
+    size = np.max(np.abs(table[:, :2]), axis=0) * float(np.finfo(np.float32).eps)
     errors = table[:, 2:] / np.maximum(size, 1e-300)
     if not np.isfinite(errors).all():
         k = int(np.argmin(np.isfinite(errors).all(axis=1)))

@@ -10,6 +10,7 @@ import numpy as np
 from numerics.chart_checks import POINTS, chart_points, embed
 from numerics.objective import Objective, as_objective
 from numerics.relax import relax
+from numerics.results import RESULTS
 from numerics.spectrum import normal_rank
 from theory.errors import InputError
 from theory.loss import Loss
@@ -35,7 +36,8 @@ class MinimaSample:
         chart: (N, m) chart coordinates; ``None`` without a chart.
         rank: number of directions normal to Gamma, at the first.
         failed: what gradient flow said where it came to rest elsewhere.
-        ended: (N', D), where that was.
+        ended: (N', D), where that was, if no point of Gamma was found.
+        broken: (N''', D), where gradient flow came upon an L or a gradient that is no number.
         elsewhere: (N'', D), minima that are no part of this Gamma: at another value of L, or in another piece with
             another rank.
     """
@@ -46,6 +48,7 @@ class MinimaSample:
     failed: tuple[str, ...] = ()
     ended: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     elsewhere: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    broken: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
 
 def minima_sample(subject: Loss | Objective, /, *, count: int = POINTS, seed: int = 0) -> MinimaSample:
@@ -61,10 +64,11 @@ def minima_sample(subject: Loss | Objective, /, *, count: int = POINTS, seed: in
     rested = [r for r in found if r.result.ok]
     points = [r.point for r in rested]
     failed = tuple(r.message for r in found if not r.result.ok)
+    broken = np.array([r.point for r in found if r.result is RESULTS.DIVERGED])
     if not points:
         nowhere = np.zeros((0, objective.dimension))
         ended = np.array([r.point for r in found if np.isfinite(r.point).all()])
-        return MinimaSample(nowhere, None, 0, failed, ended if len(ended) else nowhere)
+        return MinimaSample(nowhere, None, 0, failed, ended if len(ended) else nowhere, broken=broken)
     # Gamma is the one that the start leads to.
     level = float(objective.value(points[0]))
     fall = max(abs(float(objective.value(w)) - level) for w in (begin, *(begin + noise))) + abs(level)
@@ -75,7 +79,7 @@ def minima_sample(subject: Loss | Objective, /, *, count: int = POINTS, seed: in
     ]
     elsewhere = np.array([z for z, here in zip(points, own, strict=True) if not here])
     kept = np.array([z for z, here in zip(points, own, strict=True) if here])
-    return MinimaSample(kept, None, normal_rank(objective, points[0]), failed, elsewhere=elsewhere)
+    return MinimaSample(kept, None, normal_rank(objective, points[0]), failed, elsewhere=elsewhere, broken=broken)
 
 
 def _connected(objective: Objective, first: np.ndarray, last: np.ndarray) -> bool:

@@ -40,6 +40,8 @@ SNAPSHOTS = np.geomspace(1e-2, 1e9, 111)
 # Below this |grad L|/lambda_1 a start is on Gamma: a unit vector rounded to float64 has 1e-16 times the spread of
 # eigenvalues.
 ON_MINIMA = 1e-9
+# Entries of a place in a message.
+SHOWN = 8
 
 
 @brief
@@ -52,7 +54,7 @@ class Relaxed:
         rank: number of directions normal to Gamma there; 0 where that is not clear, or (for more than 400 weights
             without residuals) was not looked for.
         moved: |point - start|.
-        result: successful, or not_at_minima.
+        result: successful, not_at_minima, or diverged: L or grad L is no number where gradient flow ended.
         message: what is wrong, if anything is.
     """
 
@@ -78,13 +80,18 @@ def _scale(objective: Objective, theta: Array) -> Array:
 
 @lru_cache(maxsize=64)
 def _look(objective: Objective) -> Compiled:
-    """|grad L| and the scale of it at a unit vector: one program for all that is asked of a single point."""
-    return Compiled(lambda theta: (jnp.linalg.norm(jax.grad(objective.function)(theta)), _scale(objective, theta)))
+    """L, |grad L| and the scale of it at a unit vector: one program for all that is asked of a single point."""
+
+    def look(theta: Array) -> tuple[Array, Array, Array]:
+        value, gradient = jax.value_and_grad(objective.function)(theta)
+        return value, jnp.linalg.norm(gradient), _scale(objective, theta)
+
+    return Compiled(look)
 
 
 def _distance(objective: Objective, theta: np.ndarray) -> tuple[float, np.ndarray]:
     """|grad L|/lambda_1 or so at theta (D,), and the scale."""
-    slope, scale = (np.asarray(a) for a in _look(objective)(theta))
+    _, slope, scale = (np.asarray(a) for a in _look(objective)(theta))
     with np.errstate(all="ignore"):
         return float(slope / scale), scale
 
@@ -95,6 +102,19 @@ def _flat(objective: Objective, theta: np.ndarray) -> str:
     if _distance(objective, theta)[1] > 0:
         return ""
     return "the Hessian vanishes where gradient flow ended: a flat minimum, at which no learning rate is at an edge"
+
+
+def _no_number(objective: Objective, theta: np.ndarray) -> str:
+    """What to say where L or grad L is not finite at theta (D,); else nothing.
+
+    The value is asked for, too: where jnp.where chooses nan, the gradient is 0.
+    """
+    value, slope, _ = (float(a) for a in _look(objective)(theta))
+    if np.isfinite(value) and np.isfinite(slope):
+        return ""
+    what = f"L = {value:g}" if not np.isfinite(value) else "grad L is not finite"
+    place = ", ".join(f"{v:.4g}" for v in theta[:SHOWN]) + (", ..." if len(theta) > SHOWN else "")
+    return f"{what} where gradient flow ended, at w = ({place})"
 
 
 def _gradient_flow(
@@ -158,13 +178,15 @@ def on_the_way(objective: Objective, theta: np.ndarray, /, *, max_steps: int = 1
 def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 100_000) -> Relaxed:
     """The point of Gamma that gradient flow reaches from ``start`` (D,); a start on Gamma stays (up to rounding).
 
-    Failing to get there is a result (not_at_minima), no error.
+    Failing to get there is a result (not_at_minima, diverged), no error.
     """
     objective = as_objective(subject)
     theta = unit_vector(objective, objective.start if start is None else start, "start")
     # Looked at first: the program of the gradient flow need not be compiled for a start on Gamma.
     distance, scale = _distance(objective, theta)
     end = theta if distance <= ON_MINIMA else np.asarray(_compiled(objective, max_steps)(theta, scale))
+    if broken := _no_number(objective, end):
+        return Relaxed(end, 0, float(np.linalg.norm(end - theta)), RESULTS.DIVERGED, broken)
     if flat := _flat(objective, end):
         return Relaxed(end, 0, float(np.linalg.norm(end - theta)), RESULTS.NOT_AT_MINIMA, flat)
     given = objective

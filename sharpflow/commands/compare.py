@@ -152,8 +152,9 @@ def _onset(result: Comparison) -> list[tuple[str, float | None, str]]:
 
 def _lines(result: Comparison) -> list[str]:
     gd, flow = result.gd, result.flow
+    far = result.max_distance
     rows: list[tuple[str, float | None, str]] = [
-        ("max distance", result.max_distance, f"{result.max_distance / result.intrinsic_lr:.3g} intrinsic_lr"),
+        ("max distance", far, "" if far != far else f"{far / result.intrinsic_lr:.3g} intrinsic_lr"),
         ("max distance on the minima", result.max_distance_on_minima, ""),
         *_onset(result),
         ("sharpness of gradient descent", gd.sharpness, "mean over the last period"),

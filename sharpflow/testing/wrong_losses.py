@@ -245,6 +245,16 @@ def _gap_on_plane() -> Objective:
     return _objective("nan-on-a-plane", function)
 
 
+def _nan_at_the_end() -> Objective:
+    import jax.numpy as jnp
+
+    def function(w: Any) -> Any:
+        u = w / jnp.linalg.norm(w)
+        return jnp.where(u[2] ** 2 + u[3] ** 2 < 1e-3, jnp.nan, _plain(w))
+
+    return _objective("nan-on-a-part", function)
+
+
 def _nan_gradient() -> Objective:
     import jax.numpy as jnp
 
@@ -335,6 +345,7 @@ def wrong_losses() -> tuple[Wrong, ...]:
         Wrong("float32-inside", "computes in float32", "precision", _single),
         Wrong("float32-in-one-place", "one intermediate result in float32", "precision", _single_constant),
         Wrong("nan-on-a-plane", "0/0 where w_1 = w_2", "finite", _gap_on_plane),
+        Wrong("nan-on-a-part", "nan on the part of the sphere that gradient flow leads to", "finite", _nan_at_the_end),
         Wrong("nan-gradient-on-a-plane", "sqrt(w_2^4): nan derivative where w_2 = 0", "finite", _nan_gradient),
         Wrong("cancels-in-float32", "a large constant added and taken away", "single_precision", _saturated),
         Wrong("wrong-residuals", "residuals that agree with the function at the start only", "residuals",
