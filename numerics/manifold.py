@@ -6,7 +6,6 @@ Hessian (of J^T J, where there are residuals: Gauss-Newton, which is Newton on G
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +14,7 @@ import numpy as np
 
 from numerics.compiled import Compiled
 from numerics.config import configure
-from numerics.objective import Objective, as_objective
+from numerics.objective import Objective, as_objective, once_for_each_loss
 from numerics.spectrum import (
     Frame,
     curvature_slope,
@@ -156,7 +155,7 @@ def mixed_term(f: Frame, slope: Array, /) -> Array:
     return jnp.sum((f.vectors[:, 1:].T @ slope) ** 2 / (f.values[0] * f.values[1:]))
 
 
-@lru_cache(maxsize=64)
+@once_for_each_loss
 def analysis(objective: Objective, rank: int, /) -> Compiled:
     """`analyse_traced` of a batch (B, D), compiled once for each B."""
     return Compiled(lambda points: jax.vmap(lambda theta: analyse_traced(objective, theta, rank))(points))
@@ -181,6 +180,6 @@ def retract(subject: Loss | Objective, point: Any, /, *, rank: int | None = None
     return result
 
 
-@lru_cache(maxsize=64)
+@once_for_each_loss
 def _retraction(objective: Objective, rank: int) -> Compiled:
     return Compiled(lambda theta: retract_traced(objective, theta, rank)[0])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Any
+from functools import cached_property, lru_cache, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +15,16 @@ import sympy as sp
 from numerics.compiled import Compiled
 from numerics.config import configure
 from theory.errors import InputError
+from theory.identity import Identity
 from theory.invariance import require_homogeneous
 from theory.loss import Loss
 
-__all__ = ["Objective", "as_objective", "lambdify", "objective_of", "require_scale_invariant"]
+__all__ = ["Objective", "as_objective", "lambdify", "objective_of", "once_for_each_loss", "require_scale_invariant"]
 
 configure()
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # Long sums leave 1e-9 of rounding; the epsilon of a usual normalization layer changes L by 1e-5 and more.
 SCALING = 1e-6
@@ -202,6 +206,29 @@ def minima_point(loss: Loss, chart: tuple[float, ...]) -> np.ndarray:
 
 
 @lru_cache(maxsize=256)
+def _first(function: Identity[Any], residuals: Identity[Any], dimension: int) -> list[Objective]:
+    return []
+
+
+def once_for_each_loss(make: Callable[Concatenate[Objective, P], T], /) -> Callable[Concatenate[Objective, P], T]:
+    """``make(objective, ...)`` kept for 64 arguments; objectives that differ in their start or name only share it.
+
+    For compiled programs, which take the start as an argument.
+    """
+    kept = lru_cache(maxsize=64)(make)
+
+    @wraps(make)
+    def once(objective: Objective, /, *rest: P.args, **named: P.kwargs) -> T:
+        same = _first(Identity(objective.function), Identity(objective.residuals), objective.dimension)
+        if not same:
+            same.append(objective)
+        return kept(same[0], *rest, **named)  # type: ignore[arg-type]
+
+    once.cache_clear = kept.cache_clear  # type: ignore[attr-defined]
+    return once
+
+
+@lru_cache(maxsize=256)
 def objective_of(loss: Loss, /) -> Objective:
     """The objective of a loss, made once: what is compiled for it stays with it."""
     return Objective.from_loss(loss)
@@ -230,7 +257,7 @@ def require_scale_invariant(subject: Loss | Objective, /) -> None:
         )
 
 
-@lru_cache(maxsize=64)
+@once_for_each_loss
 def _vanishing(objective: Objective) -> Compiled:
     """|residuals|/|J|, of w (D,)."""
 
@@ -254,7 +281,7 @@ def without_residuals(objective: Objective, /) -> Objective:
     return Objective(objective.function, objective.start, None, objective.name)
 
 
-@lru_cache(maxsize=64)
+@once_for_each_loss
 def _gauss_newton(objective: Objective) -> Compiled:
     """A unit vector (D,) -> the zero of the residuals next to it, by steps -J^+ r on the sphere."""
     assert objective.residuals is not None

@@ -6,7 +6,6 @@ grad L(theta) is tangent to the sphere by Euler's identity, so the flow stays on
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import diffrax
@@ -19,7 +18,7 @@ from numerics.compiled import Compiled
 from numerics.config import configure
 from numerics.krylov_normals import frames_fit
 from numerics.manifold import retract
-from numerics.objective import Objective, as_objective, settle
+from numerics.objective import Objective, as_objective, once_for_each_loss, settle
 from numerics.results import RESULTS
 from numerics.spectrum import normal_rank, unit_vector
 from theory.errors import InputError
@@ -78,7 +77,7 @@ def _scale(objective: Objective, theta: Array) -> Array:
     return jnp.linalg.norm(product(v)) + jnp.linalg.norm(gradient)
 
 
-@lru_cache(maxsize=64)
+@once_for_each_loss
 def _look(objective: Objective) -> Compiled:
     """L, |grad L| and the scale of it at a unit vector: one program for all that is asked of a single point."""
 
@@ -149,7 +148,7 @@ def _gradient_flow(
     return points
 
 
-@lru_cache(maxsize=64)
+@once_for_each_loss
 def _compiled(objective: Objective, max_steps: int) -> Compiled:
     # The place of rest depends on the path: errors of 1e-8 leave it where it is for every purpose here.
     return Compiled(
@@ -159,7 +158,7 @@ def _compiled(objective: Objective, max_steps: int) -> Compiled:
     )
 
 
-@lru_cache(maxsize=32)
+@once_for_each_loss
 def _on_the_way(objective: Objective, max_steps: int) -> Compiled:
     """(N, D) points of gradient flow at `SNAPSHOTS` times up to its rest, inf after that; to be looked at only."""
     return Compiled(

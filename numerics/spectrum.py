@@ -6,7 +6,6 @@ and the projector takes it out.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +14,7 @@ import numpy as np
 
 from numerics.compiled import Compiled
 from numerics.config import configure
-from numerics.objective import Objective, as_objective, check_vector, residual_count
+from numerics.objective import Objective, as_objective, check_vector, once_for_each_loss, residual_count
 from theory.errors import InputError
 from theory.loss import Loss
 
@@ -116,7 +115,7 @@ def all_eigenvalues(objective: Objective, theta: Array, /) -> Array:
     return jnp.linalg.eigvalsh(matrix - low * jnp.outer(theta, theta))[1:][::-1]
 
 
-@lru_cache(maxsize=64)
+@once_for_each_loss
 def _batch(objective: Objective, rank: int) -> Compiled:
     return Compiled(jax.vmap(lambda theta: frame(objective, theta, rank).values))
 
@@ -137,17 +136,17 @@ def top_eigenvalues(objective: Objective, points: Any, /, *, rank: int, block: i
     return np.concatenate(parts)[: len(array)]
 
 
-@lru_cache(maxsize=64)
+@once_for_each_loss
 def _eigenvalues(objective: Objective) -> Compiled:
     return Compiled(lambda theta: all_eigenvalues(objective, theta))
 
 
-@lru_cache(maxsize=64)
+@once_for_each_loss
 def _log_gradient(objective: Objective, rank: int) -> Compiled:
     return Compiled(lambda theta: tangent_log_gradient(objective, theta, frame(objective, theta, rank)))
 
 
-@lru_cache(maxsize=64)
+@once_for_each_loss
 def _gram_eigenvalues(objective: Objective) -> Compiled:
     assert objective.residuals is not None
     jacobian = jax.jacrev(objective.residuals)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,7 +12,8 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numerics.objective import Objective, objective_of, settle
+from numerics.objective import Objective, objective_of, once_for_each_loss, settle, without_residuals
+from numerics.relax import relax
 from theory import families
 from theory.errors import InputError
 from theory.loss import Loss
@@ -130,3 +134,43 @@ def test_a_point_beside_the_zero_of_dependent_residuals_is_taken_there():
     assert kept is objective
     np.testing.assert_allclose(point, [0.6, 0.8, 0.0], atol=1e-3)  # J^+ r is normal to first order in 0.02
     assert abs(point[2]) < 1e-14
+
+
+def test_objectives_of_one_loss_share_what_is_compiled():
+    """A copy with another start or name, as each start on Gamma is, compiles nothing anew."""
+    made = []
+
+    @once_for_each_loss
+    def program(objective, power):
+        made.append((objective.name, power))
+        return object()
+
+    def function(w):
+        return (w[0] / jnp.linalg.norm(w)) ** 2
+
+    def residuals(w):
+        return jnp.sqrt(2.0) * w[:1] / jnp.linalg.norm(w)
+
+    first = Objective(function, [1.0, 0.5, 0.2], residuals, "first")
+    others = replace(first, start=np.array([0.1, 1.0, 0.3])), replace(first, name="another")
+    assert all(program(o, 2) is program(first, 2) for o in others)
+    # another power, other residuals, another number of weights, another function: programs of their own
+    different = without_residuals(first), replace(first, start=np.ones(4)), Objective(lambda w: function(w), np.ones(3))
+    assert len({program(o, 2) for o in (first, *different)} | {program(first, 3)}) == 5
+    assert made == [("first", 2), ("first", 2), ("first", 2), ("objective", 2), ("first", 3)]
+    program.cache_clear()
+    assert program(first, 3) is not None
+    assert len(made) == 6
+
+
+def test_relax_of_a_copy_compiles_nothing_anew(caplog):
+    objective = Objective(objective_of(families.get("ridge").default()).function, [0.9, 0.3, 0.2], name="here")
+    copy = replace(objective, start=np.array([0.9, 0.3, 0.1]))
+    relax(objective)
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        found = relax(copy)
+    assert found.result.ok
+    assert "Finished XLA compilation" not in caplog.text
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        relax(copy, max_steps=99_999)
+    assert "Finished XLA compilation" in caplog.text  # what is looked for above is what it would say
