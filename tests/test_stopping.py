@@ -11,6 +11,14 @@ import pytest
 from sharpflow.stopping import interruptible, stopping
 
 
+@pytest.fixture(autouse=True)
+def _interrupts_are_heard():
+    """Also where the tests run in the background of a shell, which ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def _xla_gc_callback():
     """A hook of this name is one whose exceptions Python discards; the signal comes while it runs."""
     signal.raise_signal(signal.SIGINT)

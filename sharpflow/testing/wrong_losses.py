@@ -248,11 +248,7 @@ def _gap_on_plane() -> Objective:
 def _nan_at_the_end() -> Objective:
     import jax.numpy as jnp
 
-    def function(w: Any) -> Any:
-        u = w / jnp.linalg.norm(w)
-        return jnp.where(u[2] ** 2 + u[3] ** 2 < 1e-3, jnp.nan, _plain(w))
-
-    return _objective("nan-on-a-part", function)
+    return _objective("nan-on-a-part", lambda w: jnp.where(w[2:] @ w[2:] < 1e-3 * (w @ w), jnp.nan, _plain(w)))
 
 
 def _nan_gradient() -> Objective:
@@ -397,10 +393,4 @@ def _tie() -> Loss:
 
 
 def _tied() -> Objective:
-    import jax.numpy as jnp
-
-    def function(w: Any) -> Any:
-        u = w / jnp.linalg.norm(w)
-        return (u[2] ** 2 + u[3] ** 2) * (2.0 + u[0] ** 2) / 2
-
-    return _objective("always-tied", function)
+    return _objective("always-tied", lambda w: (w[2] ** 2 + w[3] ** 2) / (w @ w) * (2.0 + w[0] ** 2 / (w @ w)) / 2)
