@@ -122,8 +122,8 @@ def compare(
         relaxed = relax(objective, start)
         zeta, chart, rank = relaxed.point, (), relaxed.rank
         shown = tuple(float(v) for v in zeta)
-        at_rest = relaxed.result is RESULTS.NOT_AT_MINIMA
-        if at_rest and law.coefficient == DESCENT and may_compare(objective, start):
+        no_minima = relaxed.result is RESULTS.NOT_AT_MINIMA
+        if no_minima and law.coefficient == DESCENT and may_compare(objective, start):
             begins("no minima there: gradient descent and the central flow")
             return central_comparison(
                 objective, start, rule, rate=rate, time=time, amplitude=amplitude, perturbation=perturbation, seed=seed,

@@ -169,12 +169,15 @@ def removable_gaps(
     Places (N, D) that gradient flow ``reached`` and where L or grad L is not finite count whatever lies around them: no
     flow gets to a pole, and where L is nan on a part of the sphere, nothing near tells what it should be.
     """
-    reached = np.zeros((0, objective.dimension)) if reached is None else reached
-    for w in reached:
-        value, gradient, _ = (a[0] for a in _second_order(objective, w[None]))
+    broken = []
+    for w in [] if reached is None else reached:
+        value, gradient = (np.asarray(a) for a in _value_and_gradient(objective)(w))
         if not (np.isfinite(value) and np.isfinite(gradient).all()):
-            what = "grad L" if np.isfinite(value) else "L"
-            return Finding(float(len(reached)), {"w": w, "not finite": what}, "the end of gradient flow from the start")
+            broken.append((w, "grad L" if np.isfinite(value) else "L"))
+    if broken:
+        w, what = broken[0]
+        where = "the end of a gradient flow from the start, or from around it"
+        return Finding(float(len(broken)), {"w": w, "not finite": what}, where)
     random = np.random.default_rng(seed + 11)
     base = np.concatenate([near[:3], random_directions(objective, 3, seed)])
     d = objective.dimension

@@ -37,7 +37,7 @@ class MinimaSample:
         rank: number of directions normal to Gamma, at the first.
         failed: what gradient flow said where it came to rest elsewhere.
         ended: (N', D), where that was, if no point of Gamma was found.
-        broken: (N''', D), where gradient flow came upon an L or a gradient that is no number.
+        broken: (N''', D), where gradient flow, begun where both are finite, came upon an L or grad L that is no number.
         elsewhere: (N'', D), minima that are no part of this Gamma: at another value of L, or in another piece with
             another rank.
     """
@@ -64,7 +64,7 @@ def minima_sample(subject: Loss | Objective, /, *, count: int = POINTS, seed: in
     rested = [r for r in found if r.result.ok]
     points = [r.point for r in rested]
     failed = tuple(r.message for r in found if not r.result.ok)
-    broken = np.array([r.point for r in found if r.result is RESULTS.DIVERGED])
+    broken = np.array([r.point for r in found if r.result is RESULTS.DIVERGED and r.moved > 0])
     if not points:
         nowhere = np.zeros((0, objective.dimension))
         ended = np.array([r.point for r in found if np.isfinite(r.point).all()])

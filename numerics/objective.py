@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -72,6 +72,7 @@ class Objective:
         residuals: (D,) -> (n,) with function = |residuals|^2/2, if the loss has them: spectrum and retraction then
             need only an n x n matrix.
         name: a short name, used in tables and file names.
+        kin: left out; copies (`dataclasses.replace`) have it in common, and share what is compiled.
 
     Raises:
         InputError: start is not a finite nonzero vector; function is not a real scalar, or not finite at start;
@@ -82,6 +83,7 @@ class Objective:
     start: Any
     residuals: Callable[[Any], Any] | None = None
     name: str = "objective"
+    kin: object = field(default_factory=object, repr=False)
 
     def __post_init__(self) -> None:
         where = f"objective {self.name!r}"
@@ -205,24 +207,35 @@ def minima_point(loss: Loss, chart: tuple[float, ...]) -> np.ndarray:
     return real
 
 
-@lru_cache(maxsize=256)
-def _first(function: Identity[Any], residuals: Identity[Any], dimension: int) -> list[Objective]:
-    return []
+@dataclass(frozen=True)
+class _Kin:
+    """What programs depend on; equal for copies of one objective that differ in start or name."""
+
+    kin: Identity[Any]
+    function: Identity[Any]
+    residuals: Identity[Any]
+    dimension: int
+    objective: Objective = field(compare=False)
 
 
 def once_for_each_loss(make: Callable[Concatenate[Objective, P], T], /) -> Callable[Concatenate[Objective, P], T]:
-    """``make(objective, ...)`` kept for 64 arguments; objectives that differ in their start or name only share it.
+    """``make(objective, ...)`` kept for 64 arguments; copies of an objective with another start or name share it.
 
-    For compiled programs, which take the start as an argument.
+    For compiled programs, which take the start as an argument. An objective made anew of the same function shares
+    nothing: what the function reads may have changed.
     """
-    kept = lru_cache(maxsize=64)(make)
+
+    @lru_cache(maxsize=64)
+    def kept(kin: _Kin, *rest: P.args, **named: P.kwargs) -> T:
+        return make(kin.objective, *rest, **named)
 
     @wraps(make)
     def once(objective: Objective, /, *rest: P.args, **named: P.kwargs) -> T:
-        same = _first(Identity(objective.function), Identity(objective.residuals), objective.dimension)
-        if not same:
-            same.append(objective)
-        return kept(same[0], *rest, **named)  # type: ignore[arg-type]
+        kin = _Kin(
+            Identity(objective.kin), Identity(objective.function), Identity(objective.residuals), objective.dimension,
+            objective,
+        )  # fmt: skip
+        return kept(kin, *rest, **named)  # type: ignore[arg-type]  # every argument of a program is hashable
 
     once.cache_clear = kept.cache_clear  # type: ignore[attr-defined]
     return once
@@ -278,7 +291,7 @@ def residual_count(objective: Objective, /) -> int | None:
 @lru_cache(maxsize=256)
 def without_residuals(objective: Objective, /) -> Objective:
     """The same loss, its Hessian taken whole and not as J^T J, which it is where residuals vanish only."""
-    return Objective(objective.function, objective.start, None, objective.name)
+    return replace(objective, residuals=None)
 
 
 @once_for_each_loss

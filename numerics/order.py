@@ -37,7 +37,7 @@ ACCEPTED = (0.9, 1.1)
 # The power on Gamma, two, that makes the next term of the distance; between half-integer powers.
 NEXT = (1.75, 2.25)
 # A power on Gamma with an interval below this is that of something no rate makes smaller.
-STAYS = 0.5
+STAYS = 0.25
 CONFIDENCE = 0.95
 # A part in a thousand of intrinsic_lr is no tracking error but the flow's own and rounding: there is no power to fit.
 VISIBLE = 1e-3
@@ -221,7 +221,7 @@ def order(
             f". The next term is fitted as well, as the distance rises faster at the larger rates: without it "
             f"{plain.slope:.3f} [{plain.low:.3f}, {plain.high:.3f}]"
         )
-    if verdict != "consistent" and on_minima.high < STAYS:
+    if verdict != "consistent" and visible and on_minima.high < STAYS:
         k = int(np.argmin(small))
         message += (
             f". On the minima the distance hardly falls with the rate ({runs[k].max_distance_on_minima:.2g} at "

@@ -53,7 +53,8 @@ class Relaxed:
         rank: number of directions normal to Gamma there; 0 where that is not clear, or (for more than 400 weights
             without residuals) was not looked for.
         moved: |point - start|.
-        result: successful, not_at_minima, or diverged: L or grad L is no number where gradient flow ended.
+        result: successful, not_at_minima, or diverged: L or grad L is no number at the start or where
+            gradient flow ended.
         message: what is wrong, if anything is.
     """
 
@@ -79,18 +80,18 @@ def _scale(objective: Objective, theta: Array) -> Array:
 
 @once_for_each_loss
 def _look(objective: Objective) -> Compiled:
-    """L, |grad L| and the scale of it at a unit vector: one program for all that is asked of a single point."""
+    """Of a unit vector, in one program: L, whether grad L is finite, |grad L| and the scale of it."""
 
-    def look(theta: Array) -> tuple[Array, Array, Array]:
+    def look(theta: Array) -> tuple[Array, Array, Array, Array]:
         value, gradient = jax.value_and_grad(objective.function)(theta)
-        return value, jnp.linalg.norm(gradient), _scale(objective, theta)
+        return value, jnp.isfinite(gradient).all(), jnp.linalg.norm(gradient), _scale(objective, theta)
 
     return Compiled(look)
 
 
 def _distance(objective: Objective, theta: np.ndarray) -> tuple[float, np.ndarray]:
     """|grad L|/lambda_1 or so at theta (D,), and the scale."""
-    _, slope, scale = (np.asarray(a) for a in _look(objective)(theta))
+    _, _, slope, scale = (np.asarray(a) for a in _look(objective)(theta))
     with np.errstate(all="ignore"):
         return float(slope / scale), scale
 
@@ -103,17 +104,17 @@ def _flat(objective: Objective, theta: np.ndarray) -> str:
     return "the Hessian vanishes where gradient flow ended: a flat minimum, at which no learning rate is at an edge"
 
 
-def _no_number(objective: Objective, theta: np.ndarray) -> str:
+def _no_number(objective: Objective, theta: np.ndarray, where: str) -> str:
     """What to say where L or grad L is not finite at theta (D,); else nothing.
 
     The value is asked for, too: where jnp.where chooses nan, the gradient is 0.
     """
-    value, slope, _ = (float(a) for a in _look(objective)(theta))
-    if np.isfinite(value) and np.isfinite(slope):
+    value, smooth, _, _ = (np.asarray(a) for a in _look(objective)(theta))
+    if np.isfinite(value) and smooth:
         return ""
-    what = f"L = {value:g}" if not np.isfinite(value) else "grad L is not finite"
+    what = "grad L is not finite" if np.isfinite(value) else f"L = {float(value):g}"
     place = ", ".join(f"{v:.4g}" for v in theta[:SHOWN]) + (", ..." if len(theta) > SHOWN else "")
-    return f"{what} where gradient flow ended, at w = ({place})"
+    return f"{what} {where}, at w = ({place})"
 
 
 def _gradient_flow(
@@ -181,10 +182,12 @@ def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 1
     """
     objective = as_objective(subject)
     theta = unit_vector(objective, objective.start if start is None else start, "start")
+    if broken := _no_number(objective, theta, "at the start"):
+        return Relaxed(theta, 0, 0.0, RESULTS.DIVERGED, f"{broken}; give another start")
     # Looked at first: the program of the gradient flow need not be compiled for a start on Gamma.
     distance, scale = _distance(objective, theta)
     end = theta if distance <= ON_MINIMA else np.asarray(_compiled(objective, max_steps)(theta, scale))
-    if broken := _no_number(objective, end):
+    if broken := _no_number(objective, end, "where gradient flow ended"):
         return Relaxed(end, 0, float(np.linalg.norm(end - theta)), RESULTS.DIVERGED, broken)
     if flat := _flat(objective, end):
         return Relaxed(end, 0, float(np.linalg.norm(end - theta)), RESULTS.NOT_AT_MINIMA, flat)

@@ -101,7 +101,8 @@ def predict(task: Task, run: TrainingRun, seed: int = 0, /, *, tolerance: float 
 
     Returns:
         flow and run at the records; ``result`` is off_edge where the run never entered the edge, or met it on the way
-        down, far from the minima that gradient flow comes to; not_at_minima where these are no manifold of minimizers.
+        down, far from the minima that gradient flow comes to; not_at_minima where these are no manifold of minimizers;
+        diverged where the loss is not finite on the way to them.
 
     Raises:
         InputError: the loss of the run is not the scale-invariant one of the task, or there is no such seed.

@@ -96,7 +96,7 @@ def whole_run(
 
     Returns:
         the prediction; off_edge where the run meets the edge before it is on Gamma, and does not come to rest where
-        gradient flow does: ``meets`` is the point.
+        gradient flow does: ``meets`` is the point. not_at_minima or diverged where gradient flow finds no minima.
     """
     objective = as_objective(subject)
     if not (math.isfinite(effective_lr) and effective_lr > 0):
@@ -104,7 +104,7 @@ def whole_run(
     theta = unit_vector(objective, objective.start if start is None else start, "start")
     relaxed = relax(subject, theta)
     lost = float(objective.value(theta)) - float(objective.value(relaxed.point))
-    arrival = 1 / (1 / effective_lr + max(lost, 0.0))
+    arrival = 1 / (1 / effective_lr + max(lost, 0.0)) if math.isfinite(lost) else math.nan
     if not relaxed.result.ok:
         return WholeRun(relaxed, arrival, math.nan, None, relaxed.result, relaxed.message)
     met = _met(objective, theta, effective_lr)

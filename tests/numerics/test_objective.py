@@ -154,13 +154,19 @@ def test_objectives_of_one_loss_share_what_is_compiled():
     first = Objective(function, [1.0, 0.5, 0.2], residuals, "first")
     others = replace(first, start=np.array([0.1, 1.0, 0.3])), replace(first, name="another")
     assert all(program(o, 2) is program(first, 2) for o in others)
-    # another power, other residuals, another number of weights, another function: programs of their own
-    different = without_residuals(first), replace(first, start=np.ones(4)), Objective(lambda w: function(w), np.ones(3))
-    assert len({program(o, 2) for o in (first, *different)} | {program(first, 3)}) == 5
-    assert made == [("first", 2), ("first", 2), ("first", 2), ("objective", 2), ("first", 3)]
+    # another power, other residuals, another number of weights, another function, or an objective that is made anew
+    # (what the function reads may have changed): programs of their own
+    different = (
+        without_residuals(first), replace(first, start=np.ones(4)),
+        replace(first, function=lambda w: function(w), name="another"),
+        Objective(function, np.ones(3), residuals, "anew"),
+    )  # fmt: skip
+    assert program(without_residuals(others[0]), 2) is program(different[0], 2)
+    assert len({program(o, 2) for o in (first, *different)} | {program(first, 3)}) == 6
+    assert sorted(made) == [("anew", 2), ("another", 2), ("first", 2), ("first", 2), ("first", 2), ("first", 3)]
     program.cache_clear()
     assert program(first, 3) is not None
-    assert len(made) == 6
+    assert len(made) == 7
 
 
 def test_relax_of_a_copy_compiles_nothing_anew(caplog):

@@ -117,8 +117,20 @@ def planted(distance, on_minima):
         (lambda s: s, lambda s: np.hypot(1.66e-3, 178 * s**2), "inconclusive", 1.25),
         (lambda s: s, lambda s: 2.45e-3 + 316 * s**2, "inconclusive", 1.31),
         (lambda s: 0.1 * s, lambda s: s**0.75 + 316 * s**2, "inconclusive", 1.11),
+        (lambda s: 0.3 * s**0.5, lambda s: 2e-16 + 0 * s, "inconsistent", 0.5),
     ],
-    ids=["next-term", "one", "constant", "half", "three-halves", "two", "hidden", "hidden-constant", "hidden-power"],
+    ids=[
+        "next-term",
+        "one",
+        "constant",
+        "half",
+        "three-halves",
+        "two",
+        "hidden",
+        "hidden-constant",
+        "hidden-power",
+        "rounding",
+    ],
 )
 def test_a_next_term_is_no_other_power(monkeypatch, request, across, along, verdict, estimate):
     def distance(small):

@@ -42,13 +42,35 @@ def test_a_place_of_many_entries_is_cut():
     assert len(place.split(",")) == 8 + 1
 
 
+def test_a_start_that_is_no_number_is_named_as_the_start():
+    """No flow began there, and no other rate helps."""
+    found = relax(_cap(jnp.nan), [0.1, 1.0, 0.1])
+    assert (found.result, found.moved) == (RESULTS.DIVERGED, 0.0)
+    assert found.message.startswith("L = nan at the start, at w = (0.09901")
+    assert found.message.endswith("give another start")
+
+    def rooted(w):
+        u = w / jnp.linalg.norm(w)
+        return u[0] ** 2 * (2 + jnp.sqrt(u[1] ** 4))
+
+    found = relax(Objective(rooted, (0.5, 0.0, 0.8), name="rooted"))
+    assert found.message.startswith("grad L is not finite at the start")
+
+
+def test_a_gradient_whose_square_overflows_is_finite():
+    large = Objective(lambda w: 1e200 * w[0] ** 2 / (w @ w), (0.5, 0.8, 0.1), name="large")
+    assert "not finite" not in relax(large).message
+
+
 def test_nothing_is_compared_there():
     """No central flow is sent off instead: it was, and reported stepsize_underflow."""
     comparison = compare(_cap(jnp.nan), rate=1e-3, time=1.0)
     assert comparison.result is RESULTS.DIVERGED
     assert "L = nan" in comparison.message
     assert len(comparison.times) == 0
-    assert whole_run(_cap(jnp.nan), effective_lr=1e-2, time=1.0).result is RESULTS.DIVERGED
+    run = whole_run(_cap(jnp.nan), effective_lr=1e-2, time=1.0)
+    assert run.result is RESULTS.DIVERGED
+    assert np.isnan(run.arrival_lr)
 
 
 def test_the_sample_keeps_the_places_and_they_are_counted():
@@ -59,10 +81,30 @@ def test_the_sample_keeps_the_places_and_they_are_counted():
     assert found.value == len(sample.broken)
     assert found.witness["not finite"] == "L"
     assert np.isnan(float(bad.value(found.witness["w"])))
+    # of places that are fine it counts none
+    found = removable_gaps(bad, sample.points, reached=np.concatenate([[[1.0, 0.0, 0.0]], sample.broken]))
+    assert found.value == len(sample.broken)
     # far from where gradient flow goes there is nothing to accuse: a loss may have poles
     good = Objective(bad.function, start=(0.1, -0.5, 0.8), name="good")
     assert len(minima_sample(good).broken) == 0
     assert removable_gaps(good, minima_sample(good).points, reached=minima_sample(good).broken).value == 0
+
+
+def test_a_part_where_no_flow_leads_is_not_held_against_a_loss():
+    """Three of the eight flows would begin in it: they are other starts, and not where a flow leads."""
+    half = Objective(lambda w: jnp.where(w[1] < 0, jnp.nan, _even(w)), start=(0.5, 0.1, 0.8), name="half")
+    sample = minima_sample(half)
+    assert len(sample.failed) >= 1
+    assert all("at the start" in message for message in sample.failed)
+    assert len(sample.points) >= 4
+    assert len(sample.broken) == 0
+    assert removable_gaps(half, sample.points, reached=sample.broken).value == 0
+
+
+def _even(w):
+    """Gradient flow leaves the side of w_2 alone."""
+    u = w / jnp.linalg.norm(w)
+    return u[0] ** 2 * (2 + u[1] ** 2)
 
 
 def test_what_is_no_number_in_float64_is_not_held_against_float32():
