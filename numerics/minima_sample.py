@@ -36,7 +36,7 @@ class MinimaSample:
         chart: (N, m) chart coordinates; ``None`` without a chart.
         rank: number of directions normal to Gamma, at the first.
         failed: what gradient flow said where it came to rest elsewhere.
-        ended: (N', D), where that was, if no point of Gamma was found.
+        ended: (N', D), where that was, if no point of Gamma was found and L is a number there.
         broken: (N''', D), where gradient flow, begun where both are finite, came upon an L or grad L that is no number.
         elsewhere: (N'', D), minima that are no part of this Gamma: at another value of L, or in another piece with
             another rank.
@@ -67,7 +67,8 @@ def minima_sample(subject: Loss | Objective, /, *, count: int = POINTS, seed: in
     broken = np.array([r.point for r in found if r.result is RESULTS.DIVERGED and r.moved > 0])
     if not points:
         nowhere = np.zeros((0, objective.dimension))
-        ended = np.array([r.point for r in found if np.isfinite(r.point).all()])
+        rest = [r.point for r in found if r.result is not RESULTS.DIVERGED]
+        ended = np.array([point for point in rest if np.isfinite(point).all()])
         return MinimaSample(nowhere, None, 0, failed, ended if len(ended) else nowhere, broken=broken)
     # Gamma is the one that the start leads to.
     level = float(objective.value(points[0]))

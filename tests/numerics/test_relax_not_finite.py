@@ -77,6 +77,7 @@ def test_the_sample_keeps_the_places_and_they_are_counted():
     bad = _cap(jnp.nan)
     sample = minima_sample(bad)
     assert 1 <= len(sample.broken) <= 8
+    assert all(np.isfinite(float(bad.value(place))) for place in sample.ended)
     found = removable_gaps(bad, sample.points, reached=sample.broken)
     assert found.value == len(sample.broken)
     assert found.witness["not finite"] == "L"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -157,6 +158,16 @@ def test_a_report_is_a_sequence_that_prints_and_shows():
     rows = [Row("epsilon", next(m for m in MUTANTS if m.name == "epsilon"), check_loss(mutant))]
     assert "| epsilon | an epsilon in the normalization, as real batch norm has | . | . | " in markdown(rows)
     assert "1 of 1 mutants" in markdown(rows)
+
+
+def test_the_page_in_the_docs_is_of_these_mutants_and_checks():
+    page = (Path(__file__).parents[2] / "docs" / "referee.md").read_text(encoding="utf-8")
+    again = "write docs/referee.md anew: sharpflow check --self-test --output docs/referee.md"
+    for mutant in MUTANTS:
+        assert f"| {mutant.name} | {mutant.what.replace('|', chr(92) + '|')} |" in page, again
+    for about in ("loss", "rule"):
+        assert f"| what is wrong | {' | '.join(checks.names(about))} |" in page, again
+    assert f"{len(MUTANTS)} of {len(MUTANTS)} mutants are caught" in page, again
 
 
 def test_a_counterexample_has_few_digits():
