@@ -41,7 +41,7 @@ FLOW = CentralFlow(1e-2, path(POINTS, [[4.0, 2.0], [4.0, 3.0], [2.0, 1.0]]), np.
 def test_the_mean_loss_adds_half_the_trace_of_the_oscillation():
     """rate tr(Lambda Sigma)/2."""
     added = [0.005 * 4 * 0.2, 0.005 * (4 * 0.3 + 3 * 0.1), 0.005 * 2 * 0.0005]
-    np.testing.assert_allclose(FLOW.mean_loss - FLOW.loss, added, atol=1e-14)
+    np.testing.assert_allclose(FLOW.mean_loss - FLOW.loss, added, atol=1e-15)
 
 
 @pytest.mark.parametrize("z", [0.0, 1e-9, 1e-3, 2.0, 300.0, -1.5])
@@ -179,7 +179,7 @@ def test_stretches_are_put_together(rows):
     np.testing.assert_allclose(flow.times, 0.25 * np.arange(9))
     assert flow.result is RESULTS.SUCCESSFUL
     assert flow.message == ""
-    np.testing.assert_allclose(flow.points, np.stack([np.cos(flow.times), np.sin(flow.times)], axis=1), atol=1e-14)
+    np.testing.assert_allclose(flow.points, np.stack([np.cos(flow.times), np.sin(flow.times)], axis=1), atol=1e-15)
     np.testing.assert_allclose(flow.effective_lr, np.exp(flow.times))
     first = flow.times <= 1
     np.testing.assert_allclose(flow.spectrum[first, 0], 1 + flow.times[first])

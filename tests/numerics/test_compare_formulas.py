@@ -53,7 +53,7 @@ def join(run, **changes):
 def test_distances_and_means():
     run = join(made())
     np.testing.assert_allclose(run.distance, [0, np.hypot(0.2, 0.2), np.hypot(0.4, 0.8)])
-    np.testing.assert_allclose(run.distance_on_minima, [0, np.hypot(0.2, 0.2), 0], atol=1e-14)
+    np.testing.assert_allclose(run.distance_on_minima, [0, np.hypot(0.2, 0.2), 0], atol=1e-15)
     np.testing.assert_allclose(run.edge, 2)
     np.testing.assert_allclose(run.times, [0, 0.1, 0.2])
     np.testing.assert_allclose(run.flow_sharpness, [4, 5.5, 8.5])

@@ -242,7 +242,7 @@ def test_mnist1d_is_as_described():
     curves = templates()
     assert curves.shape == (10, 12)
     np.testing.assert_allclose(curves.std(axis=1), 1 / 6)
-    np.testing.assert_allclose(curves[:, [0, -1]], 0, atol=1e-14)
+    np.testing.assert_allclose(curves[:, [0, -1]], 0, atol=1e-15)
     data = mnist1d(n=500, test=100, seed=3)
     assert data.inputs.shape == (500, 40)
     assert data.test_inputs.shape == (100, 40)

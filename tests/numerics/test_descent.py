@@ -50,7 +50,7 @@ def test_rules_on_the_sphere_run_as_written(rule):
     options = dict(start=ridge_start(), rate=1e-4, effective_lr=EDGE, records=20, every=100)
     written, reduced = (descend(RIDGE, rules.get(rule), form=form, **options) for form in ("weights", "sphere"))
     np.testing.assert_allclose(written.points, reduced.points, atol=rounding(2000, 1e-4))
-    np.testing.assert_allclose(np.linalg.norm(written.points, axis=1), 1, rtol=1e-14)
+    np.testing.assert_allclose(np.linalg.norm(written.points, axis=1), 1, rtol=1e-15)
     assert np.all(np.isnan(reduced.effective_lr)) == (rule == "normalized-gd")
 
 

@@ -35,7 +35,7 @@ def test_eigenvalues_within_a_hundredth_of_the_edge_are_counted():
 
 def test_between_the_steps_and_beyond():
     points, spectrum, effective_lr = FLOW.at([0.0, 0.5, 1.0, 1.5, 1.6, -0.1])
-    np.testing.assert_allclose(points[[0, 1, 3]], FLOW.points, atol=1e-14)
+    np.testing.assert_allclose(points[[0, 1, 3]], FLOW.points, atol=1e-15)
     np.testing.assert_allclose(np.linalg.norm(points[:4], axis=1), 1)
     np.testing.assert_allclose(effective_lr[[0, 1, 3]], FLOW.effective_lr)
     assert 0.5 < effective_lr[2] < 1

@@ -54,9 +54,9 @@ def test_batch_norm_regression_solves_in_closed_form():
 
 def test_laws_are_read_off_the_rules():
     squares = np.array([0.0, 1.0, 7.0])
-    np.testing.assert_allclose(law_of(rules.get("gd-wd")).mean_square(squares), 2 / (4 + squares), rtol=1e-14)
-    np.testing.assert_allclose(law_of(rules.get("rmsprop")).mean_square(squares), 2 / (8 + squares), rtol=1e-14)
-    np.testing.assert_allclose(law_of(rules.get("normalized-gd")).mean_square(squares), 0.25, rtol=1e-14)
+    np.testing.assert_allclose(law_of(rules.get("gd-wd")).mean_square(squares), 2 / (4 + squares), rtol=1e-15)
+    np.testing.assert_allclose(law_of(rules.get("rmsprop")).mean_square(squares), 2 / (8 + squares), rtol=1e-15)
+    np.testing.assert_allclose(law_of(rules.get("normalized-gd")).mean_square(squares), 0.25, rtol=1e-15)
 
 
 def crossing_flow():

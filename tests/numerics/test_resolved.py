@@ -228,7 +228,7 @@ def test_what_is_made_of_the_solution_between_its_records():
     np.testing.assert_allclose(run.sharpness, 4 + sigma + [0, 0, rate * share[2]])
     expected = np.stack([np.ones(3), 0.1 * x, 3 * rate * x**2], axis=1)
     np.testing.assert_allclose(run.points, expected / np.linalg.norm(expected, axis=1)[:, None])
-    np.testing.assert_allclose(run.minima_points, np.tile(unit[0], (3, 1)), atol=1e-14)
+    np.testing.assert_allclose(run.minima_points, np.tile(unit[0], (3, 1)), atol=1e-15)
     np.testing.assert_allclose(run.effective_lr, run.edge / run.sharpness)
     assert asked[0][-1] == pytest.approx(0.1)
     plain = resolved._result(Objective(lambda w: w @ w, (1.0, 0, 0)), law, fields, curve, found, 0, steps, rate, False)
