@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -60,3 +61,11 @@ def _few_compiled_programs() -> Iterator[None]:
     yield
     if _maps() > MOST_MAPS:
         _let_go()
+
+
+@pytest.fixture
+def interrupts_are_heard() -> Iterator[None]:
+    """Also where the tests run in the background of a shell, which ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -222,6 +222,7 @@ def lanczos_eigenpairs(
     vectors, values = s.basis[1 : k + 1], s.values[:k]
     residuals = jnp.linalg.norm(jax.vmap(product)(vectors) - values[:, None] * vectors, axis=1)
     good = s.done & (jnp.max(residuals) <= tolerance * jnp.abs(values[0]))
-    # Of a pair that a probe has just found below the k, rounding says which of the two is larger.
+    # A copy below the k that a probe has found may come out the larger one, by less than the tolerance: for what is
+    # larger by more the search goes on.
     gap = jnp.where(jnp.isfinite(s.below), jnp.maximum(values[-1] - s.below, 0.0), 0.0)
     return Eigenpairs(values, vectors.T, residuals, gap, s.products + k, good)

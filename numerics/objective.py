@@ -211,7 +211,7 @@ def minima_point(loss: Loss, chart: tuple[float, ...]) -> np.ndarray:
 class _Kin:
     """What programs depend on; equal for copies of one objective that differ in start or name."""
 
-    kin: Identity[Any]
+    kin: object
     function: Identity[Any]
     residuals: Identity[Any]
     dimension: int
@@ -232,8 +232,7 @@ def once_for_each_loss(make: Callable[Concatenate[Objective, P], T], /) -> Calla
     @wraps(make)
     def once(objective: Objective, /, *rest: P.args, **named: P.kwargs) -> T:
         kin = _Kin(
-            Identity(objective.kin), Identity(objective.function), Identity(objective.residuals), objective.dimension,
-            objective,
+            objective.kin, Identity(objective.function), Identity(objective.residuals), objective.dimension, objective
         )  # fmt: skip
         return kept(kin, *rest, **named)  # type: ignore[arg-type]  # every argument of a program is hashable
 

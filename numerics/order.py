@@ -36,7 +36,8 @@ DEFAULT_RATES = tuple(10.0 ** (-4 - k / 3) for k in range(7))
 ACCEPTED = (0.9, 1.1)
 # The power on Gamma, two, that makes the next term of the distance; between half-integer powers.
 NEXT = (1.75, 2.25)
-# A power on Gamma with an interval below this is that of something no rate makes smaller.
+# A power on Gamma with an interval below this, half-way from 0 to the least half-integer power, is that of something no
+# rate makes smaller.
 STAYS = 0.25
 CONFIDENCE = 0.95
 # A part in a thousand of intrinsic_lr is no tracking error but the flow's own and rounding: there is no power to fit.

@@ -79,8 +79,8 @@ def _scale(objective: Objective, theta: Array) -> Array:
 
 
 @once_for_each_loss
-def _look(objective: Objective) -> Compiled:
-    """Of a unit vector, in one program: L, whether grad L is finite, |grad L| and the scale of it."""
+def _program(objective: Objective) -> Compiled:
+    """Of a unit vector: L, whether grad L is finite, |grad L| and the scale of it."""
 
     def look(theta: Array) -> tuple[Array, Array, Array, Array]:
         value, gradient = jax.value_and_grad(objective.function)(theta)
@@ -89,32 +89,49 @@ def _look(objective: Objective) -> Compiled:
     return Compiled(look)
 
 
-def _distance(objective: Objective, theta: np.ndarray) -> tuple[float, np.ndarray]:
-    """|grad L|/lambda_1 or so at theta (D,), and the scale."""
-    _, _, slope, scale = (np.asarray(a) for a in _look(objective)(theta))
-    with np.errstate(all="ignore"):
-        return float(slope / scale), scale
+@dataclass(frozen=True)
+class _Look:
+    """All that is asked of a unit vector: L, whether grad L is finite, |grad L|, and the scale of grad L."""
+
+    theta: np.ndarray
+    value: np.ndarray
+    smooth: np.ndarray
+    slope: np.ndarray
+    scale: np.ndarray
+
+    @property
+    def distance(self) -> float:
+        """|grad L|/lambda_1 or so."""
+        with np.errstate(all="ignore"):
+            return float(self.slope / self.scale)
+
+    @property
+    def flat(self) -> str:
+        """What to say where gradient and Hessian vanish, whatever lies around; else nothing."""
+        # Exactly, as where every relu is off: a small Hessian is a matter of units.
+        if self.scale > 0:
+            return ""
+        return "the Hessian vanishes where gradient flow ended: a flat minimum, at which no learning rate is at an edge"
+
+    @property
+    def broken(self) -> str:
+        """What to say where L or grad L is not finite; else nothing.
+
+        The value is asked for, too: where jnp.where chooses nan, the gradient is 0.
+        """
+        if np.isfinite(self.value) and self.smooth:
+            return ""
+        return "grad L is not finite" if np.isfinite(self.value) else f"L = {float(self.value):g}"
+
+    @property
+    def place(self) -> str:
+        """The first entries."""
+        entries = [f"{v:.4g}" for v in self.theta[:SHOWN]]
+        return f"w = ({', '.join([*entries, '...'] if len(self.theta) > SHOWN else entries)})"
 
 
-def _flat(objective: Objective, theta: np.ndarray) -> str:
-    """What to say where gradient and Hessian vanish at theta (D,), whatever lies around; else nothing."""
-    # Exactly, as where every relu is off: a small Hessian is a matter of units.
-    if _distance(objective, theta)[1] > 0:
-        return ""
-    return "the Hessian vanishes where gradient flow ended: a flat minimum, at which no learning rate is at an edge"
-
-
-def _no_number(objective: Objective, theta: np.ndarray, where: str) -> str:
-    """What to say where L or grad L is not finite at theta (D,); else nothing.
-
-    The value is asked for, too: where jnp.where chooses nan, the gradient is 0.
-    """
-    value, smooth, _, _ = (np.asarray(a) for a in _look(objective)(theta))
-    if np.isfinite(value) and smooth:
-        return ""
-    what = "grad L is not finite" if np.isfinite(value) else f"L = {float(value):g}"
-    place = ", ".join(f"{v:.4g}" for v in theta[:SHOWN]) + (", ..." if len(theta) > SHOWN else "")
-    return f"{what} {where}, at w = ({place})"
+def _look(objective: Objective, theta: np.ndarray) -> _Look:
+    return _Look(theta, *(np.asarray(a) for a in _program(objective)(theta)))
 
 
 def _gradient_flow(
@@ -171,7 +188,7 @@ def _on_the_way(objective: Objective, max_steps: int) -> Compiled:
 
 def on_the_way(objective: Objective, theta: np.ndarray, /, *, max_steps: int = 100_000) -> np.ndarray:
     """Points (N, D) of the gradient flow from a unit vector (D,) to its rest, the start first."""
-    points = np.asarray(_on_the_way(objective, max_steps)(theta, _distance(objective, theta)[1]))
+    points = np.asarray(_on_the_way(objective, max_steps)(theta, _look(objective, theta).scale))
     return np.concatenate([theta[None], points[np.isfinite(points).all(axis=1)]])
 
 
@@ -182,26 +199,29 @@ def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 1
     """
     objective = as_objective(subject)
     theta = unit_vector(objective, objective.start if start is None else start, "start")
-    if broken := _no_number(objective, theta, "at the start"):
-        return Relaxed(theta, 0, 0.0, RESULTS.DIVERGED, f"{broken}; give another start")
     # Looked at first: the program of the gradient flow need not be compiled for a start on Gamma.
-    distance, scale = _distance(objective, theta)
-    end = theta if distance <= ON_MINIMA else np.asarray(_compiled(objective, max_steps)(theta, scale))
-    if broken := _no_number(objective, end, "where gradient flow ended"):
-        return Relaxed(end, 0, float(np.linalg.norm(end - theta)), RESULTS.DIVERGED, broken)
-    if flat := _flat(objective, end):
-        return Relaxed(end, 0, float(np.linalg.norm(end - theta)), RESULTS.NOT_AT_MINIMA, flat)
+    begin = last = _look(objective, theta)
+    if begin.broken:
+        message = f"{begin.broken} at the start, at {begin.place}; give another start"
+        return Relaxed(theta, 0, 0.0, RESULTS.DIVERGED, message)
+    end = theta
+    if not begin.distance <= ON_MINIMA:
+        end = np.asarray(_compiled(objective, max_steps)(theta, begin.scale))
+        last = _look(objective, end)
+    moved = float(np.linalg.norm(end - theta))
+    if last.broken:
+        return Relaxed(end, 0, moved, RESULTS.DIVERGED, f"{last.broken} where gradient flow ended, at {last.place}")
+    if last.flat:
+        return Relaxed(end, 0, moved, RESULTS.NOT_AT_MINIMA, last.flat)
     given = objective
     if frames_fit(objective):
         # Along soft directions gradient flow rests while residuals are left: whether they vanish is seen at their zero.
         objective, end = settle(objective, end)
     if not frames_fit(objective):
         # A rank would take all eigenvalues; what goes on from here by Hessian products needs none.
-        rest, _ = _distance(objective, end)
-        arrived = rest <= 10 * GRADIENT
-        message = "" if arrived else f"|grad L|/lambda_1 = {rest:.1e} where gradient flow ended"
-        result = RESULTS.SUCCESSFUL if arrived else RESULTS.NOT_AT_MINIMA
-        return Relaxed(end, 0, float(np.linalg.norm(end - theta)), result, message)
+        arrived = last.distance <= 10 * GRADIENT
+        message = "" if arrived else f"|grad L|/lambda_1 = {last.distance:.1e} where gradient flow ended"
+        return Relaxed(end, 0, moved, RESULTS.SUCCESSFUL if arrived else RESULTS.NOT_AT_MINIMA, message)
     try:
         rank = normal_rank(subject if objective is given else objective, end)
     except InputError as error:
@@ -213,6 +233,6 @@ def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 1
     message = "" if arrived else f"|grad L|/lambda_1 = {float(back.residual):.1e} where gradient flow ended"
     if not np.isfinite(back.residual):
         message = "where gradient flow ended, Newton's iteration towards Gamma gives no finite point"
-        message = (_flat(objective, point) if np.isfinite(point).all() else "") or message
+        message = (_look(objective, point).flat if np.isfinite(point).all() else "") or message
     result = RESULTS.SUCCESSFUL if arrived else RESULTS.NOT_AT_MINIMA
     return Relaxed(point, rank, float(np.linalg.norm(point - theta)), result, message)

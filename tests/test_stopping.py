@@ -10,13 +10,7 @@ import pytest
 
 from sharpflow.stopping import interruptible, stopping
 
-
-@pytest.fixture(autouse=True)
-def _interrupts_are_heard():
-    """Also where the tests run in the background of a shell, which ignores them."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("interrupts_are_heard")
 
 
 def _xla_gc_callback():

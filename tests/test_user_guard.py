@@ -27,12 +27,7 @@ mine = Loss(name="mine", variables=(x, y), expression=x**2/(x**2 + y**2))
 """
 
 
-@pytest.fixture(autouse=True)
-def _interrupts_are_heard():
-    """Also where the tests run in the background of a shell, which ignores them."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("interrupts_are_heard")
 
 
 def state():

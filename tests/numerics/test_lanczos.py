@@ -69,6 +69,7 @@ def test_every_copy_is_found(name):
     for seed in range(5):
         found = pairs(values, seed=seed)
         assert found.converged
+        assert found.gap >= 0
         assert off(found, values) < 2 * TOLERANCE
         np.testing.assert_allclose(found.vectors.T @ found.vectors, np.eye(4), atol=1e-10)
         true = np.linalg.norm(np.append(0.0, values)[:, None] * found.vectors - found.vectors * found.values, axis=0)
