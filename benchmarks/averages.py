@@ -19,12 +19,12 @@ CROSS_ENTROPY = (
 
 def cross_entropy(smoothing, scale):
     """A network of 72 weights with batch norm in both layers, on 24 points of 3 classes; and a point some way down."""
-    from numerics.descent import descend
-    from numerics.examples import Examples
-    from numerics.network_task import task
-    from numerics.objective import Objective
-    from numerics.spectrum import eigenvalues
-    from theory import rules
+    from sharpflow.numerics.data.examples import Examples
+    from sharpflow.numerics.descent.descent import descend
+    from sharpflow.numerics.objective import Objective
+    from sharpflow.numerics.spectrum.dense import eigenvalues
+    from sharpflow.numerics.training.experiment import task
+    from sharpflow.theory import rules
 
     x, labels = np.random.default_rng(0).standard_normal((24, 6)), np.arange(24) % 3
     built = task("two-layer", Examples(x, labels), loss="cross-entropy", hidden=8, norm="batch")
@@ -46,8 +46,8 @@ def cross_entropy(smoothing, scale):
 
 def seeded_descent(objective, theta, rate, effective_lr):
     """Gradient descent over flow time 1 from theta, oscillating along v_1 and by a tenth of that along all others."""
-    from numerics.descent import descend
-    from theory import rules
+    from sharpflow.numerics.descent.descent import descend
+    from sharpflow.theory import rules
 
     top = np.linalg.eigh(np.asarray(objective.hessian(theta)))[1][:, -1]
     noise = np.random.default_rng(1).standard_normal(len(theta)) / len(theta) ** 0.5
@@ -59,7 +59,7 @@ def seeded_descent(objective, theta, rate, effective_lr):
 
 def central(_=None):
     """Cross-entropy: the largest distance to the central flow, and to gradient flow with the same weight decay."""
-    from numerics.central_flow import central_flow
+    from sharpflow.numerics.flows.central_flow import central_flow
 
     yield row(
         "cross-entropy", "rate", "central flow", "Sigma = 0", "path", "log effective_lr off by, at most",
@@ -90,10 +90,10 @@ def resolved_errors(objective, zeta, rate, amplitude, *, periods=4.0, every=None
 
     ``rule`` is the one that the prediction takes gradient descent for.
     """
-    from numerics.descent import descend
-    from numerics.equilibrium import law_of
-    from numerics.resolved import resolved_flow
-    from theory import rules
+    from sharpflow.numerics.descent.descent import descend
+    from sharpflow.numerics.descent.law import law_of
+    from sharpflow.numerics.predictions.resolved import resolved_flow
+    from sharpflow.theory import rules
 
     gd = rules.get("gd-wd")
     every = every or 2 * max(1, int(periods * law_of(gd).period(rate)) // 800)
@@ -111,10 +111,10 @@ def resolved_errors(objective, zeta, rate, amplitude, *, periods=4.0, every=None
 
 def resolved(_=None):
     """The largest |theta_t - predicted|/sqrt(rate), with the next order of the two-step map and without it."""
-    from numerics.equilibrium import law_of
-    from numerics.objective import objective_of
-    from numerics.order import fit_power
-    from theory import families, rules
+    from sharpflow.numerics.comparison.order import fit_power
+    from sharpflow.numerics.descent.law import law_of
+    from sharpflow.numerics.objective import objective_of
+    from sharpflow.theory import families, rules
 
     rates = (1e-4, 1e-5, 1e-6, 1e-7)
     period = law_of(rules.get("gd-wd")).period

@@ -12,8 +12,8 @@ import time
 
 import numpy as np
 
-from numerics.descent import descend, descend_batch
-from theory import families, rules
+from sharpflow.numerics.descent.descent import descend, descend_batch
+from sharpflow.theory import families, rules
 
 WANTED = 150.0
 RATE = 1e-5

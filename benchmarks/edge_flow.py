@@ -42,8 +42,8 @@ def seconds(call, repeat=3):
 
 
 def subjects():
-    from numerics.crossing import broken
-    from numerics.networks import two_layer
+    from sharpflow.numerics.measurements.crossing import broken
+    from sharpflow.numerics.networks import two_layer
 
     return {"crossing, broken": broken, "two-layer, batch norm": two_layer.batch,
             "two-layer, layer norm": two_layer.layer, "two-layer, weight norm": two_layer.weight,
@@ -52,8 +52,8 @@ def subjects():
 
 def accuracy():
     """Distance to gradient descent by rate, its order, sharpness on the way and number of eigenvalues at the edge."""
-    from numerics.compare import compare
-    from numerics.order import fit_power
+    from sharpflow.numerics.comparison.compare import compare
+    from sharpflow.numerics.comparison.order import fit_power
 
     yield "| loss | D | " + " | ".join(f"distance at {rate:g}" for rate in RATES) + " | order | sharpness | edges |"
     yield "| --- " * (len(RATES) + 5) + "|"
@@ -76,11 +76,11 @@ def accuracy():
 
 def speed():
     """Seconds of gradient descent over the same flow time, for two rates, over those of the flow."""
-    from numerics.descent import parameters_of, prepare
-    from numerics.edge_flow import compiled_edge_flow, edge_flow
-    from numerics.networks import two_layer
-    from numerics.relax import relax
-    from theory import rules
+    from sharpflow.numerics.descent.descent import parameters_of, prepare
+    from sharpflow.numerics.flows.edge_flow import compiled_edge_flow, edge_flow
+    from sharpflow.numerics.minima.relax import relax
+    from sharpflow.numerics.networks import two_layer
+    from sharpflow.theory import rules
 
     # What is compiled here comes from no cache on disk. JAX asks once in a process, at the first program.
     jax.config.update("jax_enable_compilation_cache", False)
@@ -128,7 +128,7 @@ def speed():
 
 def edge():
     """Microseconds for one complementarity problem in a chain of problems that change by a hundredth each."""
-    from numerics.edge import solve_edge
+    from sharpflow.numerics.flows.complementarity import solve_edge
 
     yield "| eigenvalues | from the one before, us | Newton steps | from nothing, us | Newton steps | largest error |"
     yield "| --- " * 6 + "|"
@@ -158,8 +158,8 @@ def edge():
 
 def large(dimension, residuals=True):
     """A two-layer network of about this many weights on 64 examples; its start is taken some way down."""
-    from numerics.networks.two_layer import two_layer
-    from numerics.objective import Objective
+    from sharpflow.numerics.networks.two_layer import two_layer
+    from sharpflow.numerics.objective import Objective
 
     width = max(2, round(dimension**0.5) - 1)
     examples = min(64, dimension // 4)
@@ -169,11 +169,11 @@ def large(dimension, residuals=True):
 
 def scale():
     """A step of the flow, k = 4, in gradients, its memory in vectors of length D, and the compiling of its programs."""
-    from numerics.edge_step import Stepper
-    from numerics.krylov_normals import KrylovNormals
-    from numerics.normals import FrameNormals
-    from numerics.relax import relax
-    from numerics.stretches import trace
+    from sharpflow.numerics.flows.edge_step import Stepper
+    from sharpflow.numerics.flows.stretches import trace
+    from sharpflow.numerics.minima.krylov_normals import KrylovNormals
+    from sharpflow.numerics.minima.normals import FrameNormals
+    from sharpflow.numerics.minima.relax import relax
 
     yield (
         "| D | normal directions by | a step, gradients | memory, vectors of length D | compiling the begin, s "
@@ -234,8 +234,8 @@ def spectrum():
     from jax.experimental.sparse.linalg import lobpcg_standard
     from scipy.sparse.linalg import LinearOperator, eigsh
 
-    from numerics.eigenpairs import hessian_product, top_eigenpairs
-    from numerics.spectrum import frame
+    from sharpflow.numerics.spectrum.dense import frame
+    from sharpflow.numerics.spectrum.eigenpairs import hessian_product, top_eigenpairs
 
     yield "| Hessian products | ours, s | eigsh / ours | lobpcg / ours | products: ours, eigsh | largest residual |"
     yield "| --- | --- | --- | --- | --- | --- |"
@@ -322,8 +322,8 @@ PARTS = {
 
 def picture(file):
     """Three eigenvalues at the edge, one after the other: `compare --plot` at rate 1e-5."""
-    from numerics.compare import compare
-    from sharpflow.edge_plots import edges
+    from sharpflow.figures.edges import edges
+    from sharpflow.numerics.comparison.compare import compare
 
     edges(compare(subjects()["two-layer, batch norm, seed 4"], rate=1e-5, time=TIME)).savefig(file, dpi=150)
 

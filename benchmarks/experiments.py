@@ -34,10 +34,10 @@ class Place:
 
     def run(self, name, seeds, choices=None, label="", **changes):
         """A run of an experiment with a changed recipe, kept in a folder of its own."""
-        from numerics import experiments
-        from numerics.experiment import Choices
-        from numerics.training import Recipe
-        from numerics.training_run import train_network
+        from sharpflow.numerics import experiments
+        from sharpflow.numerics.training.experiment import Choices
+        from sharpflow.numerics.training.recipe import Recipe
+        from sharpflow.numerics.training.run import train_network
 
         experiment = experiments.get(name)
         recipe = Recipe(
@@ -67,10 +67,11 @@ class Place:
 
     def variants(self):
         """Every variant of digits, run once."""
-        from numerics import experiments
-        from numerics.ablation import run_variants
-        from numerics.experiment import Choices
-        from numerics.training import Recipe
+        from sharpflow.benchmarks.variants import run_variants
+
+        from sharpflow.numerics import experiments
+        from sharpflow.numerics.training.experiment import Choices
+        from sharpflow.numerics.training.recipe import Recipe
 
         if self.found is None:
             experiment = experiments.get("digits")
@@ -94,9 +95,10 @@ def waits(run):
 
 def digits(place):
     """The headline."""
-    from numerics.ablation import at_the_end, held
-    from numerics.training_run import spread
-    from sharpflow.training_plots import training
+    from sharpflow.benchmarks.variants import at_the_end, held
+
+    from sharpflow.figures.training import training
+    from sharpflow.numerics.training.statistics import spread
 
     yield row(
         "experiment",
@@ -141,10 +143,10 @@ def digits(place):
 
 def flow(place):
     """Gradient descent at three rates and the flow, from edge entry on."""
-    from numerics.edge import MAX_EDGES
-    from numerics.training_prediction import NEAR_EDGE, predict
-    from numerics.training_run import spread
-    from sharpflow.training_plots import collapse
+    from sharpflow.figures.training import collapse
+    from sharpflow.numerics.flows.complementarity import MAX_EDGES
+    from sharpflow.numerics.training.prediction import NEAR_EDGE, predict
+    from sharpflow.numerics.training.statistics import spread
 
     count = MAX_EDGES  # as many as the flow carries
     runs, tasks = {}, ()
@@ -205,9 +207,9 @@ def flow(place):
 
 def completion(place):
     """Matrix completion: test error along the flow and along gradient descent."""
-    from numerics.training_prediction import predict
-    from numerics.training_run import spread
-    from sharpflow.training_plots import training
+    from sharpflow.figures.training import training
+    from sharpflow.numerics.training.prediction import predict
+    from sharpflow.numerics.training.statistics import spread
 
     tasks, run = place.run("matrix-completion", SEEDS)
     found = predict(tasks[0], run, 0)
@@ -246,9 +248,10 @@ def completion(place):
 
 def ablation(place):
     """The table of variants, what the theory said of each beforehand, and whether it came out."""
-    from numerics.ablation import VARIANTS
-    from numerics.training_run import spread
-    from sharpflow.training_plots import training, variants
+    from sharpflow.benchmarks.variants import VARIANTS
+
+    from sharpflow.figures.training import training, variants
+    from sharpflow.numerics.training.statistics import spread
 
     found = place.variants()
     yield row(
@@ -276,10 +279,10 @@ def ablation(place):
 def generalization(place):
     """Rank correlations of sharpness and test error, and the late times."""
     from scipy.stats import spearmanr
+    from sharpflow.benchmarks.rank_correlation import rank_correlation, within
 
-    from numerics.generalization import rank_correlation, within
-    from numerics.training_run import spread
-    from sharpflow.training_plots import against_sharpness, training
+    from sharpflow.figures.training import against_sharpness, training
+    from sharpflow.numerics.training.statistics import spread
 
     found = {n: r for n, (r, _) in place.variants().items() if n not in ("no normalization", "wrong labels")}
     at_edge = {n: r for n, r in found.items() if n != "no weight decay"}

@@ -20,7 +20,7 @@ def paper(_):
     """Networks of paper size on images of CIFAR's shape: seconds a step and memory, by examples in a piece."""
     from unittest import mock
 
-    from numerics import layers
+    from sharpflow.numerics.models import layers
 
     yield row(*HEADER)
     yield rule(len(HEADER))
@@ -41,7 +41,7 @@ def paper(_):
     yield ""
     yield (
         f"With `jax.lax.conv_general_dilated` in the loop, as a user would write it, the step of the first row takes "
-        f"{taken:.1f} s, {taken / ratio['resnet20']:.1f} times as long, and {memory:.0f} MB (`numerics/convolution.py` "
+        f"{taken:.1f} s, {taken / ratio['resnet20']:.1f} times as long, and {memory:.0f} MB (`numerics/models/convolution.py` "
         "says why)."
     )
 
@@ -81,7 +81,7 @@ def measured(trainer, taken, memory):
 
 
 def library_convolution(x, kernel, /, *, stride=1):
-    """What `numerics.convolution.convolve` is in place of."""
+    """What `sharpflow.numerics.models.convolution.convolve` is in place of."""
     import jax
 
     return jax.lax.conv_general_dilated(x, kernel, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
@@ -89,8 +89,8 @@ def library_convolution(x, kernel, /, *, stride=1):
 
 def noise_task(name, n):
     """A network on ``n`` images of noise."""
-    from numerics.examples import Examples
-    from numerics.network_task import task
+    from sharpflow.numerics.data.examples import Examples
+    from sharpflow.numerics.training.experiment import task
 
     images = np.random.default_rng(0).standard_normal((n, 32, 32, 3), dtype=np.float32)
     return task(name, Examples(images, np.arange(n) % 10, classes=10, name="noise"), norm="batch")
@@ -98,7 +98,8 @@ def noise_task(name, n):
 
 def step_program(name, n, pieces):
     """The trainer of a network on ``n`` images, one compiled step of gradient descent, and the memory of that in MB."""
-    from numerics.training import Recipe, Trainer
+    from sharpflow.numerics.training.recipe import Recipe
+    from sharpflow.numerics.training.trainer import Trainer
 
     one = noise_task(name, n)
     trainer = Trainer([one], Recipe(0.05, 2e-3, steps=4, records=1, count=1, pieces=pieces))

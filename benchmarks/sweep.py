@@ -27,7 +27,7 @@ def bare_scan(loss, rate, steps, count):
     import jax.numpy as jnp
     import numpy as np
 
-    from numerics.objective import objective_of
+    from sharpflow.numerics.objective import objective_of
 
     gradient = jax.grad(objective_of(loss).function)
 
@@ -52,9 +52,9 @@ def bare_scan(loss, rate, steps, count):
 
 
 def against_bare():
-    from numerics.sweep import sweep
     from sharpflow.commands.sweep import read_rates
-    from theory import families
+    from sharpflow.numerics.sweeps.sweep import sweep
+    from sharpflow.theory import families
 
     loss, rates = families.get("ridge").default(), read_rates(RATES)
     with tempfile.TemporaryDirectory() as folder:
@@ -111,7 +111,7 @@ def forced():
     """The same 1024 cells on more and more forced devices; as the cores stay the same, what is added is overhead."""
     import numpy as np
 
-    from numerics.sweep import read_sweep
+    from sharpflow.numerics.sweeps.sweep import read_sweep
 
     first, equal = None, True
     with tempfile.TemporaryDirectory() as folder:
@@ -143,8 +143,8 @@ def blocks(sizes):
     """What an iteration of a block takes, start-up and records taken off by a run at a larger rate."""
     import jax
 
-    from numerics.sweep import sweep
-    from theory import families
+    from sharpflow.numerics.sweeps.sweep import sweep
+    from sharpflow.theory import families
 
     loss = families.get("ridge").default()
     print(f"{jax.devices()[0].device_kind}, JAX {jax.__version__}")

@@ -9,9 +9,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from numerics.config import configure
+from sharpflow.numerics.config import configure
 
-__all__ = ["Compiled"]
+__all__ = ["Compiled", "buffer"]
+
+
+# What is kept of one compiled stretch: so many steps, or so many numbers.
+STEPS, NUMBERS = 256, 4_000_000
 
 configure()
 
@@ -57,3 +61,8 @@ class Compiled:
         """The value of the function at these arguments."""
         executable, arrays = self.prepare(*arguments)
         return executable(*arrays)
+
+
+def buffer(dimension: int) -> int:
+    """Steps that are kept of a stretch, for so many weights."""
+    return max(8, min(STEPS, NUMBERS // dimension))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from theory.errors import InputError
+from sharpflow.theory.errors import InputError
 
 __all__ = ["DAMAGE", "LEFT", "content_hash", "locked", "new_folder", "write_whole"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -12,14 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 
-from numerics.compiled import Compiled
-from numerics.config import configure
-from theory.errors import InputError
-from theory.identity import Identity
-from theory.invariance import require_homogeneous
-from theory.loss import Loss
+from sharpflow.numerics.compiled import Compiled
+from sharpflow.numerics.config import configure
+from sharpflow.numerics.formulas import lambdify
+from sharpflow.theory.errors import InputError
+from sharpflow.theory.identity import Identity
+from sharpflow.theory.loss import Loss
+from sharpflow.theory.sphere.invariance import require_homogeneous
 
-__all__ = ["Objective", "as_objective", "lambdify", "objective_of", "once_for_each_loss", "require_scale_invariant"]
+__all__ = ["Objective", "as_objective", "objective_of", "once_for_each_loss", "require_scale_invariant"]
+
 
 configure()
 
@@ -28,38 +30,6 @@ T = TypeVar("T")
 
 # Long sums leave 1e-9 of rounding; the epsilon of a usual normalization layer changes L by 1e-5 and more.
 SCALING = 1e-6
-# |residuals|/|J| at a minimizer, below which the Hessian is J^T J: their ratio is what it is off by, relatively, for
-# second derivatives of the size of J. Newton leaves 1e-12.
-VANISHED = 1e-7
-# Errors of 0.1, 1e-2, 1e-4, 1e-8, 1e-16, and one more; a zero farther away than this is none of this point's.
-GAUSS_NEWTON_STEPS, NEAR = 6, 0.1
-
-# lambdify prints these as math.*, which JAX cannot trace.
-_SPECIAL = {
-    "erf": jax.scipy.special.erf,
-    "erfc": jax.scipy.special.erfc,
-    "gamma": jax.scipy.special.gamma,
-    "loggamma": jax.scipy.special.gammaln,
-}
-
-
-def lambdify(symbols: Any, expression: Any) -> Callable[..., Any]:
-    """A SymPy expression as a function of JAX scalars, common subexpressions shared.
-
-    Symbols are renamed in it: one called arcsin would hide the function of that name.
-    """
-    flat = sp.flatten([symbols])
-    names = dict(zip(flat, (sp.Dummy(f"s{k}") for k in range(len(flat))), strict=True))
-
-    def renamed(thing: Any) -> Any:
-        if isinstance(thing, tuple | list):
-            return type(thing)(renamed(part) for part in thing)
-        return thing.xreplace(names) if hasattr(thing, "xreplace") else thing
-
-    function: Callable[..., Any] = sp.lambdify(
-        renamed(symbols), renamed(expression), modules=[_SPECIAL, "jax"], cse=True
-    )
-    return function
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,70 +237,6 @@ def require_scale_invariant(subject: Loss | Objective, /) -> None:
             f"objective {subject.name!r} is not scale-invariant: near its start L(w) = {one:.7g}, L(w/2) = {half:.7g} "
             f"and L(3 w) = {three:.7g}. Normalise by |w|, and take any epsilon out of the normalization."
         )
-
-
-@once_for_each_loss
-def _vanishing(objective: Objective) -> Compiled:
-    """|residuals|/|J|, of w (D,)."""
-
-    def ratio(w: jax.Array) -> jax.Array:
-        assert objective.residuals is not None
-        return jnp.linalg.norm(objective.residuals(w)) / jnp.linalg.norm(jax.jacrev(objective.residuals)(w))
-
-    return Compiled(ratio)
-
-
-def residual_count(objective: Objective, /) -> int | None:
-    """n, the number of residuals; ``None`` where there are none. Nothing is computed."""
-    if objective.residuals is None:
-        return None
-    return int(jax.eval_shape(objective.residuals, jax.ShapeDtypeStruct((objective.dimension,), np.float64)).shape[0])
-
-
-@lru_cache(maxsize=256)
-def without_residuals(objective: Objective, /) -> Objective:
-    """The same loss, its Hessian taken whole and not as J^T J, which it is where residuals vanish only."""
-    return replace(objective, residuals=None)
-
-
-@once_for_each_loss
-def _gauss_newton(objective: Objective) -> Compiled:
-    """A unit vector (D,) -> the zero of the residuals next to it, by steps -J^+ r on the sphere."""
-    assert objective.residuals is not None
-    residuals = objective.residuals
-
-    def advance(_: Any, theta: jax.Array) -> jax.Array:
-        r, jacobian = residuals(theta), jax.jacrev(residuals)(theta)
-        values, left = jnp.linalg.eigh(jacobian @ jacobian.T)
-        # Dependent residuals leave eigenvalues of rounding.
-        inverse = jnp.where(values > 1e-10 * values[-1], 1 / values, 0.0)
-        moved = theta - jacobian.T @ (left @ (inverse * (left.T @ r)))
-        return moved / jnp.linalg.norm(moved)
-
-    return Compiled(lambda theta: jax.lax.fori_loop(0, GAUSS_NEWTON_STEPS, advance, theta))
-
-
-def settle(objective: Objective, point: np.ndarray, /) -> tuple[Objective, np.ndarray]:
-    """`interpolating`, and where to begin near a unit vector (D,): where its residuals vanish, if they do close by.
-
-    A point an oscillation away from Gamma has residuals, too, and says nothing about those at the minimum.
-    """
-    if interpolating(objective, point) is objective:
-        return objective, point
-    zero = np.asarray(_gauss_newton(objective)(point))
-    if np.linalg.norm(zero - point) < NEAR and interpolating(objective, zero) is objective:
-        return objective, zero
-    return without_residuals(objective), point
-
-
-def interpolating(objective: Objective, point: Any, /) -> Objective:
-    """The objective as it may be used at a minimizer (D,): without residuals where they do not vanish there.
-
-    Only where they vanish is the Hessian J^T J, which is what residuals are used for.
-    """
-    if objective.residuals is None or float(_vanishing(objective)(point)) <= VANISHED:
-        return objective
-    return without_residuals(objective)
 
 
 def as_objective(subject: Loss | Objective, /) -> Objective:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from numerics.brief import brief
-from numerics.results import RESULTS
-from theory.errors import InputError
+from sharpflow.numerics.brief import brief
+from sharpflow.numerics.results import RESULTS
+from sharpflow.theory.errors import InputError
 
 __all__ = ["Trajectory"]
 

@@ -8,125 +8,125 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from theory.lazy import export
+from sharpflow.theory.lazy import export
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Case": "sharpflow.claim",
     "Claim": "sharpflow.claim",
-    "Comparison": "numerics.comparison",
-    "Derivation": "theory.derivation",
-    "Family": "theory.family",
-    "InputError": "theory.errors",
-    "Loss": "theory.loss",
+    "Comparison": "sharpflow.numerics.comparison.result",
+    "Derivation": "sharpflow.theory.derivation.derivation",
+    "Family": "sharpflow.theory.family",
+    "InputError": "sharpflow.theory.errors",
+    "Loss": "sharpflow.theory.loss",
     "Measurement": "sharpflow.claim",
-    "Minima": "theory.loss",
-    "NoClosedForm": "theory.errors",
-    "Objective": "numerics.objective",
-    "Order": "numerics.order",
-    "Parameter": "theory.family",
-    "Proof": "theory.proof",
-    "Recipe": "numerics.training",
-    "Rule": "theory.rule",
-    "SharpnessFlow": "theory.flow",
-    "Status": "theory.proof",
-    "Step": "theory.proof",
-    "Sweep": "numerics.sweep",
-    "TrainingRun": "numerics.training_run",
-    "Trajectory": "numerics.trajectory",
+    "Minima": "sharpflow.theory.loss",
+    "NoClosedForm": "sharpflow.theory.errors",
+    "Objective": "sharpflow.numerics.objective",
+    "Order": "sharpflow.numerics.comparison.order",
+    "Parameter": "sharpflow.theory.family",
+    "Proof": "sharpflow.theory.proving.proof",
+    "Recipe": "sharpflow.numerics.training.trainer",
+    "Rule": "sharpflow.theory.rule",
+    "SharpnessFlow": "sharpflow.theory.chart.flow",
+    "Status": "sharpflow.theory.proving.proof",
+    "Step": "sharpflow.theory.proving.proof",
+    "Sweep": "sharpflow.numerics.sweeps.sweep",
+    "TrainingRun": "sharpflow.numerics.training.run",
+    "Trajectory": "sharpflow.numerics.trajectory",
     "Verdict": "sharpflow.claim",
-    "Verification": "sharpflow.verification",
-    "central_flow": "numerics.central_flow",
-    "compare": "numerics.compare",
-    "derive": "theory.derivation",
-    "derive_generic": "theory.generic",
-    "edge_law": "theory.edge_law",
-    "descend": "numerics.descent",
-    "edge_covariance": "numerics.edge",
-    "edge_flow": "numerics.edge_flow",
-    "eigenvalues": "numerics.spectrum",
-    "geometry_of": "theory.geometry",
-    "integrate": "numerics.flow",
-    "log_sharpness_gradient": "numerics.spectrum",
-    "manifold_flow": "numerics.manifold_flow",
-    "order": "numerics.order",
-    "parse_expression": "sharpflow.expressions",
-    "parse_loss": "sharpflow.expressions",
-    "predict": "numerics.training_prediction",
-    "read_sweep": "numerics.sweep",
-    "read_training": "numerics.training_run",
-    "relax": "numerics.relax",
-    "resolve_loss": "sharpflow.specs",
-    "resolve_rule": "sharpflow.specs",
-    "resolved_flow": "numerics.resolved",
-    "retract": "numerics.manifold",
-    "sharpness": "numerics.spectrum",
-    "sharpness_flow": "theory.flow",
-    "sweep": "numerics.sweep",
-    "top_eigenpairs": "numerics.eigenpairs",
-    "train_network": "numerics.training_run",
-    "verify": "sharpflow.verification",
-    "whole_run": "numerics.whole_run",
+    "Verification": "sharpflow.verification.verification",
+    "central_flow": "sharpflow.numerics.flows.central_flow",
+    "compare": "sharpflow.numerics.comparison.compare",
+    "derive": "sharpflow.theory.derivation.derivation",
+    "derive_generic": "sharpflow.theory.derivation.generic",
+    "edge_law": "sharpflow.theory.edge.edge_law",
+    "descend": "sharpflow.numerics.descent.descent",
+    "edge_covariance": "sharpflow.numerics.flows.complementarity",
+    "edge_flow": "sharpflow.numerics.flows.edge_flow",
+    "eigenvalues": "sharpflow.numerics.spectrum.dense",
+    "geometry_of": "sharpflow.theory.chart.geometry",
+    "integrate": "sharpflow.numerics.flows.chart_flow",
+    "log_sharpness_gradient": "sharpflow.numerics.spectrum.dense",
+    "manifold_flow": "sharpflow.numerics.flows.manifold_flow",
+    "order": "sharpflow.numerics.comparison.order",
+    "parse_expression": "sharpflow.naming.expressions",
+    "parse_loss": "sharpflow.naming.expressions",
+    "predict": "sharpflow.numerics.training.prediction",
+    "read_sweep": "sharpflow.numerics.sweeps.sweep",
+    "read_training": "sharpflow.numerics.training.run",
+    "relax": "sharpflow.numerics.minima.relax",
+    "resolve_loss": "sharpflow.naming.specs",
+    "resolve_rule": "sharpflow.naming.specs",
+    "resolved_flow": "sharpflow.numerics.predictions.resolved",
+    "retract": "sharpflow.numerics.minima.retraction",
+    "sharpness": "sharpflow.numerics.spectrum.dense",
+    "sharpness_flow": "sharpflow.theory.chart.flow",
+    "sweep": "sharpflow.numerics.sweeps.sweep",
+    "top_eigenpairs": "sharpflow.numerics.spectrum.eigenpairs",
+    "train_network": "sharpflow.numerics.training.run",
+    "verify": "sharpflow.verification.verification",
+    "whole_run": "sharpflow.numerics.predictions.whole_run",
 }
 
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:  # for type checkers, which do not follow __getattr__; the house test holds the two lists together
-    from numerics.central_flow import central_flow as central_flow
-    from numerics.compare import compare as compare
-    from numerics.comparison import Comparison as Comparison
-    from numerics.descent import descend as descend
-    from numerics.edge import edge_covariance as edge_covariance
-    from numerics.edge_flow import edge_flow as edge_flow
-    from numerics.eigenpairs import top_eigenpairs as top_eigenpairs
-    from numerics.flow import integrate as integrate
-    from numerics.manifold import retract as retract
-    from numerics.manifold_flow import manifold_flow as manifold_flow
-    from numerics.objective import Objective as Objective
-    from numerics.order import Order as Order
-    from numerics.order import order as order
-    from numerics.relax import relax as relax
-    from numerics.resolved import resolved_flow as resolved_flow
-    from numerics.spectrum import eigenvalues as eigenvalues
-    from numerics.spectrum import log_sharpness_gradient as log_sharpness_gradient
-    from numerics.spectrum import sharpness as sharpness
-    from numerics.sweep import Sweep as Sweep
-    from numerics.sweep import read_sweep as read_sweep
-    from numerics.sweep import sweep as sweep
-    from numerics.training import Recipe as Recipe
-    from numerics.training_prediction import predict as predict
-    from numerics.training_run import TrainingRun as TrainingRun
-    from numerics.training_run import read_training as read_training
-    from numerics.training_run import train_network as train_network
-    from numerics.trajectory import Trajectory as Trajectory
-    from numerics.whole_run import whole_run as whole_run
     from sharpflow.claim import Case as Case
     from sharpflow.claim import Claim as Claim
     from sharpflow.claim import Measurement as Measurement
     from sharpflow.claim import Verdict as Verdict
-    from sharpflow.expressions import parse_expression as parse_expression
-    from sharpflow.expressions import parse_loss as parse_loss
-    from sharpflow.specs import resolve_loss as resolve_loss
-    from sharpflow.specs import resolve_rule as resolve_rule
-    from sharpflow.verification import Verification as Verification
-    from sharpflow.verification import verify as verify
-    from theory.derivation import Derivation as Derivation
-    from theory.derivation import derive as derive
-    from theory.edge_law import edge_law as edge_law
-    from theory.errors import InputError as InputError
-    from theory.errors import NoClosedForm as NoClosedForm
-    from theory.family import Family as Family
-    from theory.family import Parameter as Parameter
-    from theory.flow import SharpnessFlow as SharpnessFlow
-    from theory.flow import sharpness_flow as sharpness_flow
-    from theory.generic import derive_generic as derive_generic
-    from theory.geometry import geometry_of as geometry_of
-    from theory.loss import Loss as Loss
-    from theory.loss import Minima as Minima
-    from theory.proof import Proof as Proof
-    from theory.proof import Status as Status
-    from theory.proof import Step as Step
-    from theory.rule import Rule as Rule
+    from sharpflow.naming.expressions import parse_expression as parse_expression
+    from sharpflow.naming.expressions import parse_loss as parse_loss
+    from sharpflow.naming.specs import resolve_loss as resolve_loss
+    from sharpflow.naming.specs import resolve_rule as resolve_rule
+    from sharpflow.numerics.comparison.compare import compare as compare
+    from sharpflow.numerics.comparison.order import Order as Order
+    from sharpflow.numerics.comparison.order import order as order
+    from sharpflow.numerics.comparison.result import Comparison as Comparison
+    from sharpflow.numerics.descent.descent import descend as descend
+    from sharpflow.numerics.flows.central_flow import central_flow as central_flow
+    from sharpflow.numerics.flows.chart_flow import integrate as integrate
+    from sharpflow.numerics.flows.complementarity import edge_covariance as edge_covariance
+    from sharpflow.numerics.flows.edge_flow import edge_flow as edge_flow
+    from sharpflow.numerics.flows.manifold_flow import manifold_flow as manifold_flow
+    from sharpflow.numerics.minima.relax import relax as relax
+    from sharpflow.numerics.minima.retraction import retract as retract
+    from sharpflow.numerics.objective import Objective as Objective
+    from sharpflow.numerics.predictions.resolved import resolved_flow as resolved_flow
+    from sharpflow.numerics.predictions.whole_run import whole_run as whole_run
+    from sharpflow.numerics.spectrum.dense import eigenvalues as eigenvalues
+    from sharpflow.numerics.spectrum.dense import log_sharpness_gradient as log_sharpness_gradient
+    from sharpflow.numerics.spectrum.dense import sharpness as sharpness
+    from sharpflow.numerics.spectrum.eigenpairs import top_eigenpairs as top_eigenpairs
+    from sharpflow.numerics.sweeps.sweep import Sweep as Sweep
+    from sharpflow.numerics.sweeps.sweep import read_sweep as read_sweep
+    from sharpflow.numerics.sweeps.sweep import sweep as sweep
+    from sharpflow.numerics.training.prediction import predict as predict
+    from sharpflow.numerics.training.recipe import Recipe as Recipe
+    from sharpflow.numerics.training.run import TrainingRun as TrainingRun
+    from sharpflow.numerics.training.run import read_training as read_training
+    from sharpflow.numerics.training.run import train_network as train_network
+    from sharpflow.numerics.trajectory import Trajectory as Trajectory
+    from sharpflow.theory.chart.flow import SharpnessFlow as SharpnessFlow
+    from sharpflow.theory.chart.flow import sharpness_flow as sharpness_flow
+    from sharpflow.theory.chart.geometry import geometry_of as geometry_of
+    from sharpflow.theory.derivation.derivation import Derivation as Derivation
+    from sharpflow.theory.derivation.derivation import derive as derive
+    from sharpflow.theory.derivation.generic import derive_generic as derive_generic
+    from sharpflow.theory.edge.edge_law import edge_law as edge_law
+    from sharpflow.theory.errors import InputError as InputError
+    from sharpflow.theory.errors import NoClosedForm as NoClosedForm
+    from sharpflow.theory.family import Family as Family
+    from sharpflow.theory.family import Parameter as Parameter
+    from sharpflow.theory.loss import Loss as Loss
+    from sharpflow.theory.loss import Minima as Minima
+    from sharpflow.theory.proving.proof import Proof as Proof
+    from sharpflow.theory.proving.proof import Status as Status
+    from sharpflow.theory.proving.proof import Step as Step
+    from sharpflow.theory.rule import Rule as Rule
+    from sharpflow.verification.verification import Verification as Verification
+    from sharpflow.verification.verification import verify as verify
 
 export(__name__, _HOMES)

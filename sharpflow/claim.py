@@ -15,14 +15,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from numerics.comparison import Comparison
-    from numerics.objective import Objective
-    from theory.flow import SharpnessFlow
-    from theory.geometry import Geometry
-    from theory.loss import Loss
-    from theory.proof import Proof
-    from theory.reduction import Reduction
-    from theory.rule import Rule
+    from sharpflow.numerics.comparison.result import Comparison
+    from sharpflow.numerics.objective import Objective
+    from sharpflow.theory.chart.flow import SharpnessFlow
+    from sharpflow.theory.chart.geometry import Geometry
+    from sharpflow.theory.loss import Loss
+    from sharpflow.theory.proving.proof import Proof
+    from sharpflow.theory.rule import Rule
+    from sharpflow.theory.sphere.reduction import Reduction
 
 __all__ = ["AT_THE_EDGE", "HYPOTHESES", "Case", "Claim", "Measurement", "Numeric", "StepView", "Verdict", "weigh"]
 
@@ -107,35 +107,35 @@ class Case:
     @cached_property
     def reduction(self) -> Reduction:
         """The rule on the sphere."""
-        from theory.reduction import reduce_rule
+        from sharpflow.theory.sphere.reduction import reduce_rule
 
         return reduce_rule(self.rule)
 
     @cached_property
     def geometry(self) -> Geometry:
         """Gamma of the loss."""
-        from theory.geometry import geometry_of
+        from sharpflow.theory.chart.geometry import geometry_of
 
         return geometry_of(self.subject)
 
     @cached_property
     def flow(self) -> SharpnessFlow:
         """The flow of gradient descent with weight decay; raises `NoClosedForm` where the chart admits none."""
-        from theory.flow import sharpness_flow
+        from sharpflow.theory.chart.flow import sharpness_flow
 
         return sharpness_flow(self.subject)
 
     @cached_property
     def objective(self) -> Objective:
         """The loss under JAX."""
-        from numerics.objective import as_objective
+        from sharpflow.numerics.objective import as_objective
 
         return as_objective(self.subject)
 
     @cached_property
     def comparison(self) -> Comparison:
         """Gradient descent against the flow, at ``rate`` over ``time``."""
-        from numerics.compare import compare
+        from sharpflow.numerics.comparison.compare import compare
 
         return compare(self.subject, rule=self.rule, rate=self.rate, time=self.time)
 
@@ -196,12 +196,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class StepView:
-    """A `theory.proof.Step` as text: what a report prints, and what travels between processes.
+    """A `sharpflow.theory.proving.proof.Step` as text: what a report prints, and what travels between processes.
 
     Attributes:
         title, note, method: for the reader.
         statement, latex, mathml: the line in three notations (mathml without the outer ``<math>`` element).
-        status: of `theory.proof.Status`.
+        status: of `sharpflow.theory.proving.proof.Status`.
         residual: what was left, as text; empty when proved.
         witness: the point that refutes it.
         seconds: time the check took.
@@ -227,7 +227,7 @@ class Verdict:
         id, title, statement, section, source: of the claim.
         loss: its name, or "generic".
         rule: its name.
-        proof, numeric: verdicts, as in `theory.proof.Status` and `Numeric`.
+        proof, numeric: verdicts, as in `sharpflow.theory.proving.proof.Status` and `Numeric`.
         measured, expected, tolerance: of the measurement.
         seconds: proof and measurement together.
         message: what a reader should know; for not_applicable the failed hypothesis by name.

@@ -22,9 +22,9 @@ from typing import NoReturn
 
 import sharpflow
 from sharpflow import commands
-from sharpflow.stopping import interruptible, seen_exit
-from sharpflow.watchdog import ending_the_process
-from theory.errors import InputError, known_names
+from sharpflow.naming.watchdog import ending_the_process
+from sharpflow.terminal.stopping import interruptible, seen_exit
+from sharpflow.theory.errors import InputError, known_names
 
 __all__ = ["command_names", "main"]
 
@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None, /) -> int:
         return WRONG_CALL
     except SystemExit as end:
         # None of the commands does: a user's function has, and with status 0 it would look like success.
-        from numerics.user_frames import raised_at
+        from sharpflow.naming.user_frames import raised_at
 
         place = raised_at(end.__traceback__) or "something that was run"
         print(f"sharpflow: error: {place}: ends the program (sys.exit or os._exit); take that out.", file=sys.stderr)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["git_commit", "provenance"]
+__all__ = ["environment", "git_commit", "provenance"]
 
 
 def git_commit(source: Path | None = None, /) -> str | None:
@@ -40,7 +42,23 @@ def git_commit(source: Path | None = None, /) -> str | None:
 
 def provenance(command: Sequence[str] | None = None, /) -> dict[str, Any]:
     """``command`` (by default that of this process), ``versions`` and ``git``, as a manifest has them."""
-    from sharpflow.verification import environment
+    from sharpflow.provenance import environment
 
     words = ["sharpflow", *sys.argv[1:]] if command is None else list(command)
     return {"command": words, "versions": environment(), "git": git_commit()}
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine, and the device JAX computes on."""
+    import jax
+
+    from sharpflow import __version__
+
+    packages = ("sympy", "numpy", "scipy", "scikit-learn", "jax", "jaxlib", "diffrax", "matplotlib")
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
+        "device": jax.devices()[0].platform,
+        "sharpflow": __version__,  # which also a checkout that is not installed has
+    } | {name: metadata.version(name) for name in packages}

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 import sharpflow
-from numerics import experiments, networks
 from sharpflow import cli
-from sharpflow.output import Output, replacing, to_json
-from theory import families, rules
-from theory.errors import InputError
+from sharpflow.numerics import experiments, networks
+from sharpflow.terminal.output import Output, replacing, to_json
+from sharpflow.theory import families, rules
+from sharpflow.theory.errors import InputError
 
 
 def shell(*arguments, **options):
@@ -187,7 +187,7 @@ def test_json_of_what_results_are_made_of():
     import numpy as np
     import sympy as sp
 
-    from theory.proof import Status
+    from sharpflow.theory.proving.proof import Status
 
     payload = {
         "status": Status.PROVED,

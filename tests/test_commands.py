@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from numerics.trajectory import Trajectory
 from sharpflow import cli
+from sharpflow.numerics.trajectory import Trajectory
 
 NET = """
 from sharpflow import Objective

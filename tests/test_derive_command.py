@@ -7,10 +7,10 @@ import json
 import pytest
 import sympy as sp
 
-import theory.derivation
 from sharpflow import cli
-from sharpflow.expressions import parse_expression
-from theory.derivation import derive
+from sharpflow.naming.expressions import parse_expression
+from sharpflow.theory.derivation import derivation as derivation_module
+from sharpflow.theory.derivation.derivation import derive
 
 # The contract of DESIGN.md, and what is there besides.
 FIELDS = {"loss", "rule", "minima", "sharpness", "log_sharpness_gradient", "flow", "steps", "latex"}
@@ -96,7 +96,7 @@ def equal(left, right):
 def test_json_is_what_was_derived(run, monkeypatch, name, rule):
     made = []
     monkeypatch.setattr(
-        theory.derivation, "derive", lambda *call, **more: made.append(derive(*call, **more)) or made[0]
+        derivation_module, "derive", lambda *call, **more: made.append(derive(*call, **more)) or made[0]
     )
     status, out, err = run(name, "--rule", rule, "--json", "-")
     result, (derivation,) = json.loads(out), made

@@ -9,10 +9,10 @@ import pytest
 import sympy as sp
 from hypothesis import example, given, settings
 
-from sharpflow.expressions import FUNCTIONS, natural_order, parse_expression, parse_loss
-from theory import families
-from theory.errors import InputError
-from theory.loss import Loss
+from sharpflow.naming.expressions import FUNCTIONS, natural_order, parse_expression, parse_loss
+from sharpflow.theory import families
+from sharpflow.theory.errors import InputError
+from sharpflow.theory.loss import Loss
 
 x, y, z = sp.symbols("x y z", real=True)
 half = sp.Rational(1, 2)
@@ -248,7 +248,7 @@ def test_what_sympy_prints_reads_back(expression):
 @pytest.mark.parametrize("height", range(1, 12))
 def test_a_tower_of_numbers_is_refused_or_quick(height):
     """x^(1/2)^(1/2)^..., of seven was read in 10 ms and then prepared in 4 s of the processor, of eight in 30 s."""
-    from numerics.objective import objective_of
+    from sharpflow.numerics.objective import objective_of
 
     tower = "x" + "^(1/2)" * height
     refused = pytest.raises(InputError, match="4 deep") if height > 4 else contextlib.nullcontext()

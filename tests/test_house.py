@@ -13,10 +13,10 @@ import pytest
 
 import sharpflow
 from sharpflow import cli
-from theory import families, rules
-from theory.family import Family
-from theory.loss import Loss
-from theory.rule import Rule
+from sharpflow.theory import families, rules
+from sharpflow.theory.family import Family
+from sharpflow.theory.loss import Loss
+from sharpflow.theory.rule import Rule
 
 ROOT = Path(__file__).resolve().parent.parent
 WINGS = ("theory", "numerics", "sharpflow")
@@ -38,7 +38,18 @@ ALLOWED = {
         "equinox",
     },
 }
-HEAVY = {"sympy", "numpy", "scipy", "jax", "diffrax", "matplotlib", "sklearn", "theory.loss", "hypothesis", "IPython"}
+HEAVY = {
+    "sympy",
+    "numpy",
+    "scipy",
+    "jax",
+    "diffrax",
+    "matplotlib",
+    "sklearn",
+    "sharpflow.theory.loss",
+    "hypothesis",
+    "IPython",
+}
 
 
 def shown(path):
@@ -80,7 +91,10 @@ def test_commands_import_nothing_heavy_before_they_run(path):
     ("program", "absent"),
     [
         ("import theory", {"jax", "numpy"}),
-        ("import theory.loss, theory.rules, theory.families", {"jax", "numpy", "numerics", "sharpflow"}),
+        (
+            "import sharpflow.theory.loss, sharpflow.theory.rules, sharpflow.theory.families",
+            {"jax", "numpy", "numerics", "sharpflow"},
+        ),
         ("import numerics", {"jax", "sharpflow"}),
         ("import sharpflow", {"jax", "sympy", "numpy"}),
         ("import sharpflow.cli", {"jax", "sympy", "numpy", "matplotlib"}),

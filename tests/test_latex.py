@@ -8,9 +8,9 @@ import subprocess
 
 import pytest
 
-from theory import families, rules
-from theory.derivation import derive
-from theory.generic import generic_derivation
+from sharpflow.theory import families, rules
+from sharpflow.theory.derivation.derivation import derive
+from sharpflow.theory.derivation.generic import generic_derivation
 
 ON_EVERY_LOSS = ("gd-wd", "gd-scheduled", "constant-lr", "sam", "heavy-ball")
 ON_ONE = (pytest.param("ridge", "rmsprop", marks=pytest.mark.deep), ("conic", "heavy-ball"))

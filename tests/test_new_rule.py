@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from sharpflow import cli
-from sharpflow.derivation_cache import _read, directory, generic_result
-from sharpflow.rule_table import markdown, rule_rows
-from sharpflow.specs import resolve_rule
-from theory import rules
-from theory.errors import InputError
-from theory.fingerprint import fingerprint
-from theory.rule import Rule
+from sharpflow.naming.specs import resolve_rule
+from sharpflow.terminal.derivation_cache import _read, directory, generic_result
+from sharpflow.terminal.rule_table import markdown, rule_rows
+from sharpflow.theory import rules
+from sharpflow.theory.errors import InputError
+from sharpflow.theory.fingerprint import fingerprint
+from sharpflow.theory.rule import Rule
 
 # Gradient descent whose weights decay twice as fast as `rate` says: growth 8 in place of 4, twice the drift.
 FILE = """
@@ -88,7 +88,7 @@ def test_a_derivation_is_kept_and_read_again(run, monkeypatch):
     call = ("derive", "generic", "--rule", "rule.py:mine")
     first = run(*call)
     assert len(kept()) == 1
-    monkeypatch.setattr("sharpflow.derivation_cache._derive", lambda rule: pytest.fail("derived again"))
+    monkeypatch.setattr("sharpflow.terminal.derivation_cache._derive", lambda rule: pytest.fail("derived again"))
     assert run(*call) == first
 
 

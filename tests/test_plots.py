@@ -6,12 +6,12 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from numerics.compare import compare
-from numerics.orbit import edge_orbit
-from numerics.order import order
-from sharpflow import plots
-from theory import families, rules
-from theory.errors import InputError
+from sharpflow.figures import plots
+from sharpflow.numerics.comparison.compare import compare
+from sharpflow.numerics.comparison.order import order
+from sharpflow.numerics.descent.orbit import edge_orbit
+from sharpflow.theory import families, rules
+from sharpflow.theory.errors import InputError
 
 GD = rules.get("gd-wd")
 

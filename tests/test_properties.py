@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from numerics.compare import compare
-from numerics.energy import energy_change
-from numerics.objective import objective_of
-from numerics.orbit import edge_orbit
-from numerics.probes import euler_residuals, forms, scaling_residual
-from numerics.regression_checks import tan_alpha_of_loss
-from theory import families, rules
+from sharpflow.numerics.comparison.compare import compare
+from sharpflow.numerics.descent.orbit import edge_orbit
+from sharpflow.numerics.measurements.energy import energy_change
+from sharpflow.numerics.measurements.probes import euler_residuals, forms, scaling_residual
+from sharpflow.numerics.measurements.regression_checks import tan_alpha_of_loss
+from sharpflow.numerics.objective import objective_of
+from sharpflow.theory import families, rules
 
 GD = rules.get("gd-wd")
 # Each member is compiled anew: some seconds.

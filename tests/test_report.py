@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 import pytest
 
 from sharpflow.claim import StepView, Verdict
-from sharpflow.report import Picture, page, write_report
-from sharpflow.verification import Verification, verify
-from theory import families
+from sharpflow.theory import families
+from sharpflow.verification.report import Picture, page, write_report
+from sharpflow.verification.verification import Verification, verify
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 

@@ -6,12 +6,12 @@ import textwrap
 
 import pytest
 
-from sharpflow.specs import resolve_loss, resolve_rule
-from sharpflow.user_guard import REMARKS
-from theory import families, rules
-from theory.errors import InputError
-from theory.loss import Loss
-from theory.rule import Rule
+from sharpflow.naming.specs import resolve_loss, resolve_rule
+from sharpflow.naming.user_guard import REMARKS
+from sharpflow.theory import families, rules
+from sharpflow.theory.errors import InputError
+from sharpflow.theory.loss import Loss
+from sharpflow.theory.rule import Rule
 
 GOOD = """
 import sympy as sp
@@ -61,7 +61,7 @@ def test_text_file_and_module(write):
     assert resolve_loss("z^2/(x^2+y^2+z^2)").dimension == 3
     assert resolve_loss(f"{path}:mine").name == "mine"
     assert resolve_rule(f"{path}:rule").name == "plain"
-    assert resolve_loss("theory.families.ridge:family").name == "ridge"
+    assert resolve_loss("sharpflow.theory.families.ridge:family").name == "ridge"
 
 
 def test_a_file_runs_once_until_it_changes(write):
@@ -87,10 +87,10 @@ def test_a_file_runs_once_until_it_changes(write):
         ("no_such.py", "there is no file"),
         ("no_such_module:loss", "there is no module"),
         ("theory.no_such:loss", "there is no module"),
-        ("theory.families.ridge:famly", "did you mean family"),
-        ("numerics.networks.two_layer:bach", "did you mean batch? it defines batch, layer, weight."),
+        ("sharpflow.theory.families.ridge:famly", "did you mean family"),
+        ("sharpflow.numerics.networks.two_layer:bach", "did you mean batch? it defines batch, layer, weight."),
         ("a b:c", "names no file and no module"),
-        ("theory.families.ridge:build", "is a function"),
+        ("sharpflow.theory.families.ridge:build", "is a function"),
     ],
 )
 def test_what_names_nothing(spec, words):
@@ -277,6 +277,6 @@ def test_names_must_be_text():
 
 
 def test_a_file_that_hangs_is_told_with_its_line(write, monkeypatch):
-    monkeypatch.setattr("sharpflow.user_code.SECONDS", 0.5)
+    monkeypatch.setattr("sharpflow.naming.user_code.SECONDS", 0.5)
     with pytest.raises(InputError, match=r"line 3: still running after 0.5 s"):
         resolve_loss(write("import time\nwhile True:\n    time.sleep(0.01)\n") + ":mine")

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from sharpflow.stopping import interruptible, stopping
+from sharpflow.terminal.stopping import interruptible, stopping
 
 pytestmark = pytest.mark.usefixtures("interrupts_are_heard")
 

@@ -10,17 +10,19 @@ import warnings
 import numpy as np
 import pytest
 
-from numerics import training
-from numerics.results import RESULTS
-from numerics.training import Recipe, Row, State
-from numerics.training_prediction import Prediction
-from numerics.training_run import TrainingRun, mean_interval, read_training
-from numerics.training_store import TrainingFiles
 from sharpflow import cli
-from sharpflow.training_plots import against_sharpness, collapse, variants
-from sharpflow.training_plots import training as draw
-from sharpflow.training_text import prediction_lines, run_lines
-from theory.errors import InputError
+from sharpflow.figures.training import against_sharpness, collapse, variants
+from sharpflow.figures.training import training as draw
+from sharpflow.numerics.results import RESULTS
+from sharpflow.numerics.training import trainer as training
+from sharpflow.numerics.training.prediction import Prediction
+from sharpflow.numerics.training.recipe import Recipe
+from sharpflow.numerics.training.run import TrainingRun, read_training
+from sharpflow.numerics.training.statistics import mean_interval
+from sharpflow.numerics.training.store import TrainingFiles
+from sharpflow.numerics.training.trainer import Row, State
+from sharpflow.terminal.training_text import prediction_lines, run_lines
+from sharpflow.theory.errors import InputError
 
 SMALL = ("breast-cancer", "--examples", "12", "--test-examples", "20", "--size", "widths=6", "--count", "2")
 IMAGES = ("--data", "{npz}", "--examples", "40", "--test-examples", "10")

@@ -9,13 +9,14 @@ import sys
 import numpy as np
 import pytest
 
-from numerics import training_run
-from numerics.training import Recipe, Row
 from sharpflow import cli, provenance
 from sharpflow.commands import train
 from sharpflow.commands.train import Progress
+from sharpflow.numerics.training import run as training_run
+from sharpflow.numerics.training.recipe import Recipe
+from sharpflow.numerics.training.trainer import Row
 from sharpflow.provenance import git_commit
-from sharpflow.training_text import run_lines
+from sharpflow.terminal.training_text import run_lines
 from tests.test_train_command import SMALL, made
 
 RECIPE = Recipe(0.05, 2e-3, steps=200, records=2)

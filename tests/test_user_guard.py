@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from sharpflow import user_guard
 from sharpflow.cli import main
-from sharpflow.specs import resolve_loss, resolve_rule
+from sharpflow.naming import user_guard
+from sharpflow.naming.specs import resolve_loss, resolve_rule
 from sharpflow.testing import check_loss
-from theory.errors import InputError
+from sharpflow.theory.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 LOSS = """
@@ -149,13 +149,13 @@ HANGS = "import time\nwhile True:\n    try:\n        time.sleep(0.01)\n    excep
 
 
 def test_a_loop_that_catches_every_exception_is_ended_with_its_line(read, monkeypatch):
-    monkeypatch.setattr("sharpflow.user_code.SECONDS", 0.3)
+    monkeypatch.setattr("sharpflow.naming.user_code.SECONDS", 0.3)
     with pytest.raises(InputError, match=r"mine\.py, line 4: still running after 0\.3 s"):
         read(HANGS)
 
 
 def test_an_update_that_hangs_is_told_with_its_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("sharpflow.specs.SECONDS", 0.3)
+    monkeypatch.setattr("sharpflow.naming.specs.SECONDS", 0.3)
     (tmp_path / "slow.py").write_text(
         "from sharpflow import Rule\n"
         "def update(w, gradient, state, p, ops):\n"
@@ -300,7 +300,7 @@ def test_so_it_is_where_nobody_reads_what_it_says(tmp_path, closed, status):
 
 
 def test_in_a_process_of_the_users_it_is_only_told(capfd):
-    from sharpflow.watchdog import watched
+    from sharpflow.naming.watchdog import watched
 
     with watched(0.05, lambda frame: "mine.py, line 3"):
         signal.sigtimedwait([], 0.5)

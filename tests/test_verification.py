@@ -8,15 +8,15 @@ import sympy as sp
 
 from sharpflow import claims, cli
 from sharpflow.claim import HYPOTHESES, Case, Claim, Measurement, Numeric, weigh
-from sharpflow.prover import prove, view
-from sharpflow.verification import verify
-from theory import families, rules
-from theory import loss as loss_module
-from theory.errors import InputError, NoClosedForm
-from theory.loss import Loss
-from theory.proof import Proof, Status
-from theory.rule import Rule
-from theory.zero import prove_equal
+from sharpflow.theory import families, rules
+from sharpflow.theory import loss as loss_module
+from sharpflow.theory.errors import InputError, NoClosedForm
+from sharpflow.theory.loss import Loss
+from sharpflow.theory.proving.proof import Proof, Status
+from sharpflow.theory.proving.zero import prove_equal
+from sharpflow.theory.rule import Rule
+from sharpflow.verification.prover import prove, view
+from sharpflow.verification.verification import verify
 
 X = sp.Symbol("x")
 CHEAP = ("homogeneity", "minimizers", "minimal-kernel", "simple-sharpness")
@@ -42,7 +42,7 @@ def test_every_claim_has_the_shape_of_one(name):
     assert all(loss in families.names() for loss in found.losses)
     assert found.prove is not None or found.why_no_proof
     assert found.measure is not None or found.why_no_measurement
-    from theory.notation import formula
+    from sharpflow.theory.writing.notation import formula
 
     assert formula(found.statement).startswith("<mrow>")
 

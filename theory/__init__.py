@@ -5,31 +5,31 @@ Importing this package loads no SymPy; its names load on first use.
 
 from __future__ import annotations
 
-from theory.lazy import export
+from sharpflow.theory.lazy import export
 
 _HOMES = {
-    "Family": "theory.family",
-    "Geometry": "theory.geometry",
-    "InputError": "theory.errors",
-    "Loss": "theory.loss",
-    "Minima": "theory.loss",
-    "NoClosedForm": "theory.errors",
-    "Parameter": "theory.family",
-    "Proof": "theory.proof",
-    "Reduction": "theory.reduction",
-    "Rule": "theory.rule",
-    "SharpnessFlow": "theory.flow",
-    "Status": "theory.proof",
-    "Step": "theory.proof",
-    "derive": "theory.derivation",
-    "derive_generic": "theory.generic",
-    "edge_law": "theory.edge_law",
-    "expand": "theory.expansion",
-    "geometry_of": "theory.geometry",
-    "prove_equal": "theory.zero",
-    "prove_positive": "theory.positivity",
-    "reduce_rule": "theory.reduction",
-    "sharpness_flow": "theory.flow",
+    "Family": "sharpflow.theory.family",
+    "Geometry": "sharpflow.theory.chart.geometry",
+    "InputError": "sharpflow.theory.errors",
+    "Loss": "sharpflow.theory.loss",
+    "Minima": "sharpflow.theory.loss",
+    "NoClosedForm": "sharpflow.theory.errors",
+    "Parameter": "sharpflow.theory.family",
+    "Proof": "sharpflow.theory.proving.proof",
+    "Reduction": "sharpflow.theory.sphere.reduction",
+    "Rule": "sharpflow.theory.rule",
+    "SharpnessFlow": "sharpflow.theory.chart.flow",
+    "Status": "sharpflow.theory.proving.proof",
+    "Step": "sharpflow.theory.proving.proof",
+    "derive": "sharpflow.theory.derivation.derivation",
+    "derive_generic": "sharpflow.theory.derivation.generic",
+    "edge_law": "sharpflow.theory.edge.edge_law",
+    "expand": "sharpflow.theory.chart.expansion",
+    "geometry_of": "sharpflow.theory.chart.geometry",
+    "prove_equal": "sharpflow.theory.proving.zero",
+    "prove_positive": "sharpflow.theory.proving.positivity",
+    "reduce_rule": "sharpflow.theory.sphere.reduction",
+    "sharpness_flow": "sharpflow.theory.chart.flow",
 }
 
 __all__ = sorted(_HOMES)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import sympy as sp
 
-from theory.errors import InputError
-from theory.loss import Loss
+from sharpflow.theory.errors import InputError
+from sharpflow.theory.loss import Loss
 
 __all__ = ["Family", "Parameter"]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import sympy as sp
 
-from theory.rule import Operations, Rule
+from sharpflow.theory.rule import Operations, Rule
 
 __all__ = ["fingerprint"]
 

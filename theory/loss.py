@@ -11,7 +11,7 @@ from typing import Any
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from theory.errors import InputError
+from sharpflow.theory.errors import InputError
 
 __all__ = ["HYPOTHESES", "Loss", "Minima"]
 
@@ -98,7 +98,7 @@ class Minima:
 class Loss:
     """L(w), w in R^D without 0, with L(c w) = L(w) for every c > 0.
 
-    Scale invariance is not checked here but proved (or refuted, with a witness) by `theory.invariance`.
+    Scale invariance is not checked here but proved (or refuted, with a witness) by `sharpflow.theory.sphere.invariance`.
 
     Args:
         name: a short name, used in tables and file names.

@@ -8,13 +8,14 @@ import re
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
 import sympy as sp
 
-from theory.errors import InputError, NoClosedForm
-from theory.limits import TimeLimitExceeded
+from sharpflow.theory.errors import InputError, NoClosedForm
+from sharpflow.theory.limits import TimeLimitExceeded
 
 __all__ = ["Operations", "Rule"]
 
@@ -129,7 +130,7 @@ def _sentence(text: str) -> str:
 def _blame(error: Exception, p: Any, state: Any) -> str:
     """What the update did wrong, in the words of its author: the line, the names there are, what an update may use."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames[1:] if "/theory/" not in f.filename.replace(os.sep, "/")][:1]
+    own = [f for f in frames[1:] if not Path(f.filename).is_relative_to(Path(__file__).parent)][:1]
     where = f" in line {own[0].lineno} of {os.path.basename(own[0].filename)}" if own else ""
     said = _sentence(str(error))
     if type(error).__module__.split(".")[0] in ("jax", "jaxlib") or "jax" in said or "abstract array" in said:

@@ -7,10 +7,10 @@ import pkgutil
 from functools import cache
 from typing import TYPE_CHECKING
 
-from theory.errors import InputError, known_names
+from sharpflow.theory.errors import InputError, known_names
 
 if TYPE_CHECKING:
-    from numerics.experiment import Experiment
+    from sharpflow.numerics.training.experiment import Experiment
 
 __all__ = ["get", "names"]
 

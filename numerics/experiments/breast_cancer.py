@@ -1,7 +1,7 @@
 """A perceptron 30-32-32-1 with batch norm after every layer on 100 tumours of scikit-learn."""
 
-from numerics.examples import breast_cancer
-from numerics.experiment import Experiment, needs_no_place
+from sharpflow.numerics.data.examples import breast_cancer
+from sharpflow.numerics.training.experiment import Experiment, needs_no_place
 
 EXPERIMENT = Experiment(
     name="breast-cancer",

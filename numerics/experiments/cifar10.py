@@ -1,9 +1,9 @@
 """A small residual network with batch norm on 500 images of CIFAR-10, from a folder, tar or npz of the user's."""
 
-from numerics.cifar10 import cifar10
-from numerics.examples import Examples
-from numerics.experiment import Experiment
-from theory.errors import InputError
+from sharpflow.numerics.data.cifar10 import cifar10
+from sharpflow.numerics.data.examples import Examples
+from sharpflow.numerics.training.experiment import Experiment
+from sharpflow.theory.errors import InputError
 
 
 def data(n: int | None, test: int | None, seed: int, place: str | None) -> Examples:

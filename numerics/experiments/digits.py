@@ -1,7 +1,7 @@
 """A perceptron 64-64-64-10 with batch norm after every layer on 100 handwritten digits of scikit-learn."""
 
-from numerics.examples import digits
-from numerics.experiment import Experiment, needs_no_place
+from sharpflow.numerics.data.examples import digits
+from sharpflow.numerics.training.experiment import Experiment, needs_no_place
 
 EXPERIMENT = Experiment(
     name="digits",

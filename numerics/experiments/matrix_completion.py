@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from numerics.experiment import Choices, Experiment, refuse
-from numerics.network_task import Task
-from numerics.networks.matrix_completion import completion
-from theory.errors import InputError
+from sharpflow.numerics.models.task import Task
+from sharpflow.numerics.networks.matrix_completion import completion
+from sharpflow.numerics.training.experiment import Choices, Experiment, refuse
+from sharpflow.theory.errors import InputError
 
 FIXED = ("place", "examples", "test_examples", "network", "head", "activation", "loss", "wrong_labels")
 

@@ -1,8 +1,8 @@
 """A perceptron 40-64-64-10 with batch norm after every layer on 300 curves of the MNIST-1D generator."""
 
-from numerics.examples import Examples
-from numerics.experiment import Experiment, needs_no_place
-from numerics.mnist1d import mnist1d
+from sharpflow.numerics.data.examples import Examples
+from sharpflow.numerics.data.mnist1d import mnist1d
+from sharpflow.numerics.training.experiment import Experiment, needs_no_place
 
 
 def draw(*, n: int = 300, test: int = 1000, seed: int = 0) -> Examples:

@@ -1,7 +1,7 @@
 """Scale-invariant networks, one file a family: every trained weight is inside one homogeneous vector, and no epsilon.
 
-A file here that defines ``NETWORK``, a `numerics.network.Network`, is found by itself. A SPEC such as
-``numerics.networks.two_layer:batch`` names a small objective on the command line.
+A file here that defines ``NETWORK``, a `sharpflow.numerics.models.network.Network`, is found by itself. A SPEC such as
+``sharpflow.numerics.networks.two_layer:batch`` names a small objective on the command line.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import pkgutil
 from functools import cache
 from typing import TYPE_CHECKING
 
-from theory.errors import InputError, known_names
+from sharpflow.theory.errors import InputError, known_names
 
 if TYPE_CHECKING:
-    from numerics.network import Network
+    from sharpflow.numerics.models.network import Network
 
 __all__ = ["get", "names"]
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import jax
 
-from numerics.layers import Layers
-from numerics.network import Network
+from sharpflow.numerics.models.layers import Layers
+from sharpflow.numerics.models.network import Network
 
 __all__ = ["NETWORK"]
 

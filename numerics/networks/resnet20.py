@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from numerics.network import Network
-from numerics.networks import resnet
+from sharpflow.numerics.models.network import Network
+from sharpflow.numerics.networks import resnet
 
 __all__ = ["NETWORK"]
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import jax
 import numpy as np
 
-from numerics.examples import Examples
-from numerics.layers import Layers
-from numerics.network import Network
-from numerics.network_task import Task
-from numerics.objective import Objective
-from theory.errors import InputError
+from sharpflow.numerics.data.examples import Examples
+from sharpflow.numerics.models.layers import Layers
+from sharpflow.numerics.models.network import Network
+from sharpflow.numerics.models.task import Task
+from sharpflow.numerics.objective import Objective
+from sharpflow.theory.errors import InputError
 
 if TYPE_CHECKING:
     batch: Objective

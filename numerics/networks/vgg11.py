@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from numerics.layers import Layers
-from numerics.network import Network
-from theory.errors import InputError
+from sharpflow.numerics.models.layers import Layers
+from sharpflow.numerics.models.network import Network
+from sharpflow.theory.errors import InputError
 
 __all__ = ["NETWORK"]
 

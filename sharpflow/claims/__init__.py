@@ -7,7 +7,7 @@ import pkgutil
 from functools import cache
 from typing import Any
 
-from theory.errors import InputError, known_names
+from sharpflow.theory.errors import InputError, known_names
 
 __all__ = ["get", "names"]
 

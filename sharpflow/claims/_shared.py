@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from sharpflow.claim import Case, Measurement, Numeric
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 if TYPE_CHECKING:
-    from numerics.objective import Objective
+    from sharpflow.numerics.objective import Objective
 
 # A few hundred operations in double precision, each off by 1.1e-16, on numbers of order one.
 ROUNDING = 1e-12
@@ -21,7 +21,7 @@ def objective(case: Case) -> Objective:
     """The case's loss, or, for a claim about every loss, one in ten dimensions that belongs to no family."""
     if case.loss is not None:
         return case.objective
-    from numerics.generic import generic_objective
+    from sharpflow.numerics.measurements.generic import generic_objective
 
     return generic_objective(case.seed)
 
@@ -30,8 +30,8 @@ def two_runs(
     case: Case, what: Literal["sphere", "rescaled", "schedule"], described: str, tolerance: str
 ) -> Measurement:
     """Two runs from one random direction that should be the same run."""
-    from numerics.probes import COMPARED, forms
     from sharpflow.claim import weigh
+    from sharpflow.numerics.measurements.probes import COMPARED, forms
 
     found = forms(objective(case), case.rule, rate=1e-3, seed=case.seed)
     steps = found.steps if what == "schedule" else COMPARED
@@ -55,7 +55,7 @@ def from_own_flow(case: Case) -> Measurement:
 
 def on_every_loss(case: Case, *titles: str) -> Proof:
     """The parts of the derivation of the rule on the generic loss with these titles; all without."""
-    from theory.generic import generic_derivation
+    from sharpflow.theory.derivation.generic import generic_derivation
 
     found = generic_derivation(case.rule).proofs
     chosen = [proof for proof in found if not titles or proof.title in titles]
@@ -64,7 +64,7 @@ def on_every_loss(case: Case, *titles: str) -> Proof:
 
 def reduces(case: Case) -> bool:
     """Whether the rule has a form on the sphere with effective_lr as its only state."""
-    from theory.errors import InputError
+    from sharpflow.theory.errors import InputError
 
     try:
         return case.reduction is not None
@@ -74,7 +74,7 @@ def reduces(case: Case) -> bool:
 
 def beyond_horizon(case: Case) -> Measurement | None:
     """Not applicable where the energy law says that the oscillation does not stay small over the comparison."""
-    from numerics.energy_law import tracking_horizon
+    from sharpflow.numerics.predictions.horizon import tracking_horizon
 
     run = case.comparison
     if not len(run.times):
@@ -96,7 +96,7 @@ def joined(case: Case) -> int | None:
     """The first record at which the flow of the comparison has a second eigenvalue at the edge; ``None`` without."""
     import numpy as np
 
-    from numerics.edge_path import AT_EDGE
+    from sharpflow.numerics.flows.path import AT_EDGE
 
     edges = case.comparison.edges
     if edges is None or edges.flow_spectrum.shape[1] < 2:
@@ -112,8 +112,8 @@ def unless_several(measurement: Measurement, case: Case) -> Measurement:
     """
     import numpy as np
 
-    from numerics.edge_path import AT_EDGE
-    from numerics.spectrum import top_eigenvalues
+    from sharpflow.numerics.flows.path import AT_EDGE
+    from sharpflow.numerics.spectrum.dense import top_eigenvalues
 
     run = case.comparison
     if measurement.status is not Numeric.INCONSISTENT or run.edges is not None:
@@ -142,8 +142,8 @@ def extrapolated(coarse: float, fine: float, expected: float, what: str, *, floo
     The tolerance is the correction that the extrapolation made (terms beyond it are smaller by another factor
     sqrt(rate)) and a floor for the sampling of the orbit.
     """
-    from numerics.orbit import at_zero_rate
     from sharpflow.claim import weigh
+    from sharpflow.numerics.descent.orbit import at_zero_rate
 
     value, correction = at_zero_rate(coarse, fine)
     reason = (

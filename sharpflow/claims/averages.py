@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement
 from sharpflow.claims._shared import COARSE, FINE, extrapolated, not_run
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.averaging import prove_averages
+    from sharpflow.theory.edge.averaging import prove_averages
 
     return prove_averages()
 
@@ -18,8 +18,8 @@ def measure(case: Case) -> Measurement:
     """<X^2> over one period of a large orbit."""
     if case.loss is None:
         return not_run("measured on each loss")
-    from numerics.equilibrium import law_of
-    from numerics.orbit import edge_orbit
+    from sharpflow.numerics.descent.law import law_of
+    from sharpflow.numerics.descent.orbit import edge_orbit
 
     coarse, fine = (edge_orbit(case.subject, case.rule, rate=rate, amplitude=2.5) for rate in (COARSE, FINE))
     expected = law_of(case.rule).mean_square(float(fine.log_gradient_squared[0]))

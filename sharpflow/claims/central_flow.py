@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from sharpflow.claim import Case, Claim, Measurement, weigh
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.several_edges import prove_central_flow
+    from sharpflow.theory.edge.several_edges import prove_central_flow
 
     return prove_central_flow(case.reduction)
 
 
 def measure(case: Case) -> Measurement:
     """The crossing loss with a slope, which takes theta where the flow along the minima would not."""
-    from numerics.crossing_checks import down_a_slope
+    from sharpflow.numerics.measurements.crossing_checks import down_a_slope
 
     rate, time = 1e-4, 3.0
     found = down_a_slope(case.rule, rate=rate, time=time)

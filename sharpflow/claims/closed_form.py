@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, weigh
 from sharpflow.claims._shared import not_run
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.flow import prove_closed_form
+    from sharpflow.theory.chart.flow import prove_closed_form
 
     return prove_closed_form(case.flow)
 
 
 def measure(case: Case) -> Measurement:
     """The flow by diffrax, put into what was found."""
-    from numerics.closed_forms import closed_form_residual
+    from sharpflow.numerics.measurements.closed_forms import closed_form_residual
 
     residual = closed_form_residual(case.flow, time=case.time)
     if residual is None:

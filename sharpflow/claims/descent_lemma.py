@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from sharpflow.claim import Case, Claim, Measurement, weigh
 from sharpflow.claims._shared import objective
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.entering import prove_descent_lemma
+    from sharpflow.theory.sphere.entering import prove_descent_lemma
 
     return prove_descent_lemma(case.reduction)
 
 
 def measure(case: Case) -> Measurement:
     """The bound at random points, with steps below and beyond the edge, S from Hessians along each segment."""
-    from numerics.probes import descent_bound
+    from sharpflow.numerics.measurements.probes import descent_bound
 
     value = descent_bound(objective(case), seed=case.seed)
     return weigh(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, weigh
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.routes import prove_drift
+    from sharpflow.theory.chart.routes import prove_drift
 
     return prove_drift(case.subject, case.rule)
 

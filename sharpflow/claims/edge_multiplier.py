@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sharpflow.claim import Case, Claim, Measurement, weigh
 from sharpflow.claims._shared import not_run
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.entering import prove_edge_multiplier
+    from sharpflow.theory.sphere.entering import prove_edge_multiplier
 
     return prove_edge_multiplier(case.reduction)
 
@@ -18,8 +18,8 @@ def measure(case: Case) -> Measurement:
     """The derivative of one step at zeta by automatic differentiation, at effective_lr = 2/lambda_1."""
     if case.loss is None:
         return not_run("measured on each loss with minima")
-    from numerics.probes import multipliers
-    from numerics.spectrum import sharpness
+    from sharpflow.numerics.measurements.probes import multipliers
+    from sharpflow.numerics.spectrum.dense import sharpness
 
     zeta = case.objective.start
     found = multipliers(case.objective, case.rule, zeta, 2 / sharpness(case.objective, zeta), rate=1e-3)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from sharpflow.claim import Case, Claim, Measurement, weigh
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.several_edges import prove_edge_sharpness_falls
+    from sharpflow.theory.edge.several_edges import prove_edge_sharpness_falls
 
     return prove_edge_sharpness_falls(case.reduction)
 
 
 def measure(case: Case) -> Measurement:
     """Steps of log lambda_1 along the flow through the crossing."""
-    from numerics.crossing_checks import through_the_crossing
+    from sharpflow.numerics.measurements.crossing_checks import through_the_crossing
 
     found = through_the_crossing(case.rule, rate=1e-4, time=3.0)
     return weigh(

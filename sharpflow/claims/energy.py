@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, weigh
 from sharpflow.claims._shared import not_run
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.averaging import prove_energy
+    from sharpflow.theory.edge.averaging import prove_energy
 
     return prove_energy()
 
@@ -18,7 +18,7 @@ def measure(case: Case) -> Measurement:
     """The order in sqrt(rate) at which the energy changes along an orbit of iterates."""
     if case.loss is None:
         return not_run("measured on each loss")
-    from numerics.energy import energy_order
+    from sharpflow.numerics.measurements.energy import energy_order
 
     fit = energy_order(case.subject, case.rule)
     return weigh(

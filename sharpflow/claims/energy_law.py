@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement
 from sharpflow.claims._shared import on_every_loss
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 # A coefficient that extrapolation changes by more than this part of it is none yet: the next order, sqrt(rate) relative
 # to it, should be small.
@@ -20,9 +20,9 @@ def prove(case: Case) -> Proof:
 
 def measure(case: Case) -> Measurement:
     """c fitted to iterates over many periods, against the one from the jets of the loss."""
-    from numerics.energy_law import energy_growth, unsettled
-    from numerics.equilibrium import law_of
     from sharpflow.claim import Numeric, weigh
+    from sharpflow.numerics.descent.law import law_of
+    from sharpflow.numerics.measurements.energy import energy_growth, unsettled
 
     if law_of(case.rule).exact.coefficient is None:
         return Measurement(Numeric.NOT_APPLICABLE, message="edge: none, nonsmooth; there is no smooth oscillator")

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, weigh
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.sphere import prove_equilibrium_norm
+    from sharpflow.theory.sphere.statements import prove_equilibrium_norm
 
     return prove_equilibrium_norm(case.reduction)
 
 
 def measure(case: Case) -> Measurement:
     """<2 |w|^2/(eta lambda_1)> over a period of the rule run on w."""
-    from numerics.orbit import edge_orbit
+    from sharpflow.numerics.descent.orbit import edge_orbit
 
     orbit = edge_orbit(case.subject, case.rule, rate=1e-6, amplitude=1.6)
     value = orbit.mean(2 * orbit.norm_squared / (orbit.learning_rate * orbit.sharpness))

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from sharpflow.claim import Case, Claim, Measurement, weigh
 from sharpflow.claims._shared import objective
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """Free of dimension for a generic loss, entry by entry for a concrete one."""
-    from theory.invariance import prove_euler, prove_euler_generic
+    from sharpflow.theory.sphere.invariance import prove_euler, prove_euler_generic
 
     return prove_euler_generic() if case.loss is None else prove_euler(case.loss)
 
 
 def measure(case: Case) -> Measurement:
     """Derivatives to third order by automatic differentiation."""
-    from numerics.probes import euler_residuals
+    from sharpflow.numerics.measurements.probes import euler_residuals
 
     residuals = euler_residuals(objective(case), seed=case.seed)
     return weigh(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement
 from sharpflow.claims._shared import COARSE, FINE, extrapolated, on_every_loss, reduces
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.routes import prove_excess_loss
+    from sharpflow.theory.chart.routes import prove_excess_loss
 
     if not reduces(case):
         return on_every_loss(case, "the leading oscillator")
@@ -18,8 +18,8 @@ def prove(case: Case) -> Proof:
 
 def measure(case: Case) -> Measurement:
     """The loss itself over one period."""
-    from numerics.equilibrium import law_of
-    from numerics.orbit import edge_orbit
+    from sharpflow.numerics.descent.law import law_of
+    from sharpflow.numerics.descent.orbit import edge_orbit
 
     coarse, fine = (edge_orbit(case.subject, case.rule, rate=rate, amplitude=1.6) for rate in (COARSE, FINE))
     mean_square = float(law_of(case.rule).mean_square(float(fine.log_gradient_squared[0])))

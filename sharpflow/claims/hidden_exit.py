@@ -7,7 +7,7 @@ from sharpflow.claim import Case, Claim, Measurement, weigh
 
 def measure(case: Case) -> Measurement:
     """The symmetric crossing loss, at a rate at which the hidden amplitude survives."""
-    from numerics.crossing_checks import hidden_exit
+    from sharpflow.numerics.measurements.crossing_checks import hidden_exit
 
     rate = 2e-3
     found = hidden_exit(case.rule, rate=rate)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from sharpflow.claim import Case, Claim, Measurement, weigh
 from sharpflow.claims._shared import ROUNDING, ROUNDING_REASON
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.invariance import prove_homogeneity
+    from sharpflow.theory.sphere.invariance import prove_homogeneity
 
     return prove_homogeneity(case.subject)
 
 
 def measure(case: Case) -> Measurement:
     """The loss under JAX at random w and c w."""
-    from numerics.probes import scaling_residual
+    from sharpflow.numerics.measurements.probes import scaling_residual
 
     residual = scaling_residual(case.objective, seed=case.seed)
     return weigh(residual, 0.0, ROUNDING, f"largest relative |L(c w) - L(w)| at 32 random w and c; {ROUNDING_REASON}")

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from sharpflow.claim import Case, Claim, Measurement, weigh
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.assumptions import prove_chart
+    from sharpflow.theory.chart.assumptions import prove_chart
 
     return prove_chart(case.subject)
 
 
 def measure(case: Case) -> Measurement:
     """Central differences of the unit vector zeta(p)."""
-    from numerics.chart_checks import metric_difference
+    from sharpflow.numerics.measurements.chart_checks import metric_difference
 
     return weigh(
         metric_difference(case.geometry, seed=case.seed), 0.0, 1e-6,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, weigh
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.assumptions import prove_log_sharpness_gradient
+    from sharpflow.theory.chart.assumptions import prove_log_sharpness_gradient
 
     return prove_log_sharpness_gradient(case.subject)
 
@@ -17,7 +17,7 @@ def measure(case: Case) -> Measurement:
     """lambda_1 and K^2 by JAX, which forms v_1^T D^3 L v_1 and knows no chart."""
     import numpy as np
 
-    from numerics.chart_checks import at_minima, symbolic_values
+    from sharpflow.numerics.measurements.chart_checks import at_minima, symbolic_values
 
     at, flow = at_minima(case.subject, seed=case.seed), case.flow
     top = symbolic_values(flow.sharpness, case.subject, at.chart)

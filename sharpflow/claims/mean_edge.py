@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, weigh
 from sharpflow.claims._shared import beyond_horizon
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.averaging import prove_averages
+    from sharpflow.theory.edge.averaging import prove_averages
 
     return prove_averages()
 
 
 def measure(case: Case) -> Measurement:
     """The mean over the last whole period of the comparison."""
-    from numerics.equilibrium import law_of
+    from sharpflow.numerics.descent.law import law_of
 
     run = case.comparison
     if (beyond := beyond_horizon(case)) is not None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, weigh
 from sharpflow.claims._shared import beyond_horizon, joined, on_every_loss, reduces, unless_several
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.routes import prove_mean_square
+    from sharpflow.theory.chart.routes import prove_mean_square
 
     if not reduces(case):
         return on_every_loss(case, "the leading oscillator")
@@ -22,8 +22,8 @@ def measure(case: Case) -> Measurement:
     Where the flow has several eigenvalues at the edge, K of the largest changes with every exchange of the two, and
     what oscillates in several directions has no period: then the mean over a long stretch, against tr Sigma.
     """
-    from numerics.equilibrium import law_of
-    from numerics.spectrum import log_sharpness_gradient
+    from sharpflow.numerics.descent.law import law_of
+    from sharpflow.numerics.spectrum.dense import log_sharpness_gradient
 
     run = case.comparison
     if (beyond := beyond_horizon(case)) is not None:

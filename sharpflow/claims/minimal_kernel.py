@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from sharpflow.claim import Case, Claim, Measurement, weigh
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.assumptions import prove_minimal_kernel
+    from sharpflow.theory.chart.assumptions import prove_minimal_kernel
 
     return prove_minimal_kernel(case.subject)
 
 
 def measure(case: Case) -> Measurement:
     """Eigenvalues of the Hessian by JAX at random points of the chart."""
-    from numerics.chart_checks import at_minima
+    from sharpflow.numerics.measurements.chart_checks import at_minima
 
     at = at_minima(case.subject, seed=case.seed)
     relative = at.eigenvalues / at.eigenvalues[:, :1]

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from sharpflow.claim import Case, Claim, Measurement, weigh
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.assumptions import prove_minimizers
+    from sharpflow.theory.chart.assumptions import prove_minimizers
 
     return prove_minimizers(case.subject)
 
 
 def measure(case: Case) -> Measurement:
     """Gradients on Gamma by JAX, and values of the loss all over the sphere."""
-    from numerics.chart_checks import at_minima, lowest_excess
+    from sharpflow.numerics.measurements.chart_checks import at_minima, lowest_excess
 
     at = at_minima(case.subject, seed=case.seed)
     lower = max(0.0, -lowest_excess(case.objective, float(at.value.max()), seed=case.seed))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, weigh
 from sharpflow.claims._shared import beyond_horizon
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.routes import prove_monotone
+    from sharpflow.theory.chart.corollaries import prove_monotone
 
     return prove_monotone(case.subject)
 

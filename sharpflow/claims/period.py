@@ -6,12 +6,12 @@ import math
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, Numeric, weigh
 from sharpflow.claims._shared import COARSE, FINE, not_run
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.averaging import prove_period
+    from sharpflow.theory.edge.averaging import prove_period
 
     return prove_period()
 
@@ -20,7 +20,7 @@ def measure(case: Case) -> Measurement:
     """Periods of a small and of a large orbit, each over its predicted one, the farther from 1."""
     if case.loss is None:
         return not_run("measured on each loss")
-    from numerics.orbit import period_ratios
+    from sharpflow.numerics.descent.orbit import period_ratios
 
     small, large, correction = period_ratios(case.subject, case.rule, coarse=COARSE, fine=FINE)
     if not (math.isfinite(small) and math.isfinite(large)):
@@ -38,8 +38,8 @@ def _unseen(case: Case, which: str) -> Measurement:
     """No whole period was seen: with what the energy does meanwhile, the usual cause."""
     import numpy as np
 
-    from numerics.energy_law import predicted_coefficient
-    from numerics.equilibrium import law_of
+    from sharpflow.numerics.descent.law import law_of
+    from sharpflow.numerics.predictions.horizon import predicted_coefficient
 
     law = law_of(case.rule)
     why = ""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sharpflow.claim import Case, Claim, Measurement
 from sharpflow.claims._shared import two_runs
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.sphere import prove_quasi_rmsprop
+    from sharpflow.theory.sphere.statements import prove_quasi_rmsprop
 
     return prove_quasi_rmsprop(case.reduction)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, weigh
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.regression import prove_regression_angle
+    from sharpflow.theory.chart.regression import prove_regression_angle
 
     return prove_regression_angle(case.subject)
 
@@ -17,7 +17,7 @@ def measure(case: Case) -> Measurement:
     """tan alpha of gradient descent at the end over the closed form."""
     import math
 
-    from numerics.regression_checks import tan_alpha_of_loss
+    from sharpflow.numerics.measurements.regression_checks import tan_alpha_of_loss
 
     run = case.comparison
     if not run.result.ok:

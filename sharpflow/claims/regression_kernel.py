@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from sharpflow.claim import Case, Claim, Measurement, weigh
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.regression import prove_kernel_decay
+    from sharpflow.theory.chart.regression import prove_kernel_decay
 
     return prove_kernel_decay(case.subject, case.reduction)
 
 
 def measure(case: Case) -> Measurement:
     """The kernel component of w itself, on real data."""
-    from numerics.regression_checks import kernel_decay
+    from sharpflow.numerics.measurements.regression_checks import kernel_decay
 
     return weigh(
         kernel_decay(case.rule, rate=1e-3, steps=200, seed=case.seed), 0.0, 1e-11,

@@ -9,7 +9,7 @@ def measure(case: Case) -> Measurement:
     """Gradient descent on eight patients of scikit-learn's breast-cancer set, thirty features."""
     import math
 
-    from numerics.regression_checks import real_angle
+    from sharpflow.numerics.measurements.regression_checks import real_angle
 
     found = real_angle(case.rule, rate=1e-6, time=2.0, seed=case.seed)
     return weigh(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim
 from sharpflow.claims._shared import from_own_flow
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.routes import prove_schedule_drift
+    from sharpflow.theory.chart.routes import prove_schedule_drift
 
     return prove_schedule_drift(case.subject, case.rule)
 

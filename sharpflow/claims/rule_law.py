@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement
 from sharpflow.claims._shared import on_every_loss
-from theory import rules
-from theory.proof import Proof
+from sharpflow.theory import rules
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
@@ -17,9 +17,9 @@ def measure(case: Case) -> Measurement:
     """The ratio, measured over predicted, that is farthest from 1 in units of its tolerance."""
     import math
 
-    from numerics.rule_check import check_rule_on
     from sharpflow.claim import Numeric, weigh
-    from theory.edge_law import edge_law
+    from sharpflow.numerics.measurements.rule_check import check_rule_on
+    from sharpflow.theory.edge.edge_law import edge_law
 
     law = edge_law(case.rule)
     if law.drift is None and not law.rests:

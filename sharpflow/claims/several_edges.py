@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from sharpflow.claim import Case, Claim, Measurement, weigh
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.several_edges import prove_several_edges
+    from sharpflow.theory.edge.several_edges import prove_several_edges
 
     return prove_several_edges(case.reduction)
 
 
 def measure(case: Case) -> Measurement:
     """The crossing loss in R^5, through the crossing."""
-    from numerics.crossing_checks import through_the_crossing
+    from sharpflow.numerics.measurements.crossing_checks import through_the_crossing
 
     rate, time = 1e-4, 3.0
     found = through_the_crossing(case.rule, rate=rate, time=time)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from sharpflow.claim import Case, Claim, Measurement, weigh
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.assumptions import prove_simple_sharpness
+    from sharpflow.theory.chart.assumptions import prove_simple_sharpness
 
     return prove_simple_sharpness(case.subject)
 
@@ -17,7 +17,7 @@ def measure(case: Case) -> Measurement:
     """The relative gap by JAX against the derived one."""
     import numpy as np
 
-    from numerics.chart_checks import at_minima, symbolic_values
+    from sharpflow.numerics.measurements.chart_checks import at_minima, symbolic_values
 
     at = at_minima(case.subject, seed=case.seed)
     measured = (at.eigenvalues[:, 0] - at.eigenvalues[:, 1]) / at.eigenvalues[:, 0]

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from sharpflow.claim import Case, Claim, Measurement, weigh
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 STEP = 1e-5
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing: a composition of analytic functions, each inside its domain."""
-    from theory.smoothness import prove_smoothness
+    from sharpflow.theory.chart.smoothness import prove_smoothness
 
     return prove_smoothness(case.subject)
 
 
 def measure(case: Case) -> Measurement:
     """Whether derivatives by JAX agree on the two sides of Gamma."""
-    from numerics.kinks import derivative_jump
+    from sharpflow.numerics.inspection.kinks import derivative_jump
 
     return weigh(
         derivative_jump(case.subject, step=STEP, seed=case.seed), 0.0, 0.01,

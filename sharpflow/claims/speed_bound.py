@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, weigh
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.routes import prove_speed_bound
+    from sharpflow.theory.chart.corollaries import prove_speed_bound
 
     return prove_speed_bound(case.subject)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sharpflow.claim import Case, Claim, Measurement
 from sharpflow.claims._shared import STEPS_REASON, two_runs
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.sphere import prove_sphere_map
+    from sharpflow.theory.sphere.statements import prove_sphere_map
 
     return prove_sphere_map(case.reduction)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, Numeric, weigh
 from sharpflow.claims._shared import beyond_horizon, unless_several
-from theory.loss import Loss
+from sharpflow.theory.loss import Loss
 
 # Flow time of the runs that the power is fitted to. A network takes microseconds a step, and there are 1.9 million
 # of them at time 1; half of that moves it far enough for a wrong flow to be seen at every rate.
@@ -13,7 +13,7 @@ TIME, TIME_OF_OBJECTIVES = 1.0, 0.5
 
 def measure(case: Case) -> Measurement:
     """The fitted power of intrinsic_lr over two decades of the rate, and the distance at rate 1e-5."""
-    from numerics.order import order
+    from sharpflow.numerics.comparison.order import order
 
     if (beyond := beyond_horizon(case)) is not None:
         return beyond

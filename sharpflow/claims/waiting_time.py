@@ -6,20 +6,20 @@ import math
 
 from sharpflow.claim import Case, Claim, Measurement, Numeric, weigh
 from sharpflow.claims._shared import not_run
-from theory.proof import Proof
+from sharpflow.theory.proving.proof import Proof
 
 
 def prove(case: Case) -> Proof:
     """From the exact wing."""
-    from theory.entering import prove_waiting_time
+    from sharpflow.theory.sphere.entering import prove_waiting_time
 
     return prove_waiting_time(case.reduction)
 
 
 def _growth(case: Case, rate: float) -> float | None:
     """Of effective_lr in a step at rest, (1 - eps)^-2 for gradient descent with weight decay."""
-    from theory.errors import InputError
-    from theory.reduction import growth_at_rest
+    from sharpflow.theory.errors import InputError
+    from sharpflow.theory.sphere.reduction import growth_at_rest
 
     try:
         return growth_at_rest(case.reduction, rate)
@@ -31,8 +31,8 @@ def measure(case: Case) -> Measurement:
     """The rule run on w at rest on Gamma, until effective_lr lambda_1 passes 2."""
     if case.loss is None:
         return not_run("measured on each loss with minima")
-    from numerics.probes import steps_to_edge
-    from numerics.spectrum import sharpness
+    from sharpflow.numerics.measurements.probes import steps_to_edge
+    from sharpflow.numerics.spectrum.dense import sharpness
 
     rate = 1e-3
     growth = _growth(case, rate)

@@ -7,12 +7,12 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from sharpflow import anew
-from sharpflow.output import Output, add_json, replacing, shown_progress
-from theory.errors import InputError
+from sharpflow.naming import anew
+from sharpflow.terminal.output import Output, add_json, replacing, shown_progress
+from sharpflow.theory.errors import InputError
 
 if TYPE_CHECKING:
-    from sharpflow.testing.running import Report
+    from sharpflow.testing.result import Report
 
 WRONG_INPUT = 2
 
@@ -92,7 +92,7 @@ def _check(about: str, spec: str, arguments: argparse.Namespace) -> Report:
 
 def _variables(about: str, spec: str) -> list[str]:
     """Of a loss that is text: a misspelt one is a variable more, and nothing else would tell."""
-    from sharpflow.specs import is_text, resolve_loss
+    from sharpflow.naming.specs import is_text, resolve_loss
 
     if about != "loss" or not is_text(spec):
         return []
@@ -123,7 +123,7 @@ def _list(output: Output) -> int:
 
 
 def _self_test(file: str | None, output: Output) -> int:
-    from sharpflow.testing.self_test import markdown, self_test
+    from sharpflow.testing.mutants.self_test import markdown, self_test
 
     rows = self_test(lambda name: print(name, file=sys.stderr, flush=True))
     text = markdown(rows)
@@ -153,7 +153,7 @@ def _name(subject: str, drawn: list[str]) -> str:
 
 
 def _draw(report: Report, spec: str, folder: str, name: str, output: Output) -> None:
-    from sharpflow.specs import resolve_loss
+    from sharpflow.naming.specs import resolve_loss
     from sharpflow.testing.pictures import picture
 
     for result in report:

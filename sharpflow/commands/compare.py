@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from sharpflow.arguments import add_plot, add_run, check_plot, number, read_start, save_plot, whole
-from sharpflow.output import Output, add_json, replacing, shown_progress
+from sharpflow.terminal.arguments import add_plot, add_run, check_plot, number, read_start, save_plot, whole
+from sharpflow.terminal.output import Output, add_json, replacing, shown_progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from numerics.comparison import Comparison
-    from numerics.objective import Objective
-    from theory.loss import Loss
-    from theory.rule import Rule
+    from sharpflow.numerics.comparison.result import Comparison
+    from sharpflow.numerics.objective import Objective
+    from sharpflow.theory.loss import Loss
+    from sharpflow.theory.rule import Rule
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,11 +54,11 @@ def run(arguments: argparse.Namespace) -> int:
     push = None if arguments.perturbation is None else number(arguments.perturbation, "--perturbation")
     seed = whole(arguments.seed, "--seed")
 
-    from sharpflow.specs import resolve_loss, resolve_rule
+    from sharpflow.naming.specs import resolve_loss, resolve_rule
 
     loss, rule = resolve_loss(arguments.spec, needs_minima=True), resolve_rule(arguments.rule)
 
-    from numerics.compare import compare
+    from sharpflow.numerics.comparison.compare import compare
 
     resolve = arguments.resolve is not None
     with shown_progress(arguments.spec) as progress:
@@ -86,24 +86,24 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _figure(name: str, result: Comparison, subject: Loss | Objective, rule: Rule) -> Figure:
-    from sharpflow import plots
-    from theory.loss import Loss
+    from sharpflow.figures import plots
+    from sharpflow.theory.loss import Loss
 
     if name == "plot" and result.edges is not None:
-        from sharpflow.edge_plots import edges
+        from sharpflow.figures.edges import edges
 
         return edges(result)
     if name == "plot":
         return plots.comparison(result)
     if name == "resolve":
-        from sharpflow.edge_plots import oscillation
+        from sharpflow.figures.edges import oscillation
 
         return oscillation(result)
     if name == "sphere":
         return plots.sphere(result, subject if isinstance(subject, Loss) else None)
 
-    from numerics.orbit import edge_orbit
-    from sharpflow.pictures import AMPLITUDES
+    from sharpflow.numerics.descent.orbit import edge_orbit
+    from sharpflow.verification.pictures import AMPLITUDES
 
     orbits = [
         edge_orbit(subject, rule, rate=result.rate, amplitude=a, periods=3.0, zeta=result.flow_points[0])
@@ -116,13 +116,13 @@ def _kink(result: Comparison, subject: Loss | Objective) -> list[str]:
     """Where the integrator came to a stop at a kink of the loss: what jumps there."""
     import numpy as np
 
-    from numerics.results import RESULTS
+    from sharpflow.numerics.results import RESULTS
 
     alive = np.flatnonzero(np.isfinite(result.flow_points).all(axis=1))
     if result.result not in (RESULTS.MAX_STEPS, RESULTS.STEPSIZE_UNDERFLOW) or not len(alive):
         return []
-    from numerics.kinks import KINK, jump_beside
-    from numerics.objective import as_objective
+    from sharpflow.numerics.inspection.kinks import KINK, jump_beside
+    from sharpflow.numerics.objective import as_objective
 
     found = jump_beside(as_objective(subject), result.flow_points[alive[-1]])
     if found.value <= KINK:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from sharpflow.arguments import number
-from sharpflow.output import Output, add_json, replacing
-from theory.errors import InputError
+from sharpflow.terminal.arguments import number
+from sharpflow.terminal.output import Output, add_json, replacing
+from sharpflow.theory.errors import InputError
 
 STYLES = ("text", "markdown", "latex")
 
@@ -32,10 +32,10 @@ def run(arguments: argparse.Namespace) -> int:
     output = Output(arguments.json, output=arguments.output)
     time = number(arguments.time, "--time")
 
-    from sharpflow.specs import resolve_loss, resolve_rule
-    from theory.derivation import derive
-    from theory.loss import Loss
-    from theory.rendering import render
+    from sharpflow.naming.specs import resolve_loss, resolve_rule
+    from sharpflow.theory.derivation.derivation import derive
+    from sharpflow.theory.loss import Loss
+    from sharpflow.theory.writing.rendering import render
 
     if arguments.spec == "generic":
         return _generic(arguments, output)
@@ -57,9 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _generic(arguments: argparse.Namespace, output: Output) -> int:
     """The rule on the loss that is given by its jets alone; kept on disk, as it takes seconds."""
-    from sharpflow.derivation_cache import generic_result
-    from sharpflow.specs import resolve_rule
-    from theory.errors import NoClosedForm
+    from sharpflow.naming.specs import resolve_rule
+    from sharpflow.terminal.derivation_cache import generic_result
+    from sharpflow.theory.errors import NoClosedForm
 
     rule = resolve_rule(arguments.rule)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from sharpflow.output import Output, add_json
+from sharpflow.terminal.output import Output, add_json
 
 KINDS = ("families", "rules", "claims", "networks", "experiments")
 
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _families() -> list[dict[str, Any]]:
-    from theory import families
+    from sharpflow.theory import families
 
     found = (families.get(name) for name in families.names())
     return [
@@ -55,7 +55,7 @@ def _families() -> list[dict[str, Any]]:
 
 
 def _rules() -> list[dict[str, Any]]:
-    from theory import rules
+    from sharpflow.theory import rules
 
     found = (rules.get(name) for name in rules.names())
     return [{"name": rule.name, "title": rule.title, "rate": rule.rate, "source": rule.source} for rule in found]
@@ -68,7 +68,7 @@ def _claims() -> list[dict[str, Any]]:
 
 
 def _networks() -> list[dict[str, Any]]:
-    from numerics import networks
+    from sharpflow.numerics import networks
 
     return [
         {
@@ -89,6 +89,6 @@ def _size(value: Any) -> str:
 
 
 def _experiments() -> list[dict[str, Any]]:
-    from numerics import experiments
+    from sharpflow.numerics import experiments
 
     return [{"name": name, "title": experiments.get(name).title} for name in experiments.names()]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from sharpflow.arguments import add_plot, add_run, check_plot, number, numbers, read_start, save_plot
-from sharpflow.output import Output, add_json
+from sharpflow.terminal.arguments import add_plot, add_run, check_plot, number, numbers, read_start, save_plot
+from sharpflow.terminal.output import Output, add_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,11 +29,11 @@ def run(arguments: argparse.Namespace) -> int:
     start = read_start(arguments.start)
     rates = None if arguments.rates is None else numbers(arguments.rates, "--rates")
 
-    from sharpflow.specs import resolve_loss, resolve_rule
+    from sharpflow.naming.specs import resolve_loss, resolve_rule
 
     loss, rule = resolve_loss(arguments.spec, needs_minima=True), resolve_rule(arguments.rule)
 
-    from numerics.order import DEFAULT_RATES, order
+    from sharpflow.numerics.comparison.order import DEFAULT_RATES, order
 
     result = order(loss, rates=rates or DEFAULT_RATES, time=time, rule=rule, start=start, amplitude=amplitude)
     output.say(
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     output.say(f"{result.verdict}: {result.message}")
     output.write_json(result.to_json())
     if plot is not None:
-        from sharpflow import plots
+        from sharpflow.figures import plots
 
         save_plot(plots.order(result), plot)
     failed = result.verdict == "inconsistent" or (arguments.strict and result.verdict != "consistent")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from sharpflow.output import Output, add_json, replacing
+from sharpflow.terminal.output import Output, add_json, replacing
 
 FAMILIES = ("ridge", "conic", "surface")
 
@@ -24,9 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """1 where a number was measured that does not agree with what was derived."""
     output = Output(arguments.json, output=arguments.output)
-    from sharpflow.rule_table import markdown, rule_rows
-    from sharpflow.specs import resolve_rule
-    from theory import rules
+    from sharpflow.naming.specs import resolve_rule
+    from sharpflow.terminal.rule_table import markdown, rule_rows
+    from sharpflow.theory import rules
 
     chosen = [resolve_rule(spec) for spec in arguments.spec or rules.names()]
     rows = rule_rows(chosen, families=FAMILIES if arguments.measure else (), say=output.say)

@@ -7,13 +7,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from sharpflow.arguments import add_plot, check_plot, number, numbers, save_plot, whole
-from sharpflow.output import Output, add_json, replacing
-from sharpflow.stopping import stopping
-from theory.errors import InputError
+from sharpflow.terminal.arguments import add_plot, check_plot, number, numbers, save_plot, whole
+from sharpflow.terminal.output import Output, add_json, replacing
+from sharpflow.terminal.stopping import stopping
+from sharpflow.theory.errors import InputError
 
 if TYPE_CHECKING:
-    from numerics.sweep import Progress, Sweep
+    from sharpflow.numerics.sweeps.sweep import Progress, Sweep
 
 # A status older than this belongs to a process that is no longer at work, or to a very long block.
 STALE = 600.0
@@ -71,10 +71,10 @@ def run(arguments: argparse.Namespace) -> int:
     span, amplitude = number(arguments.time, "--time"), number(arguments.amplitude, "--amplitude")
     _prepare_jax(numbers_of["devices"], arguments.distributed)
 
+    from sharpflow.naming.specs import resolve_loss, resolve_rule
     from sharpflow.provenance import provenance
-    from sharpflow.specs import resolve_loss, resolve_rule
-    from theory import families
-    from theory.loss import Loss
+    from sharpflow.theory import families
+    from sharpflow.theory.loss import Loss
 
     losses: list[Loss] = []
     for spec in arguments.specs or families.names():
@@ -84,8 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
         losses.append(loss)
     rules = [resolve_rule(name.strip()) for name in arguments.rules.split(",")]
 
-    from numerics.sweep import SweepStopped, sweep
-    from numerics.sweep_hosts import share
+    from sharpflow.numerics.sweeps.hosts import share
+    from sharpflow.numerics.sweeps.sweep import SweepStopped, sweep
 
     begun = time.perf_counter()
     options: dict[str, Any] = dict(
@@ -186,7 +186,7 @@ def _report() -> Any:
 def _summary(result: Sweep) -> list[str]:
     import numpy as np
 
-    from numerics.sweep import orders
+    from sharpflow.numerics.sweeps.sweep import orders
 
     lines = [
         f"{len(result.rows)} of {result.plan.cells} cells: " + ", ".join(f"{n} {k}" for k, n in result.counts().items())
@@ -212,14 +212,14 @@ def _write(result: Sweep, arguments: argparse.Namespace, output: Output, plot: s
         with replacing(arguments.csv, "--csv") as place:
             result.to_csv(place)
     if plot is not None:
-        from sharpflow import sweep_plots
+        from sharpflow.figures import sweep as sweep_plots
 
         save_plot(sweep_plots.failure_map(result), plot)
 
 
 def _status(arguments: argparse.Namespace, output: Output, plot: str | None) -> int:
-    from numerics.sweep import read_sweep
-    from numerics.sweep_store import SweepFiles
+    from sharpflow.numerics.sweeps.store import SweepFiles
+    from sharpflow.numerics.sweeps.sweep import read_sweep
 
     result = read_sweep(arguments.status)
     blocks = sum(1 for _ in result.plan.blocks())

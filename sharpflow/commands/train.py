@@ -8,16 +8,17 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from sharpflow.arguments import add_plot, check_plot, number, numbers, save_plot, whole
-from sharpflow.output import Output, add_json
-from sharpflow.stopping import stopping
-from theory.errors import InputError
+from sharpflow.terminal.arguments import add_plot, check_plot, number, numbers, save_plot, whole
+from sharpflow.terminal.output import Output, add_json
+from sharpflow.terminal.stopping import stopping
+from sharpflow.theory.errors import InputError
 
 if TYPE_CHECKING:
-    from numerics.experiment import Choices, Experiment
-    from numerics.training import Recipe, Row
-    from numerics.training_prediction import Prediction
-    from numerics.training_run import TrainingRun
+    from sharpflow.numerics.training.experiment import Choices, Experiment
+    from sharpflow.numerics.training.prediction import Prediction
+    from sharpflow.numerics.training.recipe import Recipe
+    from sharpflow.numerics.training.run import TrainingRun
+    from sharpflow.numerics.training.trainer import Row
 
 # Signs of the bar of progress, at most and at least.
 BAR, LEAST = 24, 4
@@ -25,7 +26,7 @@ BAR, LEAST = 24, 4
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is trained, how, and where it is kept."""
-    from numerics import experiments, networks
+    from sharpflow.numerics import experiments, networks
 
     parser.add_argument("name", nargs="?", metavar="NAME", help=", ".join(experiments.names()))
     problem = parser.add_argument_group("the problem; defaults are the experiment's")
@@ -90,14 +91,14 @@ def run(arguments: argparse.Namespace) -> int:
                 "--status reads what is in a directory and knows no network: for the flow beside that run repeat its "
                 "command with --resume --predict."
             )
-        from numerics.training_run import read_training
+        from sharpflow.numerics.training.run import read_training
 
         return _finish(read_training(arguments.status), None, output, plot, kept=True)
     if arguments.name is None:
-        from numerics import experiments
+        from sharpflow.numerics import experiments
 
         if arguments.resume and arguments.out is not None:
-            from numerics.training_store import TrainingFiles
+            from sharpflow.numerics.training.store import TrainingFiles
 
             began = TrainingFiles.open(arguments.out).command
             raise InputError(f"--resume goes on with the same call: repeat the command, with --resume. It was: {began}")
@@ -107,12 +108,12 @@ def run(arguments: argparse.Namespace) -> int:
     seeds, choices, recipe, experiment = _read(arguments)
     tasks = experiment.tasks(seeds, choices)
     if arguments.predict:
-        from numerics.training_prediction import check_predictable
+        from sharpflow.numerics.training.prediction import check_predictable
 
         check_predictable(tasks[0], recipe.pieces)
 
-    from numerics.training_run import train_network
-    from numerics.training_store import TrainingStopped
+    from sharpflow.numerics.training.run import train_network
+    from sharpflow.numerics.training.store import TrainingStopped
     from sharpflow.provenance import provenance
 
     about = {**provenance(), "experiment": experiment.name}
@@ -132,7 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     prediction = None
     if arguments.predict and not stop.asked():
-        from numerics.training_prediction import predict
+        from sharpflow.numerics.training.prediction import predict
 
         prediction = predict(tasks[0], result, 0)
     return _finish(result, prediction, output, plot, kept=arguments.out is not None)
@@ -140,9 +141,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _read(arguments: argparse.Namespace) -> tuple[int, Choices, Recipe, Experiment]:
     """Everything that can be wrong in the call, before anything heavy is done."""
-    from numerics import experiments
-    from numerics.experiment import Choices
-    from numerics.training import Recipe
+    from sharpflow.numerics import experiments
+    from sharpflow.numerics.training.experiment import Choices
+    from sharpflow.numerics.training.recipe import Recipe
 
     def maybe(name: str, read: Any) -> Any:
         text = getattr(arguments, name)
@@ -240,7 +241,7 @@ class Progress:
 
 
 def _finish(result: TrainingRun, prediction: Prediction | None, output: Output, plot: str | None, *, kept: bool) -> int:
-    from sharpflow.training_text import prediction_lines, run_lines
+    from sharpflow.terminal.training_text import prediction_lines, run_lines
 
     output.say(*run_lines(result), *(prediction_lines(prediction) if prediction else []))
     content = result.to_json()
@@ -255,7 +256,7 @@ def _finish(result: TrainingRun, prediction: Prediction | None, output: Output, 
         }  # fmt: skip
     output.write_json(content)
     if plot is not None:
-        from sharpflow.training_plots import training
+        from sharpflow.figures.training import training
 
         save_plot(training(result, prediction), plot)
     if not result.ended:

@@ -8,15 +8,17 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from sharpflow.output import Output, add_json
-from theory.errors import InputError
+from sharpflow.terminal.output import Output, add_json
+from sharpflow.theory.errors import InputError
+from sharpflow.verification.text import remarks, summary, table
 
 if TYPE_CHECKING:
-    from sharpflow.claim import Verdict
-    from sharpflow.verification import Verification
+    from sharpflow.verification.verification import Verification
+
+__all__ = []
+
 
 INTERRUPTED = 130
-_WIDTHS = (27, 14, 15, 15, 13, 13, 9)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,9 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
     output = Output(arguments.json)
     folder = None if arguments.report is None else _folder(arguments.report)
 
-    from sharpflow.specs import resolve_loss, resolve_rule
-    from sharpflow.verification import verify
-    from theory.loss import Loss
+    from sharpflow.naming.specs import resolve_loss, resolve_rule
+    from sharpflow.theory.loss import Loss
+    from sharpflow.verification.verification import verify
 
     losses = None
     if arguments.spec:
@@ -60,17 +62,17 @@ def run(arguments: argparse.Namespace) -> int:
     progress = _Progress()
     result = verify(losses, rule=arguments.rule, claims=arguments.claim, progress=progress, seed=arguments.seed)  # type: ignore[arg-type]
     progress.clear()
-    output.say(*_table(result.verdicts))
-    output.say(*_remarks(result))
+    output.say(*table(result.verdicts))
+    output.say(*remarks(result))
     bare = [loss.name for loss in losses or () if isinstance(loss, Loss) and loss.minima is None]
     if bare:
         output.say("", f"without minima, so that nothing is claimed of them, the flow and the edge: {', '.join(bare)}")
     output.write_json(result.to_json())
     if folder is not None:
-        from sharpflow.report import write_report
+        from sharpflow.verification.report import write_report
 
         output.say(f"report: {write_report(result, folder, pictures=_pictures(result))}")
-    output.say(_summary(result))
+    output.say(summary(result))
     if result.interrupted:
         return INTERRUPTED
     return 1 if result.wrong or (arguments.strict and result.open) else 0
@@ -78,9 +80,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _pictures(result: Verification) -> Any:
     """Pictures for the report, where the module that draws them is there."""
-    if importlib.util.find_spec("sharpflow.pictures") is None:
+    if importlib.util.find_spec("sharpflow.verification.pictures") is None:
         return ()
-    from sharpflow.pictures import pictures_for
+    from sharpflow.verification.pictures import pictures_for
 
     return pictures_for(result)
 
@@ -116,54 +118,3 @@ class _Progress:
         """Leave nothing of the line."""
         if self._terminal:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-
-def _row(cells: tuple[str, ...]) -> str:
-    return " ".join(f"{cell:<{width}}" for cell, width in zip(cells, _WIDTHS, strict=True)).rstrip()
-
-
-def _table(verdicts: tuple[Verdict, ...]) -> list[str]:
-    rules: dict[str, set[str]] = {}
-    for v in verdicts:
-        rules.setdefault(v.id, set()).add(v.rule)
-    several = {claim for claim, names in rules.items() if len(names) > 1}
-    lines = [_row(("claim", "loss", "proof", "numeric", "measured", "expected", "tolerance"))]
-    for v in verdicts:
-        name = f"{v.id} {v.rule}" if v.id in several else v.id
-        expected = f"<= {_number(v.expected)}" if v.upper and v.expected is not None else _number(v.expected)
-        tolerance = "" if v.tolerance is None else f"{v.tolerance:.3g}"
-        loss = v.loss if len(v.loss) <= _WIDTHS[1] else f"{v.loss[: _WIDTHS[1] - 3]}..."
-        lines.append(_row((name, loss, v.proof, v.numeric, _number(v.measured), expected, tolerance)))
-    return lines
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
-
-
-def _remarks(result: Verification) -> list[str]:
-    """What is wrong, what was left open, and which hypotheses fail; each once."""
-    lines: list[str] = []
-    for title, found in (("wrong", result.wrong), ("left open", result.open)):
-        if found:
-            lines += ["", f"{title}:", *(f"  {v.id} on {v.loss} ({v.proof}, {v.numeric}): {v.message}" for v in found)]
-    absent: dict[tuple[str, str], list[str]] = {}
-    for v in result.verdicts:
-        if v.proof == "not_applicable" or (v.numeric == "not_applicable" and v.message):
-            absent.setdefault((v.loss, v.message), []).append(v.id)
-    if absent:
-        lines += ["", "not applicable:"]
-        lines += [f"  {loss}: {message}: {', '.join(ids)}" for (loss, message), ids in absent.items()]
-    return lines
-
-
-def _summary(result: Verification) -> str:
-    def words(counts: dict[str, int]) -> str:
-        return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
-
-    counts: dict[str, Any] = result.counts()
-    stopped = "interrupted after " if result.interrupted else ""
-    return (
-        f"{len(result.verdicts)} verdicts in {stopped}{result.seconds:.0f} s. Proofs: {words(counts['proof'])}. "
-        f"Measurements: {words(counts['numeric'])}."
-    )

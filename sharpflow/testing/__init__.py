@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from theory.lazy import export
+from sharpflow.theory.lazy import export
 
 _HOMES = {
     "Check": "sharpflow.testing.check",
@@ -29,11 +29,11 @@ __all__ = [*_HOMES]
 
 if TYPE_CHECKING:
     from sharpflow.testing.check import Check as Check
-    from sharpflow.testing.check import CheckResult as CheckResult
     from sharpflow.testing.check import Outcome as Outcome
     from sharpflow.testing.check import Trial as Trial
     from sharpflow.testing.parametrize import parametrize_with_checks as parametrize_with_checks
-    from sharpflow.testing.running import Report as Report
+    from sharpflow.testing.result import CheckResult as CheckResult
+    from sharpflow.testing.result import Report as Report
     from sharpflow.testing.running import check_loss as check_loss
     from sharpflow.testing.running import check_rule as check_rule
 

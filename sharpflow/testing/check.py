@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from sharpflow.claim import Case
 
 if TYPE_CHECKING:
-    from numerics.minima_sample import MinimaSample
-    from numerics.objective import Objective
-    from theory.loss import Loss
-    from theory.rule import Rule
+    from sharpflow.numerics.minima.sample import MinimaSample
+    from sharpflow.numerics.objective import Objective
+    from sharpflow.theory.loss import Loss
+    from sharpflow.theory.rule import Rule
 
-__all__ = ["AT_THE_EDGE", "Check", "CheckResult", "Outcome", "RuleSubject", "Subject", "Trial"]
+__all__ = ["AT_THE_EDGE", "Check", "Outcome", "RuleSubject", "Subject", "Trial"]
+
 
 # What happens at the edge supposes all of these.
 AT_THE_EDGE = (
@@ -89,32 +90,32 @@ class Subject:
     @property
     def loss(self) -> Loss | None:
         """The formula, where there is one."""
-        from theory.loss import Loss
+        from sharpflow.theory.loss import Loss
 
         return self.given if isinstance(self.given, Loss) else None
 
     @cached_property
     def objective(self) -> Objective:
         """The loss under JAX."""
-        from numerics.objective import as_objective
+        from sharpflow.numerics.objective import as_objective
 
         return as_objective(self.given)
 
     @cached_property
     def minima(self) -> MinimaSample:
         """Points of Gamma; may be none."""
-        from numerics.minima_sample import minima_sample
+        from sharpflow.numerics.minima.sample import minima_sample
 
         return minima_sample(self.given, seed=self.seed)
 
     @cached_property
     def case(self) -> Case:
         """For claims: the loss itself where it has a chart, else the objective started on Gamma."""
-        from numerics.minima_sample import on_minima
+        from sharpflow.numerics.minima.sample import on_minima
 
         loss = self.loss
         if loss is not None and loss.minima is not None:
-            from numerics.flow_run import derived_flow
+            from sharpflow.numerics.flows.at_times import derived_flow
 
             # Where the chart gives no flow in this time, the comparison takes the one on the implicit manifold.
             derived_flow(loss, seconds=DERIVATION_SECONDS)
@@ -163,42 +164,3 @@ class Check:
     advice_without_chart: str = ""
     hypothesis: str = ""
     order: int = 50
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """One check on one subject.
-
-    Attributes:
-        check: its name.
-        subject: name of the loss or rule.
-        meaning, source, advice: of the check.
-        trial: what was found.
-        outcome: of the trial, or what an expectation makes of it.
-        seconds: it took.
-    """
-
-    check: str
-    subject: str
-    meaning: str
-    source: str
-    advice: str
-    trial: Trial
-    outcome: Outcome
-    seconds: float = 0.0
-
-    def explain(self) -> str:
-        """The whole of it as text: meaning, numbers, counterexample, what to do."""
-        from sharpflow.testing.report import explain
-
-        return explain(self)
-
-    def to_json(self) -> dict[str, Any]:
-        """As ``check --json`` holds it."""
-        return {
-            "check": self.check, "subject": self.subject, "outcome": self.outcome.value, "meaning": self.meaning,
-            "message": self.trial.message, "measured": self.trial.measured, "expected": self.trial.expected,
-            "bound": self.trial.bound, "tolerance": self.trial.tolerance,
-            "counterexample": dict(self.trial.counterexample),
-            "advice": self.advice, "source": self.source, "seconds": self.seconds,
-        }  # fmt: skip

@@ -1,7 +1,7 @@
 """Hypothesis's entry point: ``@given(loss=...)`` resolves the types `Loss` and `Rule`.
 
 Hypothesis calls `register` when it is imported, in every project of the environment. SymPy is loaded by neither: the
-strategies are registered when ``theory.loss`` and ``theory.rule`` are imported by somebody else.
+strategies are registered when ``sharpflow.theory.loss`` and ``sharpflow.theory.rule`` are imported by somebody else.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ def _of_rule(module: ModuleType) -> None:
     st.register_type_strategy(module.Rule, resolve)
 
 
-_WAITING: dict[str, Callable[[ModuleType], None]] = {"theory.loss": _of_loss, "theory.rule": _of_rule}
+_WAITING: dict[str, Callable[[ModuleType], None]] = {
+    "sharpflow.theory.loss": _of_loss,
+    "sharpflow.theory.rule": _of_rule,
+}
 
 
 class _Afterwards(Loader):

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sharpflow.testing.check import CheckResult, Outcome
-from theory.errors import InputError, known_names
+from sharpflow.testing.check import Outcome
+from sharpflow.testing.result import CheckResult
+from sharpflow.theory.errors import InputError, known_names
 
 if TYPE_CHECKING:
-    from numerics.objective import Objective
+    from sharpflow.numerics.objective import Objective
     from sharpflow.testing.running import Runner
-    from theory.loss import Loss
-    from theory.rule import Rule
+    from sharpflow.theory.loss import Loss
+    from sharpflow.theory.rule import Rule
 
 __all__ = ["CheckCall", "as_pytest", "cases", "parametrize_with_checks"]
 
@@ -66,13 +67,13 @@ def cases(
     strict: bool = False,
 ) -> list[CheckCall]:
     """A call for each check and subject, losses and rules alike."""
-    from numerics.objective import Objective
-    from sharpflow.specs import resolve_loss
+    from sharpflow.naming.specs import resolve_loss
+    from sharpflow.numerics.objective import Objective
     from sharpflow.testing.check import RuleSubject, Subject
     from sharpflow.testing.running import Runner, chosen_checks
-    from theory import rules
-    from theory.loss import Loss
-    from theory.rule import Rule
+    from sharpflow.theory import rules
+    from sharpflow.theory.loss import Loss
+    from sharpflow.theory.rule import Rule
 
     if isinstance(subjects, str | Loss | Objective | Rule):
         raise InputError("parametrize_with_checks takes a list of losses and rules: write [it] for one.")

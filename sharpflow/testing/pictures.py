@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sharpflow.figure import Figure
-from sharpflow.plots import COLUMN, DESCENT, FLOW, styled
+from sharpflow.figures.style import COLUMN, DESCENT, FLOW, Figure, styled
 
 if TYPE_CHECKING:
-    from numerics.objective import Objective
-    from sharpflow.testing.check import CheckResult
-    from theory.loss import Loss
+    from sharpflow.numerics.objective import Objective
+    from sharpflow.testing.result import CheckResult
+    from sharpflow.theory.loss import Loss
 
 __all__ = ["picture"]
 
@@ -21,7 +20,7 @@ COUNT = 401
 
 def picture(result: CheckResult, subject: Loss | Objective, /) -> Figure | None:
     """The figure of a failed check; ``None`` where its counterexample is no place."""
-    from numerics.objective import as_objective
+    from sharpflow.numerics.objective import as_objective
 
     objective, at = as_objective(subject), result.trial.counterexample
     if "c" in at and "w" in at:

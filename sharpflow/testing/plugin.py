@@ -47,9 +47,9 @@ def pytest_generate_tests(metafunc: Any) -> None:
         skip = pytest.mark.skip(reason=GIVE)
         metafunc.parametrize("sharpflow_check", [pytest.param(None, marks=skip, id="nothing-to-check")])
         return
-    from sharpflow.specs import resolve_loss, resolve_rule
+    from sharpflow.naming.specs import resolve_loss, resolve_rule
     from sharpflow.testing.parametrize import cases
-    from theory.errors import InputError
+    from sharpflow.theory.errors import InputError
 
     options = {"checks": config.getoption("--check") or None, "strict": config.getoption("--check-strict")}
     calls: list[Any] = []
@@ -67,7 +67,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     """Say what was missing, since the reason of a skip is not shown by itself, and what users' files did when read."""
     if config.stash.get(_NOTHING, False):
         terminalreporter.write_line(f"sharpflow: {GIVE}")
-    guard = sys.modules.get("sharpflow.user_guard")
+    guard = sys.modules.get("sharpflow.naming.user_guard")
     if guard is not None and (config.getoption("--loss") or config.getoption("--update-rule")):
         for remark in guard.REMARKS:
             terminalreporter.write_line(f"sharpflow: note: {remark}")

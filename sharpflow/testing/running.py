@@ -5,84 +5,31 @@ from __future__ import annotations
 import contextlib
 import io
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from numerics.user_frames import is_users, raised_at
-from sharpflow import anew
-from sharpflow.stopping import seen_exit
+from sharpflow.naming import anew
+from sharpflow.naming.user_frames import is_users, raised_at
+from sharpflow.naming.watchdog import watched
+from sharpflow.terminal.stopping import seen_exit
 from sharpflow.testing import checks
-from sharpflow.testing.check import Check, CheckResult, Outcome, RuleSubject, Subject, Trial
-from sharpflow.watchdog import watched
-from theory.errors import InputError, NoClosedForm, known_names
-from theory.limits import TimeLimitExceeded, time_limit
+from sharpflow.testing.check import Check, Outcome, RuleSubject, Subject, Trial
+from sharpflow.testing.result import CheckResult, Report
+from sharpflow.theory.errors import InputError, NoClosedForm, known_names
+from sharpflow.theory.limits import TimeLimitExceeded, time_limit
 
 if TYPE_CHECKING:
-    from numerics.objective import Objective
-    from theory.loss import Loss
-    from theory.rule import Rule
+    from sharpflow.numerics.objective import Objective
+    from sharpflow.theory.loss import Loss
+    from sharpflow.theory.rule import Rule
 
-__all__ = ["Report", "Runner", "check_loss", "check_rule", "chosen_checks"]
+__all__ = ["Runner", "check_loss", "check_rule", "chosen_checks"]
+
 
 # No check of a loss of thousands of weights takes longer; one that does is told and left.
 LIMIT = 120.0
-
-
-@dataclass(frozen=True)
-class Report(Sequence[CheckResult]):
-    """The results of all checks on one subject, in the order they were run; print it, or show it in a notebook.
-
-    Attributes:
-        subject: name of the loss or rule.
-        results: one for each check.
-    """
-
-    subject: str
-    results: tuple[CheckResult, ...]
-
-    @property
-    def failed(self) -> tuple[CheckResult, ...]:
-        """What somebody has to look at."""
-        return tuple(result for result in self.results if result.outcome.wrong)
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing failed that was not expected to."""
-        return not self.failed
-
-    def raise_for_failures(self) -> None:
-        """AssertionError with every failure explained; nothing where all is well."""
-        if self.failed:
-            raise AssertionError("\n\n".join(result.explain() for result in self.failed))
-
-    def to_json(self) -> dict[str, Any]:
-        """As ``check --json`` holds it."""
-        return {"subject": self.subject, "ok": self.ok, "checks": [result.to_json() for result in self.results]}
-
-    def __len__(self) -> int:
-        return len(self.results)
-
-    def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, str):
-            return next(result for result in self.results if result.check == key)
-        return self.results[key]
-
-    def __iter__(self) -> Iterator[CheckResult]:
-        return iter(self.results)
-
-    def __str__(self) -> str:
-        from sharpflow.testing.report import table
-
-        return table(self)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        from sharpflow.testing.report import html
-
-        return html(self)
 
 
 class Runner:
@@ -262,8 +209,8 @@ def check_loss(
     Raises:
         InputError: there is no such check, or no such loss, or it is no real number at its start.
     """
-    from sharpflow.specs import resolve_loss
-    from theory import rules
+    from sharpflow.naming.specs import resolve_loss
+    from sharpflow.theory import rules
 
     given = resolve_loss(loss) if isinstance(loss, str) else loss
     _require_loss(given)
@@ -289,8 +236,8 @@ def check_rule(
     Raises:
         InputError: there is no such check, or no such rule.
     """
-    from sharpflow.specs import resolve_rule
-    from theory.rule import Rule
+    from sharpflow.naming.specs import resolve_rule
+    from sharpflow.theory.rule import Rule
 
     given = resolve_rule(rule, trusted=False) if isinstance(rule, str) else rule
     if not isinstance(given, Rule):
@@ -299,8 +246,8 @@ def check_rule(
 
 
 def _require_loss(given: object) -> None:
-    from numerics.objective import Objective
-    from theory.loss import Loss
+    from sharpflow.numerics.objective import Objective
+    from sharpflow.theory.loss import Loss
 
     if not isinstance(given, Loss | Objective):
         raise InputError(

@@ -11,10 +11,10 @@ from __future__ import annotations
 import sympy as sp
 from hypothesis import strategies as st
 
-from theory import families
-from theory import rules as library
-from theory.loss import Loss, Minima
-from theory.rule import Rule
+from sharpflow.theory import families
+from sharpflow.theory import rules as library
+from sharpflow.theory.loss import Loss, Minima
+from sharpflow.theory.rule import Rule
 
 __all__ = ["losses", "members", "new_losses", "rates", "rules", "unit_vectors", "weights"]
 

@@ -11,9 +11,9 @@ from sharpflow.claim import Case, Measurement, Numeric
 from sharpflow.testing.check import Outcome, Subject, Trial
 
 if TYPE_CHECKING:
-    from numerics.inspection import Finding
-    from numerics.purity import Trace
-    from theory.rule import Rule
+    from sharpflow.numerics.inspection.loss import Finding
+    from sharpflow.numerics.inspection.purity import Trace
+    from sharpflow.theory.rule import Rule
 
 __all__ = ["failed", "from_measurement", "held", "judge", "measured_by", "not_reduced", "side_effect", "with_proof"]
 
@@ -43,7 +43,7 @@ def failed(message: str, /, **counterexample: Any) -> Trial:
 
 def side_effect(what: str, function: Callable[..., Any], found: Trace, /) -> Trial | None:
     """Failed where the trace of the user's ``function`` shows that it does more than return a value."""
-    from numerics.user_frames import defined_at
+    from sharpflow.naming.user_frames import defined_at
 
     at = defined_at(function)
     if found.effects:
@@ -84,9 +84,9 @@ def from_measurement(measurement: Measurement, /, **counterexample: Any) -> Tria
 
 def not_reduced(rule: Rule, /, *, descent: bool) -> Trial | None:
     """Not applicable where the rule has no form on the sphere (with ``descent``: not that of gradient descent)."""
-    from numerics.rule_forms import reduction_of
-    from theory.errors import InputError
-    from theory.reduction import is_decayed_descent
+    from sharpflow.numerics.descent.forms import reduction_of
+    from sharpflow.theory.errors import InputError
+    from sharpflow.theory.sphere.reduction import is_decayed_descent
 
     try:
         reduction = reduction_of(rule)
@@ -101,8 +101,8 @@ def not_reduced(rule: Rule, /, *, descent: bool) -> Trial | None:
 
 def _no_orbit(rule: Rule, smooth: bool) -> Trial | None:
     """Not applicable where the rule has no closed orbit at the edge (with ``smooth``: no smooth oscillator)."""
-    from numerics.equilibrium import law_of
-    from theory.errors import InputError
+    from sharpflow.numerics.descent.law import law_of
+    from sharpflow.theory.errors import InputError
 
     try:
         law = law_of(rule)
@@ -139,7 +139,7 @@ def measured_by(claim: str, /, *, orbit: bool = True, smooth: bool = False) -> C
 def with_proof(trial: Trial, claim: str, subject: Subject, /) -> Trial:
     """``trial``, failed where the proof of the claim is refuted; the message says how the proof ended."""
     from sharpflow import claims
-    from sharpflow.prover import prove
+    from sharpflow.verification.prover import prove
 
     proved = prove(0, claims.get(claim), Case(subject.loss, subject.rule, seed=subject.seed), PROOF_LIMIT)
     if proved.status != "refuted":

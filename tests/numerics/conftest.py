@@ -6,7 +6,7 @@ import pytest
 @pytest.fixture(scope="module")
 def tasks():
     """Two seeds of `tests.numerics.small_training`."""
-    from numerics import experiments
+    from sharpflow.numerics import experiments
     from tests.numerics.small_training import SMALL
 
     return experiments.get("breast-cancer").tasks(2, SMALL)
@@ -15,7 +15,7 @@ def tasks():
 @pytest.fixture(scope="module")
 def trainer(tasks):
     """Its programs."""
-    from numerics.training import Trainer
+    from sharpflow.numerics.training.trainer import Trainer
     from tests.numerics.small_training import RECIPE
 
     return Trainer(tasks, RECIPE)

@@ -8,7 +8,7 @@ from typing import Any
 
 import sympy as sp
 
-from theory.loss import Loss
+from sharpflow.theory.loss import Loss
 
 
 @cache

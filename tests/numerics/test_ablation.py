@@ -5,15 +5,16 @@ import json
 
 import numpy as np
 import pytest
+from sharpflow.benchmarks.rank_correlation import rank_correlation, within
+from sharpflow.benchmarks.variants import COLLAPSED, HELD, SAME, VARIANTS, at_the_end, problem_of, run_variants
 
-from numerics import experiments
-from numerics.ablation import COLLAPSED, HELD, SAME, VARIANTS, at_the_end, problem_of, run_variants
-from numerics.experiment import Choices
-from numerics.generalization import rank_correlation, within
-from numerics.training import Recipe, Row, State
-from numerics.training_run import TrainingRun
+from sharpflow.numerics import experiments
+from sharpflow.numerics.training.experiment import Choices
+from sharpflow.numerics.training.recipe import Recipe
+from sharpflow.numerics.training.run import TrainingRun
+from sharpflow.numerics.training.trainer import Row, State
+from sharpflow.theory.errors import InputError
 from tests.numerics.small_training import SMALL
-from theory.errors import InputError
 
 JUDGES = {variant.name: variant.judge for variant in VARIANTS}
 STEPS = np.arange(0, 2001, 100)

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numerics.brief import brief
-from numerics.compare import compare
-from numerics.results import RESULTS
-from theory import families
+from sharpflow.numerics.brief import brief
+from sharpflow.numerics.comparison.compare import compare
+from sharpflow.numerics.results import RESULTS
+from sharpflow.theory import families
 
 
 @brief

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 
 from benchmarks.averages import cross_entropy, seeded_descent
-from numerics.central_flow import central_flow, compiled_central_flow
-from numerics.compare import compare
-from numerics.crossing import broken, crossing, tilted
-from numerics.crossing_checks import down_a_slope
-from numerics.descent import descend
-from numerics.edge_flow import edge_flow
-from numerics.objective import Objective, objective_of
-from numerics.order import fit_power
-from numerics.results import RESULTS
-from numerics.spectrum import eigenvalues
-from theory import families, rules
-from theory.errors import InputError
+from sharpflow.numerics.comparison.compare import compare
+from sharpflow.numerics.comparison.order import fit_power
+from sharpflow.numerics.descent.descent import descend
+from sharpflow.numerics.flows.central_flow import central_flow, compiled_central_flow
+from sharpflow.numerics.flows.edge_flow import edge_flow
+from sharpflow.numerics.measurements.crossing import broken, crossing, tilted
+from sharpflow.numerics.measurements.crossing_checks import down_a_slope
+from sharpflow.numerics.objective import Objective, objective_of
+from sharpflow.numerics.results import RESULTS
+from sharpflow.numerics.spectrum.dense import eigenvalues
+from sharpflow.theory import families, rules
+from sharpflow.theory.errors import InputError
 
 GD = rules.get("gd-wd")
 
@@ -60,7 +60,7 @@ def test_two_eigenvalues_at_the_edge_as_on_gamma():
 
 def test_conditions_that_are_not_met_are_named(monkeypatch):
     """Newton's method for S stopped after one step."""
-    monkeypatch.setattr("numerics.edge.NEWTON_STEPS", 1)
+    monkeypatch.setattr("sharpflow.numerics.flows.complementarity.NEWTON_STEPS", 1)
     # an objective of its own: programs are kept by objective
     stopped = Objective(broken.function, broken.start, name="stopped")
     path = central_flow(stopped, broken.start, rate=1e-3, time=3.0).path
@@ -207,7 +207,7 @@ def test_too_many_weights_are_named():
 
 @pytest.mark.deep
 def test_compare_takes_it_where_there_are_no_minima():
-    from sharpflow.edge_plots import edges
+    from sharpflow.figures.edges import edges
 
     # On this slope the minimum is a point, and no gap tells the curvatures normal to a manifold from those along it.
     run = compare(crossing(0.2, slope=0.01), rate=1e-3, time=1.5)

@@ -12,16 +12,16 @@ import pytest
 from scipy.integrate import quad_vec
 from scipy.linalg import expm
 
-from numerics import central_run
-from numerics.central_flow import CentralFlow
-from numerics.central_step import CentralStepper, Look, _phi
-from numerics.compiled import Compiled
-from numerics.edge import pairs
-from numerics.edge_path import EdgeFlow
-from numerics.objective import Objective
-from numerics.results import RESULTS
-from numerics.stretches import Program, Stretches, trace
-from theory import rules
+from sharpflow.numerics.comparison import central as central_run
+from sharpflow.numerics.compiled import Compiled
+from sharpflow.numerics.flows.central_flow import CentralFlow
+from sharpflow.numerics.flows.central_step import CentralStepper, Look, _phi
+from sharpflow.numerics.flows.path import EdgeFlow
+from sharpflow.numerics.flows.stretches import Program, Stretches, trace
+from sharpflow.numerics.objective import Objective
+from sharpflow.numerics.results import RESULTS
+from sharpflow.numerics.spectrum.symmetric import pairs
+from sharpflow.theory import rules
 
 TIMES = np.array([0.0, 1.0, 2.0])
 SIGMA = np.array([[[0.2, 0.1], [0.1, 0.0]], [[0.3, 0.0], [0.0, 0.1]], [[0.0005, 0.0], [0.0, 0.0]]])
@@ -59,7 +59,7 @@ VALUES, VECTORS = (a[..., ::-1] for a in np.linalg.eigh(HESSIAN))
 GRADIENT = RANDOM.standard_normal(4)
 MATRICES = RANDOM.standard_normal((2, 2, 4))
 MATRICES = (MATRICES + MATRICES.transpose(1, 0, 2)) / 2
-# The coordinates of `numerics.edge.to_vector`, in which inner products of matrices are those of vectors.
+# The coordinates of `sharpflow.numerics.spectrum.symmetric.to_vector`, in which inner products of matrices are those of vectors.
 ROWS = np.array([MATRICES[i, j] * (1 if i == j else math.sqrt(2)) for i, j, _ in zip(*pairs(2), strict=True)])
 RATE, LR, STEP = 1e-2, 0.3, 0.07
 STATE: Any = SimpleNamespace(rate=RATE, last=0.0)

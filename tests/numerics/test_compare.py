@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from numerics.bn_regression import bn_regression_objective
-from numerics.compare import compare
-from numerics.data import NAMES, regression_data
-from numerics.descent import descend
-from numerics.manifold_flow import manifold_flow
-from numerics.objective import Objective
-from numerics.oscillation import oscillation, window_mean
-from numerics.results import RESULTS
+from sharpflow.numerics.comparison.compare import compare
+from sharpflow.numerics.data.regression import NAMES, regression_data
+from sharpflow.numerics.descent.descent import descend
+from sharpflow.numerics.descent.oscillation import oscillation, window_mean
+from sharpflow.numerics.flows.manifold_flow import manifold_flow
+from sharpflow.numerics.measurements.bn_regression import bn_regression_objective
+from sharpflow.numerics.objective import Objective
+from sharpflow.numerics.results import RESULTS
+from sharpflow.theory import families, rules
+from sharpflow.theory.errors import InputError
+from sharpflow.theory.loss import Loss, Minima
 from tests.numerics.reference_flows import reference_flow, top_of_rank_one
-from theory import families, rules
-from theory.errors import InputError
-from theory.loss import Loss, Minima
 
 RIDGE = families.get("ridge").default()
 FLOW = reference_flow(RIDGE, top_of_rank_one(RIDGE))
@@ -54,7 +54,7 @@ def test_small_oscillation_has_the_universal_period_and_mean_square(name):
 
 
 def flow_chart_end(flow, comparison):
-    from numerics.flow import integrate
+    from sharpflow.numerics.flows.chart_flow import integrate
 
     return integrate(flow, start=comparison.start, time=comparison.time).end
 

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from numerics.equilibrium import law_of
-from numerics.objective import Objective
-from numerics.results import RESULTS
-from theory import rules
+from sharpflow.numerics.descent.law import law_of
+from sharpflow.numerics.objective import Objective
+from sharpflow.numerics.results import RESULTS
+from sharpflow.theory import rules
 
-MODULE = importlib.import_module("numerics.compare")
+MODULE = importlib.import_module("sharpflow.numerics.comparison.compare")
 GD = rules.get("gd-wd")
 RATE, PERIOD = 1e-4, 200.0
 TAIL = np.arange(0, 802)
@@ -117,7 +117,7 @@ def test_an_oscillation_that_is_not_known_to_the_end(monkeypatch):
 
 
 def test_what_the_energy_law_foretells(monkeypatch):
-    law = importlib.import_module("numerics.energy_law")
+    law = importlib.import_module("sharpflow.numerics.measurements.energy")
     monkeypatch.setattr(law, "tracking_horizon", lambda *a, **k: SimpleNamespace(time=1.5, coefficient=4.0))
     nowhere = (np.zeros(1), np.zeros((1, 3)))
     assert MODULE._foretold(BOWL, GD, nowhere, 1.2, 1.4) == ""
@@ -137,7 +137,7 @@ def test_what_the_energy_law_foretells(monkeypatch):
     ],
 )
 def test_numbers_out_of_range(numbers):
-    from theory.errors import InputError
+    from sharpflow.theory.errors import InputError
 
     with pytest.raises(InputError):
         MODULE._check_numbers(*numbers)

@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numerics.config import configure
-from numerics.convolution import convolve
+from sharpflow.numerics.config import configure
+from sharpflow.numerics.models.convolution import convolve
 
 configure()
 

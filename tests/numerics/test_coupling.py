@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numerics.curvature import curvature_gradients
-from numerics.edge import pairs
-from numerics.edge_flow import edge_flow
-from numerics.networks.two_layer import two_layer
-from numerics.objective import Objective
-from numerics.relax import relax
-from numerics.spectrum import frame
+from sharpflow.numerics.flows.edge_flow import edge_flow
+from sharpflow.numerics.minima.relax import relax
+from sharpflow.numerics.networks.two_layer import two_layer
+from sharpflow.numerics.objective import Objective
+from sharpflow.numerics.spectrum.curvature import curvature_gradients
+from sharpflow.numerics.spectrum.dense import frame
+from sharpflow.numerics.spectrum.symmetric import pairs
 
 TILT = np.array([0.3, 0.4])
 

@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from numerics.crossing_checks import hidden_exit, through_the_crossing
 from sharpflow.claim import Case
 from sharpflow.claims import get
-from theory import rules
+from sharpflow.numerics.measurements.crossing_checks import hidden_exit, through_the_crossing
+from sharpflow.theory import rules
 
 GD = rules.get("gd-wd")
 

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from numerics.cifar10 import TEST, TRAIN, cifar10
-from numerics.examples import Examples, breast_cancer, digits, split
-from numerics.mnist1d import mnist1d, templates
-from numerics.plain_pickle import read_plain_pickle
-from theory.errors import InputError
+from sharpflow.numerics.data.cifar10 import TEST, TRAIN, cifar10
+from sharpflow.numerics.data.examples import Examples, breast_cancer, digits, split
+from sharpflow.numerics.data.mnist1d import mnist1d, templates
+from sharpflow.numerics.data.plain_pickle import read_plain_pickle
+from sharpflow.theory.errors import InputError
 
 EACH = 20  # images in a batch of the small copy of CIFAR-10
 

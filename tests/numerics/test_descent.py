@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numerics.descent import descend, descend_batch, parameters_of, prepare
-from numerics.objective import Objective, objective_of
-from numerics.results import RESULTS
-from theory import families, rules
-from theory.errors import InputError
-from theory.rule import Rule
+from sharpflow.numerics.descent.descent import descend, descend_batch, parameters_of, prepare
+from sharpflow.numerics.objective import Objective, objective_of
+from sharpflow.numerics.results import RESULTS
+from sharpflow.theory import families, rules
+from sharpflow.theory.errors import InputError
+from sharpflow.theory.rule import Rule
 
 RIDGE = families.get("ridge").default()
 GD = rules.get("gd-wd")

@@ -7,8 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from numerics.edge import edge_covariance, pairs, to_matrix, to_vector
-from theory.errors import InputError
+from sharpflow.numerics.flows.complementarity import edge_covariance
+from sharpflow.numerics.spectrum.symmetric import pairs, to_matrix, to_vector
+from sharpflow.theory.errors import InputError
 
 
 def random_problem(seed, k, dimension):

@@ -7,14 +7,14 @@ import json
 import numpy as np
 import pytest
 
-from numerics.compare import compare
-from numerics.crossing import broken
-from numerics.networks.two_layer import two_layer
-from numerics.results import RESULTS
 from sharpflow.cli import main
-from sharpflow.edge_plots import edges
-from sharpflow.plots import comparison
-from theory.errors import InputError
+from sharpflow.figures.edges import edges
+from sharpflow.figures.plots import comparison
+from sharpflow.numerics.comparison.compare import compare
+from sharpflow.numerics.measurements.crossing import broken
+from sharpflow.numerics.networks.two_layer import two_layer
+from sharpflow.numerics.results import RESULTS
+from sharpflow.theory.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,19 @@ def test_the_seed_of_the_oscillation_is_the_caller_s(capsys, tmp_path):
     def run(*words):
         place = str(tmp_path / "out.json")
         assert (
-            main(["compare", "numerics.crossing:broken", "--rate", "1e-3", "--time", "0.2", "--json", place, *words])
+            main(
+                [
+                    "compare",
+                    "sharpflow.numerics.measurements.crossing:broken",
+                    "--rate",
+                    "1e-3",
+                    "--time",
+                    "0.2",
+                    "--json",
+                    place,
+                    *words,
+                ]
+            )
             == 0
         )
         capsys.readouterr()
@@ -79,7 +91,7 @@ def test_the_seed_of_the_oscillation_is_the_caller_s(capsys, tmp_path):
 
 @pytest.mark.deep
 def test_without_a_seed_the_symmetric_loss_overshoots():
-    from numerics.crossing import symmetric
+    from sharpflow.numerics.measurements.crossing import symmetric
 
     # u = 0 stays 0 to the last bit: the second eigenvalue passes the edge, and nothing holds it there.
     bare = compare(symmetric, rate=1e-3, time=2.0, perturbation=0.0)
@@ -90,7 +102,7 @@ def test_without_a_seed_the_symmetric_loss_overshoots():
 
 
 def test_other_rules_keep_the_flow_of_one_eigenvalue():
-    from theory import rules
+    from sharpflow.theory import rules
 
     one = compare(broken, rule=rules.get("rmsprop"), rate=1e-4, time=0.3)
     assert one.edges is None
@@ -111,7 +123,16 @@ def test_command_with_a_start_in_a_file(tmp_path, capsys):
     start = tmp_path / "start.npy"
     np.save(start, np.array([0.7, 0.55, 0.4, 0.01, 0.0]))
     plot = tmp_path / "edges.svg"
-    call = ["compare", "numerics.crossing:broken", "--rate", "1e-3", "--time", "0.4", "--start", str(start)]
+    call = [
+        "compare",
+        "sharpflow.numerics.measurements.crossing:broken",
+        "--rate",
+        "1e-3",
+        "--time",
+        "0.4",
+        "--start",
+        str(start),
+    ]
     assert main([*call, "--json", "-", "--plot", str(plot)]) == 0
     written = json.loads(capsys.readouterr().out)
     assert written["flow"]["edge_count"] in (1, 2)

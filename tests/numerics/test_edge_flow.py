@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from numerics.bn_regression import bn_regression_objective
-from numerics.crossing import broken
-from numerics.descent import descend
-from numerics.edge_flow import _landed, compiled_edge_flow, edge_flow
-from numerics.flow_run import derived_flow, run_chart_flow
-from numerics.networks.two_layer import two_layer
-from numerics.objective import Objective, interpolating, minima_point, objective_of
-from numerics.relax import relax
-from numerics.results import RESULTS
-from numerics.spectrum import eigenvalues
-from theory import families, rules
-from theory.errors import InputError
+from sharpflow.numerics.descent.descent import descend
+from sharpflow.numerics.flows.at_times import derived_flow, run_chart_flow
+from sharpflow.numerics.flows.edge_flow import _landed, compiled_edge_flow, edge_flow
+from sharpflow.numerics.measurements.bn_regression import bn_regression_objective
+from sharpflow.numerics.measurements.crossing import broken
+from sharpflow.numerics.minima.relax import relax
+from sharpflow.numerics.networks.two_layer import two_layer
+from sharpflow.numerics.objective import Objective, minima_point, objective_of
+from sharpflow.numerics.residuals import interpolating
+from sharpflow.numerics.results import RESULTS
+from sharpflow.numerics.spectrum.dense import eigenvalues
+from sharpflow.theory import families, rules
+from sharpflow.theory.errors import InputError
 
 
 def circle(*normal, name="circle"):
@@ -286,7 +287,7 @@ def test_the_start_may_be_off_gamma_by_an_oscillation():
 
 def test_conditions_that_are_not_met_are_named(monkeypatch):
     """Newton's method for Sigma stopped after two steps: no path may come of that unnoticed."""
-    monkeypatch.setattr("numerics.edge.NEWTON_STEPS", 2)
+    monkeypatch.setattr("sharpflow.numerics.flows.complementarity.NEWTON_STEPS", 2)
     objective = circle(ridge_like, lambda x, y: 2.4 - 0.3 * x * y, name="stopped")
     flow = edge_flow(objective, time=3.0)
     assert flow.result is RESULTS.UNCONVERGED

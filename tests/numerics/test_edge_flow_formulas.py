@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numerics.central_step import CentralStepper
-from numerics.edge_flow import _first_lr
-from numerics.edge_path import EdgeFlow
-from numerics.edge_step import Stepper
-from numerics.objective import Objective
-from numerics.results import RESULTS
-from numerics.stretches import NUMBERS, STEPS, buffer
-from theory.errors import InputError
+from sharpflow.numerics.compiled import NUMBERS, STEPS, buffer
+from sharpflow.numerics.flows.central_step import CentralStepper
+from sharpflow.numerics.flows.edge_flow import _first_lr
+from sharpflow.numerics.flows.edge_step import Stepper
+from sharpflow.numerics.flows.path import EdgeFlow
+from sharpflow.numerics.objective import Objective
+from sharpflow.numerics.results import RESULTS
+from sharpflow.theory.errors import InputError
 
 TIMES = np.array([0.0, 0.5, 1.5])
 FLOW = EdgeFlow(

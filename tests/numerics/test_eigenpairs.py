@@ -9,16 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numerics.compare import compare
-from numerics.edge_flow import edge_flow
-from numerics.eigenpairs import _single, block_eigenpairs, top_eigenpairs
-from numerics.krylov_normals import KrylovNormals, frames_fit
-from numerics.normals import FrameNormals
-from numerics.objective import Objective
-from numerics.relax import relax
-from numerics.results import RESULTS
-from numerics.spectrum import spherical_hessian
-from theory.errors import InputError
+from sharpflow.numerics.comparison.compare import compare
+from sharpflow.numerics.flows.edge_flow import edge_flow
+from sharpflow.numerics.minima.krylov_normals import KrylovNormals, frames_fit
+from sharpflow.numerics.minima.normals import FrameNormals
+from sharpflow.numerics.minima.relax import relax
+from sharpflow.numerics.objective import Objective
+from sharpflow.numerics.results import RESULTS
+from sharpflow.numerics.spectrum.dense import spherical_hessian
+from sharpflow.numerics.spectrum.eigenpairs import _single, block_eigenpairs, top_eigenpairs
+from sharpflow.theory.errors import InputError
 
 
 def quadratic(values, seed=0, residuals=False):
@@ -280,7 +280,7 @@ def test_the_flow_on_products_agrees_with_that_of_the_frame(monkeypatch):
     objective = quadratic((9, 8.5, 4, 2, 1))
     one = edge_flow(objective, time=1.0, tolerance=1e-5)
     # the module, not the function of its name that the package exports
-    monkeypatch.setattr(sys.modules["numerics.edge_flow"], "frames_fit", lambda _: False)
+    monkeypatch.setattr(sys.modules["sharpflow.numerics.flows.edge_flow"], "frames_fit", lambda _: False)
     other = edge_flow(objective, time=1.0, tolerance=1e-5)
     assert other.result.ok
     assert other.spectrum.shape[1] == 4  # not all five: no frame was made
@@ -305,9 +305,9 @@ def test_a_solver_that_stops_short_says_so(monkeypatch):
     row = jnp.ones((1, 1000))
     assert here.unsolved == 0
     assert jax.jit(lambda: normals.tangent(theta, here, row))()[1] == 0
-    monkeypatch.setattr("numerics.krylov_normals.MAX_STEPS", 2)
+    monkeypatch.setattr("sharpflow.numerics.minima.krylov_normals.MAX_STEPS", 2)
     assert jax.jit(lambda: normals.tangent(theta, here, row))()[1] > 1e-6
-    monkeypatch.setattr("numerics.krylov_normals.MAX_PRODUCTS", 2)
+    monkeypatch.setattr("sharpflow.numerics.minima.krylov_normals.MAX_PRODUCTS", 2)
     assert jax.jit(normals.at)(theta, normals.guess(theta)).unsolved > 1e-8
 
 
@@ -316,7 +316,7 @@ def test_a_solver_that_stops_short_says_so(monkeypatch):
     ("limit", "said"), [("MAX_STEPS", "conjugate gradients did not"), ("MAX_PRODUCTS", "eigenpairs did not")]
 )
 def test_a_flow_whose_solver_stops_short_is_named(monkeypatch, limit, said):
-    monkeypatch.setattr(f"numerics.krylov_normals.{limit}", 2)
+    monkeypatch.setattr(f"sharpflow.numerics.minima.krylov_normals.{limit}", 2)
     flow = edge_flow(thousand(f"flow, {limit}"), time=1.0, effective_lr=0.5, count=2)
     assert flow.result is RESULTS.UNCONVERGED
     assert said in flow.message

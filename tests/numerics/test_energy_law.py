@@ -9,18 +9,19 @@ import sympy as sp
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
-from numerics.compare import compare
-from numerics.energy_law import energy_growth, predicted_coefficient, tracking_horizon
-from numerics.equilibrium import law_of
-from numerics.objective import objective_of
-from numerics.orbit import orbit_period
-from numerics.passage import passage
-from numerics.rule_check import check_rule_on
-from theory import families, rules
-from theory.derivation import derive
-from theory.edge_law import edge_law
-from theory.errors import InputError
-from theory.jets import K
+from sharpflow.numerics.comparison.compare import compare
+from sharpflow.numerics.descent.law import law_of
+from sharpflow.numerics.descent.orbit import orbit_period
+from sharpflow.numerics.measurements.energy import energy_growth
+from sharpflow.numerics.measurements.passage import passage
+from sharpflow.numerics.measurements.rule_check import check_rule_on
+from sharpflow.numerics.objective import objective_of
+from sharpflow.numerics.predictions.horizon import predicted_coefficient, tracking_horizon
+from sharpflow.theory import families, rules
+from sharpflow.theory.derivation.derivation import derive
+from sharpflow.theory.edge.edge_law import edge_law
+from sharpflow.theory.edge.jets import K
+from sharpflow.theory.errors import InputError
 
 RULES = [name for name in rules.names() if name != "constant-lr"]
 

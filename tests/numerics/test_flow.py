@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from numerics.equilibrium import law_of
-from numerics.flow import compiled_flow, integrate
-from numerics.manifold_flow import manifold_flow
-from numerics.objective import minima_point
-from numerics.results import RESULTS
+from sharpflow.numerics.descent.law import law_of
+from sharpflow.numerics.flows.chart_flow import compiled_flow, integrate
+from sharpflow.numerics.flows.manifold_flow import manifold_flow
+from sharpflow.numerics.objective import minima_point
+from sharpflow.numerics.results import RESULTS
+from sharpflow.theory import families, rules
+from sharpflow.theory.errors import InputError
+from sharpflow.theory.loss import Loss, Minima
 from tests.numerics.reference_flows import reference_flow, top_of_rank_one
-from theory import families, rules
-from theory.errors import InputError
-from theory.loss import Loss, Minima
 
 
 @pytest.mark.parametrize(

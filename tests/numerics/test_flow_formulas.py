@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from numerics.flow import GAP, integrate
-from numerics.results import RESULTS
-from theory.loss import Loss, Minima
+from sharpflow.numerics.flows.chart_flow import GAP, integrate
+from sharpflow.numerics.results import RESULTS
+from sharpflow.theory.loss import Loss, Minima
 
 
 def chart_flow(field, gap=None, high=3.0):

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from numerics.edge_run import edge_start, run_from_edge
-from numerics.equilibrium import law_of
-from numerics.flow import integrate
-from numerics.objective import Objective, objective_of
-from numerics.orbit import at_zero_rate, edge_orbit, orbit_period
-from numerics.order import Fit, judge
-from numerics.relax import relax
-from numerics.results import RESULTS
-from numerics.spectrum import eigenvalues, log_sharpness_gradient, sharpness
-from theory import families, rules
-from theory.flow import sharpness_flow
+from sharpflow.numerics.comparison.order import Fit, judge
+from sharpflow.numerics.descent.edge_run import edge_start, run_from_edge
+from sharpflow.numerics.descent.law import law_of
+from sharpflow.numerics.descent.orbit import at_zero_rate, edge_orbit, orbit_period
+from sharpflow.numerics.flows.chart_flow import integrate
+from sharpflow.numerics.minima.relax import relax
+from sharpflow.numerics.objective import Objective, objective_of
+from sharpflow.numerics.results import RESULTS
+from sharpflow.numerics.spectrum.dense import eigenvalues, log_sharpness_gradient, sharpness
+from sharpflow.theory import families, rules
+from sharpflow.theory.chart.flow import sharpness_flow
 
 RIDGE = families.get("ridge").default()
 GD = rules.get("gd-wd")
@@ -124,7 +124,9 @@ def test_relaxation_without_a_frame_says_when_it_has_not_arrived(monkeypatch):
     """Five hundred weights, for which no rank is looked for: |grad L| of order one where the flow has gone nowhere."""
     start = np.concatenate([[0.8, 0.5, 0.3], np.full(497, 1e-3)])
     big = Objective(lambda w: (w[2] ** 2 * (2 + w[0] ** 2 / (w @ w))) / (w @ w), start, name="big")
-    monkeypatch.setattr(importlib.import_module("numerics.relax"), "_compiled", lambda *_: lambda theta, scale: theta)
+    monkeypatch.setattr(
+        importlib.import_module("sharpflow.numerics.minima.relax"), "_compiled", lambda *_: lambda theta, scale: theta
+    )
     found = relax(big)
     assert found.result is RESULTS.NOT_AT_MINIMA
     assert "where gradient flow ended" in found.message
@@ -160,7 +162,7 @@ def test_a_fitted_order_is_judged_by_estimate_and_interval(slope, low, high, ver
 
 def test_what_is_read_off_an_orbit():
     """On an orbit written down: its period, a mean over it, and the coefficients of the oscillator by least squares."""
-    from numerics.orbit import EdgeOrbit
+    from sharpflow.numerics.descent.orbit import EdgeOrbit
 
     rate, alpha, a, b = 1e-4, 1.3, 2.0, 5.0
     delta = math.sqrt(rate)

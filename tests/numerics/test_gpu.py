@@ -6,11 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from numerics.examples import Examples
-from numerics.full_batch import FullBatch
-from numerics.network_task import task
-from numerics.training import Row, State, Trainer
-from numerics.training_run import train_network
+from sharpflow.numerics.data.examples import Examples
+from sharpflow.numerics.training.experiment import task
+from sharpflow.numerics.training.full_batch import FullBatch
+from sharpflow.numerics.training.run import train_network
+from sharpflow.numerics.training.trainer import Row, State, Trainer
 from tests.numerics.small_training import RECIPE
 
 pytestmark = pytest.mark.gpu

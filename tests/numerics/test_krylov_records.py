@@ -12,23 +12,24 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numerics.bn_regression import bn_regression_objective
-from numerics.compare import compare
-from numerics.edge_run import edge_start, run_from_edge
-from numerics.equilibrium import law_of
-from numerics.krylov_records import MinimaRecords, back_traced, take_back
-from numerics.networks.two_layer import two_layer
-from numerics.objective import Objective, without_residuals
-from numerics.relax import Relaxed
-from numerics.results import RESULTS
-from numerics.spectrum import sharpness, top_eigenvalues
 from sharpflow.cli import main
-from theory import rules
-from theory.errors import InputError
+from sharpflow.numerics.comparison.compare import compare
+from sharpflow.numerics.descent.edge_run import edge_start, run_from_edge
+from sharpflow.numerics.descent.law import law_of
+from sharpflow.numerics.measurements.bn_regression import bn_regression_objective
+from sharpflow.numerics.minima.records import MinimaRecords, back_traced, take_back
+from sharpflow.numerics.minima.relax import Relaxed
+from sharpflow.numerics.networks.two_layer import two_layer
+from sharpflow.numerics.objective import Objective
+from sharpflow.numerics.residuals import without_residuals
+from sharpflow.numerics.results import RESULTS
+from sharpflow.numerics.spectrum.dense import sharpness, top_eigenvalues
+from sharpflow.theory import rules
+from sharpflow.theory.errors import InputError
 
-MODULE = importlib.import_module("numerics.krylov_records")
-RUNS = importlib.import_module("numerics.edge_run")
-COMPARE = importlib.import_module("numerics.compare")
+MODULE = importlib.import_module("sharpflow.numerics.minima.records")
+RUNS = importlib.import_module("sharpflow.numerics.descent.edge_run")
+COMPARE = importlib.import_module("sharpflow.numerics.comparison.compare")
 GD = rules.get("gd-wd")
 RATE = 1e-3
 
@@ -264,7 +265,7 @@ def test_comparisons_with_and_without_residuals_agree():
 @pytest.mark.deep
 def test_the_command_without_residuals(tmp_path, capsys):
     (tmp_path / "large.py").write_text(
-        "from numerics.networks.two_layer import two_layer\nfrom sharpflow import Objective\n"
+        "from sharpflow.numerics.networks.two_layer import two_layer\nfrom sharpflow import Objective\n"
         "network = two_layer('batch', examples=12, inputs=16, hidden=27)\n"
         "plain = Objective(network.function, network.start, name='plain')\n"
     )
@@ -279,7 +280,7 @@ def test_the_command_without_residuals(tmp_path, capsys):
 @pytest.mark.deep
 def test_eigenpairs_that_do_not_converge_are_named(monkeypatch):
     """Three hundred eigenvalues from 1 to 2, and two products for each vector of the block."""
-    monkeypatch.setattr("numerics.krylov_normals.MAX_PRODUCTS", 12)
+    monkeypatch.setattr("sharpflow.numerics.minima.krylov_normals.MAX_PRODUCTS", 12)
     landed = (np.eye(450)[0], 0.0, 2.0)
     monkeypatch.setattr(MODULE, "landing", lambda *_: Written(landed))
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numerics import lanczos
+from sharpflow.numerics.spectrum import lanczos
 
 TOLERANCE = 1e-7
 

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from numerics import krylov_normals, manifold, spectrum
-from numerics.manifold import CHORDS, analyse, retract, retract_traced
-from numerics.objective import Objective, minima_point, objective_of
-from numerics.relax import relax
-from numerics.results import RESULTS
-from numerics.spectrum import eigenvalues, frame, log_sharpness_gradient, normal_rank, sharpness
-from theory import families
+from sharpflow.numerics.minima import krylov_normals
+from sharpflow.numerics.minima import retraction as manifold
+from sharpflow.numerics.minima.relax import relax
+from sharpflow.numerics.minima.retraction import CHORDS, analyse, retract, retract_traced
+from sharpflow.numerics.objective import Objective, minima_point, objective_of
+from sharpflow.numerics.results import RESULTS
+from sharpflow.numerics.spectrum import dense as spectrum
+from sharpflow.numerics.spectrum.dense import eigenvalues, frame, log_sharpness_gradient, normal_rank, sharpness
+from sharpflow.theory import families
 
 CHARTED = ("ridge", "conic", "surface", "two-layer", "bn-regression")
 
@@ -193,7 +195,7 @@ def test_residuals_that_gradient_flow_leaves_along_a_soft_direction(monkeypatch)
     start = np.array([0.1, 0.3, 0.4, 0.7, 0.5])
     with monkeypatch.context() as patch:
         # By its residuals: D x D eigenproblems are for losses without.
-        patch.setattr("numerics.spectrum.eigenvalues", lambda *_: pytest.fail("a dense eigenproblem"))
+        patch.setattr("sharpflow.numerics.spectrum.dense.eigenvalues", lambda *_: pytest.fail("a dense eigenproblem"))
         found = relax(Objective(function, start, residuals, "stiff"))
     assert found.result is RESULTS.SUCCESSFUL, found.message
     assert found.rank == 2
@@ -212,7 +214,7 @@ def test_a_loss_without_zeros_of_its_residuals_takes_no_dense_hessian_where_that
         return jnp.stack([x, y + x**2, 0 * x + 1])  # the last is 1 wherever it is asked for
 
     objective = Objective(lambda w: jnp.sum(residuals(w) ** 2) / 2, np.array([0.1, 0.2, 0.7, 0.5]), residuals, "lifted")
-    monkeypatch.setattr("numerics.relax.normal_rank", lambda *_: pytest.fail("a dense eigenproblem"))
+    monkeypatch.setattr("sharpflow.numerics.minima.relax.normal_rank", lambda *_: pytest.fail("a dense eigenproblem"))
     found = relax(objective)
     assert found.result is RESULTS.SUCCESSFUL, found.message
     assert found.rank == 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from numerics.crossing import symmetric
-from numerics.flow import integrate
-from numerics.manifold_flow import manifold_flow
-from numerics.objective import objective_of
-from numerics.results import RESULTS
-from theory import families
-from theory.flow import sharpness_flow
+from sharpflow.numerics.flows.chart_flow import integrate
+from sharpflow.numerics.flows.manifold_flow import manifold_flow
+from sharpflow.numerics.measurements.crossing import symmetric
+from sharpflow.numerics.objective import objective_of
+from sharpflow.numerics.results import RESULTS
+from sharpflow.theory import families
+from sharpflow.theory.chart.flow import sharpness_flow
 
 RIDGE = families.get("ridge").default()
 

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from numerics import networks
-from numerics.examples import Examples, digits
-from numerics.layers import NORMS
-from numerics.network_task import Task, task
-from numerics.networks import two_layer
-from numerics.networks.matrix_completion import completion
-from sharpflow.specs import resolve_loss
-from theory.errors import InputError
+from sharpflow.naming.specs import resolve_loss
+from sharpflow.numerics import networks
+from sharpflow.numerics.data.examples import Examples, digits
+from sharpflow.numerics.models.layers import NORMS
+from sharpflow.numerics.models.task import Task
+from sharpflow.numerics.networks import two_layer
+from sharpflow.numerics.networks.matrix_completion import completion
+from sharpflow.numerics.training.experiment import task
+from sharpflow.theory.errors import InputError
 
 # One small member of each family: input shape, sizes.
 SMALL = {
@@ -241,7 +242,7 @@ def test_two_classes_need_one_output_and_two_logits():
 
 
 def by_hand(norm, w):
-    """L of numerics.networks.two_layer at its default size, in NumPy."""
+    """L of sharpflow.numerics.networks.two_layer at its default size, in NumPy."""
     random = np.random.default_rng(0)
     x, t = random.standard_normal((16, 8)), random.standard_normal(16)
     first, second = w[:96].reshape(8, 12), w[96:]
@@ -255,7 +256,7 @@ def by_hand(norm, w):
 
 @pytest.mark.parametrize("norm", ["batch", "layer", "weight"])
 def test_two_layer_objectives_are_what_is_written(norm):
-    objective = resolve_loss(f"numerics.networks.two_layer:{norm}")
+    objective = resolve_loss(f"sharpflow.numerics.networks.two_layer:{norm}")
     assert objective is getattr(two_layer, norm)
     assert objective.dimension == 108
     assert len(objective.residuals(objective.start)) == 16
@@ -277,7 +278,7 @@ def test_matrix_completion():
     assert float(objective.value(w)) == pytest.approx(problem.errors(w)[0])
     assert float(objective.value(7 * w)) == pytest.approx(problem.errors(w)[0], rel=1e-12)
     assert len(objective.residuals(w)) == 15
-    assert resolve_loss("numerics.networks.matrix_completion:default").dimension == 800
+    assert resolve_loss("sharpflow.numerics.networks.matrix_completion:default").dimension == 800
 
 
 WRONG = {

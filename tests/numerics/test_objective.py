@@ -12,11 +12,12 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from numerics.objective import Objective, objective_of, once_for_each_loss, settle, without_residuals
-from numerics.relax import relax
-from theory import families
-from theory.errors import InputError
-from theory.loss import Loss
+from sharpflow.numerics.minima.relax import relax
+from sharpflow.numerics.objective import Objective, objective_of, once_for_each_loss
+from sharpflow.numerics.residuals import settle, without_residuals
+from sharpflow.theory import families
+from sharpflow.theory.errors import InputError
+from sharpflow.theory.loss import Loss
 
 SYMMETRIC = ("ridge", "conic", "surface", "two-layer", "rayleigh", "crossing", "bn-regression")
 

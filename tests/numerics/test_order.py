@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from numerics.order import Fit, _fine, fit_power, judge, order
-from numerics.results import RESULTS
+from sharpflow.numerics.comparison.order import Fit, _fine, fit_power, judge, order
+from sharpflow.numerics.results import RESULTS
+from sharpflow.theory import families
+from sharpflow.theory.errors import InputError
 from tests.numerics.reference_flows import reference_flow, top_of_rank_one
 from tests.numerics.test_flow import crossing_flow
-from theory import families
-from theory.errors import InputError
 
 RIDGE = families.get("ridge").default()
 
@@ -84,7 +84,7 @@ def test_an_error_on_gamma_of_lower_order_refutes_where_it_is_seen(monkeypatch, 
             max_distance_on_minima=size * small**power,
         )  # fmt: skip
 
-    monkeypatch.setattr(importlib.import_module("numerics.order"), "compare", run)
+    monkeypatch.setattr(importlib.import_module("sharpflow.numerics.comparison.order"), "compare", run)
     result = order(RIDGE, rates=(1e-6, 1e-5, 1e-4))
     assert (result.verdict, result.estimate) == (verdict, pytest.approx(1))
     assert result.on_minima[0] == pytest.approx(power)
@@ -136,7 +136,9 @@ def test_a_next_term_is_no_other_power(monkeypatch, request, across, along, verd
     def distance(small):
         return np.hypot(across(small), along(small))
 
-    monkeypatch.setattr(importlib.import_module("numerics.order"), "compare", planted(distance, along))
+    monkeypatch.setattr(
+        importlib.import_module("sharpflow.numerics.comparison.order"), "compare", planted(distance, along)
+    )
     result = order(RIDGE)
     assert (result.verdict, result.estimate) == (verdict, pytest.approx(estimate, abs=0.1))
     # Why it is not of order one is said where what stays is seen on Gamma.

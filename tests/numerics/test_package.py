@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 
-from numerics.config import cache_directory
+from sharpflow import numerics
+from sharpflow.numerics.config import cache_directory
 
 
 def run(code, **environment):
@@ -16,14 +17,13 @@ def run(code, **environment):
 
 
 def test_importing_loads_no_jax():
-    done = run("import sys, numerics; dir(numerics); sys.exit('jax' in sys.modules or 'numpy' in sys.modules)")
+    done = run(
+        "import sys; from sharpflow import numerics; dir(numerics); sys.exit('jax' in sys.modules or 'numpy' in sys.modules)"
+    )
     assert done.returncode == 0, done.stderr
 
 
 def test_every_public_name_means_the_function_and_not_its_module():
-    import numerics
-    import numerics.compare
-
     assert all(callable(getattr(numerics, name)) for name in numerics.__all__)
 
 
@@ -32,7 +32,8 @@ def test_a_cache_that_cannot_be_written_breaks_nothing(tmp_path):
     blocked.write_text("")
     code = """
 import jax
-from numerics.config import cache_directory, configure
+from sharpflow import numerics
+from sharpflow.numerics.config import cache_directory, configure
 configure()
 print(cache_directory(), jax.numpy.ones(1).dtype)
 """
@@ -54,7 +55,8 @@ def test_products_in_float32_are_exact_unless_the_user_wants_others(monkeypatch)
     monkeypatch.delenv("JAX_DEFAULT_MATMUL_PRECISION", raising=False)
     code = """
 import jax, jax.numpy as jnp
-from numerics.config import configure
+from sharpflow import numerics
+from sharpflow.numerics.config import configure
 configure()
 print(jax.jit(jnp.dot).lower(jnp.ones((2, 2), "float32"), jnp.ones((2, 2), "float32")).as_text())
 """

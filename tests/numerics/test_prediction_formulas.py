@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numerics import training_prediction
-from numerics.results import RESULTS
-from numerics.training_prediction import predict
+from sharpflow.numerics.results import RESULTS
+from sharpflow.numerics.training import prediction as training_prediction
+from sharpflow.numerics.training.prediction import predict
 
 TIMES = np.array([0.0, 0.5, 1.0, 2.0, 3.0])
 ENTRY = 1
@@ -90,7 +90,7 @@ def test_a_run_that_enters_at_its_last_record_has_no_flow(monkeypatch):
 
 
 def test_batch_norm_in_pieces_is_another_loss(monkeypatch):
-    from theory.errors import InputError
+    from sharpflow.theory.errors import InputError
 
     task, run, _ = given(monkeypatch)
     task.model.norm, run.recipe.pieces = "batch", 2

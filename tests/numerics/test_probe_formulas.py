@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numerics.objective import Objective, objective_of
-from numerics.probes import (
+from sharpflow.numerics.measurements.probes import (
     POINTS,
     RECORDS,
     descent_bound,
@@ -22,7 +21,8 @@ from numerics.probes import (
     scaling_residual,
     steps_to_edge,
 )
-from theory import families, rules
+from sharpflow.numerics.objective import Objective, objective_of
+from sharpflow.theory import families, rules
 
 GD = rules.get("gd-wd")
 RIDGE = objective_of(families.get("ridge").default())

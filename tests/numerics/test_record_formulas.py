@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from numerics import delay
-from numerics.energy_law import _reached
-from numerics.objective import Objective
-from numerics.oscillation import oscillation, window_mean
-from numerics.relax import relax
-from numerics.results import RESULTS
-from numerics.spectrum import fix_sign, normal_rank, top_eigenvalues
+from sharpflow.numerics.descent.oscillation import oscillation, window_mean
+from sharpflow.numerics.minima.relax import relax
+from sharpflow.numerics.objective import Objective
+from sharpflow.numerics.predictions import delay
+from sharpflow.numerics.predictions.horizon import _reached
+from sharpflow.numerics.results import RESULTS
+from sharpflow.numerics.spectrum.dense import fix_sign, normal_rank, top_eigenvalues
 
 
 def test_a_delay_by_hand(monkeypatch):
@@ -69,7 +69,7 @@ def test_points_are_worked_off_in_blocks_of_one_size(monkeypatch, count):
 
         return values
 
-    monkeypatch.setattr(importlib.import_module("numerics.spectrum"), "_batch", program)
+    monkeypatch.setattr(importlib.import_module("sharpflow.numerics.spectrum.dense"), "_batch", program)
     points = np.arange(3.0 * count).reshape(count, 3)
     found = top_eigenvalues(Objective(lambda w: w @ w, (1.0, 0, 0)), points, rank=2, block=4)
     np.testing.assert_array_equal(found, 2 * points[:, :2])

@@ -6,13 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numerics.compare import compare
-from numerics.inspection import removable_gaps, single_precision_error
-from numerics.minima_sample import minima_sample
-from numerics.objective import Objective
-from numerics.relax import relax
-from numerics.results import RESULTS
-from numerics.whole_run import whole_run
+from sharpflow.numerics.comparison.compare import compare
+from sharpflow.numerics.inspection.loss import removable_gaps, single_precision_error
+from sharpflow.numerics.minima.relax import relax
+from sharpflow.numerics.minima.sample import minima_sample
+from sharpflow.numerics.objective import Objective
+from sharpflow.numerics.predictions.whole_run import whole_run
+from sharpflow.numerics.results import RESULTS
 
 
 def _cap(bad, high=0.95):

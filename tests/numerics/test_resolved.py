@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 
 from benchmarks.averages import resolved_errors
-from numerics import resolved
-from numerics.compare import compare
-from numerics.crossing import broken
-from numerics.curve import Curve
-from numerics.equilibrium import law_of
-from numerics.networks import two_layer
-from numerics.objective import Objective, objective_of
-from numerics.orbit import orbit_period
-from numerics.order import fit_power
-from numerics.relax import relax
-from numerics.resolved import compiled_resolved_flow, resolved_flow
-from numerics.results import RESULTS
 from sharpflow.cli import main
-from sharpflow.edge_plots import oscillation
-from theory import families, rules
-from theory.errors import InputError
+from sharpflow.figures.edges import oscillation
+from sharpflow.numerics.comparison.compare import compare
+from sharpflow.numerics.comparison.order import fit_power
+from sharpflow.numerics.descent.law import law_of
+from sharpflow.numerics.descent.orbit import orbit_period
+from sharpflow.numerics.measurements.crossing import broken
+from sharpflow.numerics.minima.relax import relax
+from sharpflow.numerics.networks import two_layer
+from sharpflow.numerics.objective import Objective, objective_of
+from sharpflow.numerics.predictions import resolved
+from sharpflow.numerics.predictions.curve import Curve
+from sharpflow.numerics.predictions.resolved import compiled_resolved_flow, resolved_flow
+from sharpflow.numerics.results import RESULTS
+from sharpflow.theory import families, rules
+from sharpflow.theory.errors import InputError
 
 GD = rules.get("gd-wd")
 RATES = (1e-4, 1e-5, 1e-6)
@@ -104,7 +104,7 @@ def test_the_period_is_that_of_the_quadrature(amplitude):
 
 
 def _log_gradient(objective):
-    from numerics.spectrum import log_sharpness_gradient
+    from sharpflow.numerics.spectrum.dense import log_sharpness_gradient
 
     return log_sharpness_gradient(objective, objective.start)
 

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from numerics import orbit as orbits
-from numerics import rule_check
-from numerics.equilibrium import law_of
-from numerics.orbit import orbit_period
-from numerics.rule_check import ENERGY_FLOOR, FLOOR, Ratio
-from theory import rules
+from sharpflow.numerics.descent import orbit as orbits
+from sharpflow.numerics.descent.law import law_of
+from sharpflow.numerics.descent.orbit import orbit_period
+from sharpflow.numerics.measurements import rule_check
+from sharpflow.numerics.measurements.rule_check import ENERGY_FLOOR, FLOOR, Ratio
+from sharpflow.theory import rules
 
 GD, FREE = rules.get("gd-wd"), rules.get("normalized-gd")
 RATE, K2 = 1e-5, 1.5

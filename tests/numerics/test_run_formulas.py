@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numerics.descent import descend, prepare
-from numerics.edge_run import RECORDS, _stretches, edge_start, run_from_edge
-from numerics.equilibrium import law_of
-from numerics.objective import Objective, objective_of
-from numerics.results import RESULTS
-from numerics.spectrum import log_sharpness_gradient, sharpness
-from theory import families, rules
-from theory.rule import Rule
+from sharpflow.numerics.descent.descent import descend, prepare
+from sharpflow.numerics.descent.edge_run import RECORDS, _stretches, edge_start, run_from_edge
+from sharpflow.numerics.descent.law import law_of
+from sharpflow.numerics.objective import Objective, objective_of
+from sharpflow.numerics.results import RESULTS
+from sharpflow.numerics.spectrum.dense import log_sharpness_gradient, sharpness
+from sharpflow.theory import families, rules
+from sharpflow.theory.rule import Rule
 
 RIDGE = families.get("ridge").default()
 GD = rules.get("gd-wd")

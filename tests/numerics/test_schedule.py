@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from numerics.compare import compare
-from numerics.equilibrium import law_of
-from theory import families, rules
-from theory.edge_law import K2, edge_law
-from theory.errors import InputError
+from sharpflow.numerics.comparison.compare import compare
+from sharpflow.numerics.descent.law import law_of
+from sharpflow.theory import families, rules
+from sharpflow.theory.edge.edge_law import K2, edge_law
+from sharpflow.theory.errors import InputError
 
 
 def scheduled(slope, wd_slope):

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from numerics import closed_forms, energy, regression_checks
-from numerics.bn_regression import bn_regression_objective
-from numerics.closed_forms import closed_form_residual
-from numerics.equilibrium import law_of
-from numerics.regression_checks import kernel_decay, tan_alpha_of_loss
-from numerics.results import RESULTS
-from numerics.training import Recipe
-from numerics.training_prediction import Prediction
-from theory import families, rules
-from theory.errors import InputError
+from sharpflow.numerics.descent.law import law_of
+from sharpflow.numerics.measurements import closed_forms, energy, regression_checks
+from sharpflow.numerics.measurements.bn_regression import bn_regression_objective
+from sharpflow.numerics.measurements.closed_forms import closed_form_residual
+from sharpflow.numerics.measurements.regression_checks import kernel_decay, tan_alpha_of_loss
+from sharpflow.numerics.results import RESULTS
+from sharpflow.numerics.training.prediction import Prediction
+from sharpflow.numerics.training.recipe import Recipe
+from sharpflow.theory import families, rules
+from sharpflow.theory.errors import InputError
 
 GD = rules.get("gd-wd")
 RANDOM = np.random.default_rng(3)

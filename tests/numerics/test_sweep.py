@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from numerics.compare import compare
-from numerics.sweep import COLUMNS, SweepStopped, orders, read_sweep, sweep
-from numerics.sweep_plan import make_plan
-from numerics.sweep_store import SweepFiles
-from sharpflow.sweep_plots import SIGNS
-from theory import families, rules
-from theory.errors import InputError
+from sharpflow.figures.sweep import SIGNS
+from sharpflow.numerics.comparison.compare import compare
+from sharpflow.numerics.sweeps.plan import make_plan
+from sharpflow.numerics.sweeps.store import SweepFiles
+from sharpflow.numerics.sweeps.sweep import COLUMNS, SweepStopped, orders, read_sweep, sweep
+from sharpflow.theory import families, rules
+from sharpflow.theory.errors import InputError
 
 RIDGE, CROSSING = families.get("ridge").default(), families.get("crossing").default()
 GRID = dict(rates=[1e-2, 3e-3], starts=6, seed=3, time=0.5)
@@ -222,7 +222,7 @@ def test_a_full_disk_stops_with_nothing_lost(whole, tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         sync(handle)
 
-    monkeypatch.setattr("numerics.sweep_store.os.fsync", full)
+    monkeypatch.setattr("sharpflow.numerics.sweeps.store.os.fsync", full)
     with pytest.raises(SweepStopped, match=r"No space left.*--resume"):
         run(tmp_path / "s")
     monkeypatch.undo()

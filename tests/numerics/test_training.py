@@ -8,17 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numerics import experiments, training, training_run
-from numerics.examples import Examples, digits, mislabel
-from numerics.experiment import Choices, Experiment
-from numerics.full_batch import FullBatch
-from numerics.network_task import task
-from numerics.results import RESULTS
-from numerics.training import Recipe, Trainer
-from numerics.training_prediction import predict
-from numerics.training_run import train_network
+from sharpflow.numerics import experiments
+from sharpflow.numerics.data.examples import Examples, digits, mislabel
+from sharpflow.numerics.results import RESULTS
+from sharpflow.numerics.training import run as training_run
+from sharpflow.numerics.training import trainer as training
+from sharpflow.numerics.training.experiment import Choices, Experiment, task
+from sharpflow.numerics.training.full_batch import FullBatch
+from sharpflow.numerics.training.prediction import predict
+from sharpflow.numerics.training.recipe import Recipe
+from sharpflow.numerics.training.run import train_network
+from sharpflow.numerics.training.trainer import Trainer
+from sharpflow.theory.errors import InputError
 from tests.numerics.small_training import RECIPE, SMALL
-from theory.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,17 @@ import time
 import numpy as np
 import pytest
 
-from numerics import experiments, training
-from numerics.examples import Examples, digits
-from numerics.experiment import Choices
-from numerics.layers import NORMS
-from numerics.network_task import LOSSES, task
-from numerics.training import Recipe, Trainer
-from numerics.training_prediction import predict
-from numerics.training_run import mean_interval, train_network
+from sharpflow.numerics import experiments
+from sharpflow.numerics.data.examples import Examples, digits
+from sharpflow.numerics.models.layers import NORMS
+from sharpflow.numerics.models.task import LOSSES
+from sharpflow.numerics.training import trainer as training
+from sharpflow.numerics.training.experiment import Choices, task
+from sharpflow.numerics.training.prediction import predict
+from sharpflow.numerics.training.recipe import Recipe
+from sharpflow.numerics.training.run import train_network
+from sharpflow.numerics.training.statistics import mean_interval
+from sharpflow.numerics.training.trainer import Trainer
 
 # Where the learning rate is the same the runs begin alike, below the edge, and are next to Gamma when they reach it.
 LEARNING_RATE, RATES = 0.0125, (1e-4, 6.25e-6)

@@ -5,10 +5,12 @@ import math
 
 import numpy as np
 import pytest
+from sharpflow.benchmarks.rank_correlation import rank_correlation
 
-from numerics.generalization import rank_correlation
-from numerics.training import Recipe, Row, State
-from numerics.training_run import TrainingRun, spread
+from sharpflow.numerics.training.recipe import Recipe
+from sharpflow.numerics.training.run import TrainingRun
+from sharpflow.numerics.training.statistics import spread
+from sharpflow.numerics.training.trainer import Row, State
 
 STEPS = np.array([0, 10, 40, 90, 160, 250, 360, 490])
 RATE, START, SHARPNESS = 1e-3, 0.012, 100.0

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from numerics import training_run
-from numerics.training import Row
-from numerics.training_run import digest_of, read_training, train_network
-from numerics.training_store import TrainingFiles, TrainingStopped
+from sharpflow.numerics.training import run as training_run
+from sharpflow.numerics.training.run import digest_of, read_training, train_network
+from sharpflow.numerics.training.store import TrainingFiles, TrainingStopped
+from sharpflow.numerics.training.trainer import Row
+from sharpflow.theory.errors import InputError
 from tests.numerics.small_training import RECIPE
-from theory.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +184,7 @@ def test_a_full_disk_says_so_and_loses_nothing(whole, go, tmp_path, monkeypatch,
         sync(handle)
 
     with monkeypatch.context() as patch:
-        patch.setattr("numerics.durable.os.fsync", full)
+        patch.setattr("sharpflow.numerics.durable.os.fsync", full)
         with pytest.raises(TrainingStopped, match=r"No space left.*--resume"):
             go(tmp_path / "run")
     assert not list((tmp_path / "run").rglob(".*.tmp"))
@@ -315,6 +315,6 @@ def test_without_room_for_a_manifest_there_is_nothing_to_go_on_with(go, tmp_path
     def full(_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("numerics.durable.os.fsync", full)
+    monkeypatch.setattr("sharpflow.numerics.durable.os.fsync", full)
     with pytest.raises(TrainingStopped, match="Nothing is kept yet; make room, and begin again"):
         go(tmp_path / "run")

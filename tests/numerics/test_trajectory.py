@@ -9,9 +9,9 @@ import stat
 import numpy as np
 import pytest
 
-from numerics.results import RESULTS, RunFailed, worst
-from numerics.trajectory import Trajectory
-from theory.errors import InputError
+from sharpflow.numerics.results import RESULTS, RunFailed, worst
+from sharpflow.numerics.trajectory import Trajectory
+from sharpflow.theory.errors import InputError
 
 
 def example(result=RESULTS.GAP_CLOSED):

@@ -8,16 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numerics.crossing import broken, symmetric
-from numerics.delay import bifurcation_delay
-from numerics.descent import descend
-from numerics.networks import two_layer
-from numerics.objective import Objective, objective_of
-from numerics.results import RESULTS
-from numerics.spectrum import sharpness
-from numerics.whole_run import along, whole_run
-from theory import families, rules
-from theory.errors import InputError
+from sharpflow.numerics.descent.descent import descend
+from sharpflow.numerics.measurements.crossing import broken, symmetric
+from sharpflow.numerics.networks import two_layer
+from sharpflow.numerics.objective import Objective, objective_of
+from sharpflow.numerics.predictions.delay import bifurcation_delay
+from sharpflow.numerics.predictions.whole_run import along, whole_run
+from sharpflow.numerics.results import RESULTS
+from sharpflow.numerics.spectrum.dense import sharpness
+from sharpflow.theory import families, rules
+from sharpflow.theory.errors import InputError
 
 RATE = 1e-3
 INSIDE = np.array([True, True, True, True, False])

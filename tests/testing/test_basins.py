@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numerics.lowest import lowest_point
-from numerics.minima_sample import minima_sample
 from sharpflow import Objective
+from sharpflow.numerics.inspection.lowest import lowest_point
+from sharpflow.numerics.minima.sample import minima_sample
 from sharpflow.testing import check_loss
 from sharpflow.testing.check import Outcome
-from sharpflow.testing.self_test import caught, mutants
+from sharpflow.testing.mutants.self_test import caught, mutants
 
 ABOUT_GAMMA = ("minimizers", "minimal_kernel", "simple_sharpness")
 

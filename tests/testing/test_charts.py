@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from numerics.chart_rank import SINGULAR, chart_rank
 from sharpflow import Loss, Minima, Objective
+from sharpflow.numerics.inspection.chart_rank import SINGULAR, chart_rank
 from sharpflow.testing import check_loss
-from sharpflow.testing.check import CheckResult, Outcome, Trial
-from sharpflow.testing.report import numbers
-from theory import families, rules
+from sharpflow.testing.check import Outcome, Trial
+from sharpflow.testing.result import CheckResult, numbers
+from sharpflow.theory import families, rules
 
 x, y, z = sp.symbols("x y z", real=True)
 p = sp.Symbol("p", real=True)
@@ -72,7 +72,9 @@ def test_a_bound_is_shown_as_one_and_a_failure_never_shows_equal_numbers():
 
 def test_where_a_proof_refutes_its_witness_is_shown_and_no_numbers(monkeypatch):
     step = SimpleNamespace(status="refuted", title="a step", statement="0 = 1", witness={"p": "1/2"})
-    monkeypatch.setattr("sharpflow.prover.prove", lambda *a, **k: SimpleNamespace(status="refuted", steps=[step]))
+    monkeypatch.setattr(
+        "sharpflow.verification.prover.prove", lambda *a, **k: SimpleNamespace(status="refuted", steps=[step])
+    )
     result = check_loss("ridge", checks=["homogeneity"])[0]
     assert result.outcome is Outcome.FAILED
     assert result.trial.measured is None
@@ -98,7 +100,7 @@ def test_flat_minima_are_called_flat():
 def test_a_kink_does_not_make_two_forms_of_one_run_differ():
     import jax.numpy as jnp
 
-    from numerics.probes import forms
+    from sharpflow.numerics.measurements.probes import forms
 
     matrix = jnp.asarray(np.random.default_rng(0).standard_normal((12, 6)))
 

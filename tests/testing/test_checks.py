@@ -13,9 +13,9 @@ import pytest
 from sharpflow import InputError, Objective, resolve_loss
 from sharpflow.testing import check_loss, check_rule, checks
 from sharpflow.testing.check import Outcome
-from sharpflow.testing.self_test import Row, caught, markdown, mutants
-from sharpflow.testing.wrong_losses import plain
-from theory import families, rules
+from sharpflow.testing.mutants.self_test import Row, caught, markdown, mutants
+from sharpflow.testing.mutants.wrong_losses import plain
+from sharpflow.theory import families, rules
 
 NAMES = [*checks.names("loss"), *checks.names("rule")]
 MUTANTS = mutants()
@@ -105,15 +105,17 @@ def test_no_rule_is_accused(name):
 @pytest.mark.parametrize(
     ("check", "place", "factor"),
     [
-        ("energy_law", "numerics.energy_law.predicted_coefficient", 0.75),
-        ("period", "numerics.orbit.orbit_period", 0.5),
-        pytest.param("second_route", "numerics.equilibrium.Law.drift", 0.75, marks=pytest.mark.deep),
-        pytest.param("tracking", "numerics.edge_step.curvature_gradients", 0.75, marks=pytest.mark.deep),
-        ("edge_reached", "numerics.probes.steps_to_edge", 2.0),
+        ("energy_law", "sharpflow.numerics.predictions.horizon.predicted_coefficient", 0.75),
+        ("period", "sharpflow.numerics.descent.orbit.orbit_period", 0.5),
+        pytest.param("second_route", "sharpflow.numerics.descent.law.Law.drift", 0.75, marks=pytest.mark.deep),
+        pytest.param(
+            "tracking", "sharpflow.numerics.flows.edge_step.curvature_gradients", 0.75, marks=pytest.mark.deep
+        ),
+        ("edge_reached", "sharpflow.numerics.measurements.probes.steps_to_edge", 2.0),
     ],
 )
 def test_a_planted_factor_is_caught(check, place, factor, monkeypatch):
-    from numerics.equilibrium import Law
+    from sharpflow.numerics.descent.law import Law
 
     if place.endswith("Law.drift"):
         right = Law.drift

@@ -8,13 +8,20 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from numerics.differences import COARSE, ROUNDING, SAFETY, Estimate, derivative_residual, extrapolated_derivatives
-from numerics.many_digits import derivatives_by_differences
-from numerics.objective import objective_of
 from sharpflow import Loss, Minima, Objective
+from sharpflow.numerics.inspection.differences import (
+    COARSE,
+    ROUNDING,
+    SAFETY,
+    Estimate,
+    derivative_residual,
+    extrapolated_derivatives,
+)
+from sharpflow.numerics.inspection.many_digits import derivatives_by_differences
+from sharpflow.numerics.objective import objective_of
 from sharpflow.testing import check_loss
 from sharpflow.testing.check import Outcome
-from sharpflow.testing.wrong_losses import START, plain
+from sharpflow.testing.mutants.wrong_losses import START, plain
 
 
 def outcome_of(loss):

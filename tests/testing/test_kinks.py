@@ -6,16 +6,24 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from numerics.chart_checks import chart_points, embed
-from numerics.inspection import slope_jump
-from numerics.kinks import GRID, KINK, _largest, chart_jump, derivative_jump, jump_across, jump_beside
-from numerics.objective import objective_of
 from sharpflow import Loss, Minima, cli
+from sharpflow.numerics.inspection.kinks import (
+    GRID,
+    KINK,
+    _largest,
+    chart_jump,
+    derivative_jump,
+    jump_across,
+    jump_beside,
+)
+from sharpflow.numerics.inspection.loss import slope_jump
+from sharpflow.numerics.minima.chart import chart_points, embed
+from sharpflow.numerics.objective import objective_of
 from sharpflow.testing import check_loss
 from sharpflow.testing.check import Outcome
-from sharpflow.testing.self_test import caught, mutants
-from theory import families
-from theory.smoothness import switches
+from sharpflow.testing.mutants.self_test import caught, mutants
+from sharpflow.theory import families
+from sharpflow.theory.chart.smoothness import switches
 
 x, y, z = sp.symbols("x y z", real=True)
 p = sp.Symbol("p", real=True)
@@ -171,10 +179,10 @@ def test_the_slope_jumps_at_a_kink_only():
 
 def test_where_every_place_has_a_corner_no_derivative_is_judged(monkeypatch):
     """A check that leaves out all it could compare has not passed."""
-    from numerics import differences
+    from sharpflow.numerics.inspection import differences
     from sharpflow.testing import check_loss
     from sharpflow.testing.check import Outcome
-    from sharpflow.testing.wrong_losses import plain
+    from sharpflow.testing.mutants.wrong_losses import plain
 
     monkeypatch.setattr(differences, "slope_jump", lambda *_, step: float(step == differences.SIDE))
     result = check_loss(plain(), checks=["derivatives"])[0]

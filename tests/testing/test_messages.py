@@ -10,13 +10,14 @@ import sympy as sp
 
 from sharpflow import InputError, Loss, Minima, Objective, Rule, claims, resolve_loss
 from sharpflow.claim import Case, Numeric
-from sharpflow.output import to_json
+from sharpflow.terminal.output import to_json
 from sharpflow.testing import check_loss, check_rule
-from sharpflow.testing.check import CheckResult, Outcome, Trial
+from sharpflow.testing.check import Outcome, Trial
+from sharpflow.testing.mutants.wrong_losses import plain
+from sharpflow.testing.mutants.wrong_rules import wrong_rules
 from sharpflow.testing.parametrize import cases
-from sharpflow.testing.wrong_losses import plain
-from sharpflow.testing.wrong_rules import wrong_rules
-from theory import families, rules
+from sharpflow.testing.result import CheckResult
+from sharpflow.theory import families, rules
 
 BUILT = """
 import sympy as sp
@@ -40,8 +41,8 @@ def rough(w, gradient, state, p, ops):
     ("small", "large", "which"), [(np.nan, np.nan, "either"), (np.nan, 1.0, "small"), (1.0, np.nan, "large")]
 )
 def test_a_period_that_was_not_seen_says_what_the_energy_does_meanwhile(monkeypatch, small, large, which):
-    monkeypatch.setattr("numerics.orbit.period_ratios", lambda *a, **k: (small, large, 1e-4))
-    monkeypatch.setattr("numerics.energy_law.predicted_coefficient", lambda *a: -500.0)
+    monkeypatch.setattr("sharpflow.numerics.descent.orbit.period_ratios", lambda *a, **k: (small, large, 1e-4))
+    monkeypatch.setattr("sharpflow.numerics.predictions.horizon.predicted_coefficient", lambda *a: -500.0)
     found = claims.get("period").measure(Case(families.get("ridge").default(), rules.get("gd-wd")))
     assert found.status is Numeric.INCONCLUSIVE
     assert f"no whole period of {which} orbit was seen" in found.message

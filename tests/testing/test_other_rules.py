@@ -6,8 +6,8 @@ import pytest
 
 from sharpflow.testing import check_loss
 from sharpflow.testing.check import Outcome
-from sharpflow.testing.wrong_losses import plain
-from theory import rules
+from sharpflow.testing.mutants.wrong_losses import plain
+from sharpflow.theory import rules
 
 # The checks that run the rule, those that do it below the edge first.
 BELOW = ("both_forms", "rescaling_symmetry", "norm_recursion", "edge_reached")

@@ -11,8 +11,8 @@ import pytest
 from sharpflow import Objective
 from sharpflow.testing import check_loss, check_rule
 from sharpflow.testing.check import Outcome
-from sharpflow.testing.wrong_losses import START, plain
-from theory import rules
+from sharpflow.testing.mutants.wrong_losses import START, plain
+from sharpflow.theory import rules
 
 GD = rules.get("gd-wd")
 BELOW = ("both_forms", "rescaling_symmetry", "norm_recursion")
@@ -71,7 +71,7 @@ def test_a_loss_that_is_another_one_in_a_batch():
 
 
 def test_a_sphere_form_with_another_schedule(monkeypatch):
-    from numerics import rule_forms
+    from sharpflow.numerics.descent import forms as rule_forms
 
     right = rule_forms.reduction_of
 
@@ -102,7 +102,7 @@ def test_a_decay_that_is_larger_by_a_tenth():
 
 @pytest.mark.slow
 def test_a_tenth_less_in_the_mean_square(monkeypatch):
-    from numerics.equilibrium import Law
+    from sharpflow.numerics.descent.law import Law
 
     right = Law.mean_square
     monkeypatch.setattr(Law, "mean_square", lambda self, *arguments: 0.9 * right(self, *arguments))
@@ -113,7 +113,7 @@ def test_a_tenth_less_in_the_mean_square(monkeypatch):
 
 @pytest.mark.slow
 def test_a_tenth_less_in_the_law_of_a_rule(monkeypatch):
-    from numerics.equilibrium import Law
+    from sharpflow.numerics.descent.law import Law
 
     right = Law.mean_square
     monkeypatch.setattr(Law, "mean_square", lambda self, *arguments: 0.9 * right(self, *arguments))
@@ -124,7 +124,7 @@ def test_a_tenth_less_in_the_law_of_a_rule(monkeypatch):
 
 @pytest.mark.slow
 def test_a_flow_that_goes_up(monkeypatch):
-    from numerics import edge_step
+    from sharpflow.numerics.flows import edge_step
 
     right = edge_step.curvature_gradients
     monkeypatch.setattr(edge_step, "curvature_gradients", lambda *a, **k: -right(*a, **k))
@@ -162,9 +162,9 @@ def test_an_energy_law_that_is_not_reached_is_inconclusive():
     ],
 )
 def test_c_is_judged_where_it_has_settled(at, status, monkeypatch):
-    from numerics import energy_law
     from sharpflow import claims
     from sharpflow.claim import Case
+    from sharpflow.numerics.measurements import energy as energy_law
 
     known = dict(zip((1e-5, 1e-6, 1e-7), at, strict=True))
     monkeypatch.setattr(energy_law, "_slope", lambda subject, rule, rate: (known[rate], 2.0, 0.1))

@@ -8,12 +8,12 @@ import textwrap
 import numpy as np
 import pytest
 
-from numerics.effects import noted
-from numerics.memory import changed, memory
 from sharpflow import Objective, resolve_loss, resolve_rule
+from sharpflow.numerics.inspection.effects import noted
+from sharpflow.numerics.inspection.memory import changed, memory
 from sharpflow.testing import check_loss, check_rule
 from sharpflow.testing.check import Outcome
-from sharpflow.testing.wrong_losses import plain
+from sharpflow.testing.mutants.wrong_losses import plain
 
 HEAD = """
 import array, collections, dataclasses, functools, io, itertools, os, random, shutil, socket, subprocess, sys, tempfile

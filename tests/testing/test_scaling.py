@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from numerics.number_range import leaves_range
 from sharpflow import Objective
+from sharpflow.numerics.inspection.number_range import leaves_range
 from sharpflow.testing import check_loss
 from sharpflow.testing.check import Outcome
-from sharpflow.testing.wrong_losses import START
+from sharpflow.testing.mutants.wrong_losses import START
 
 W = np.array([0.9, 0.4, 0.1, 0.05])
 

@@ -14,7 +14,7 @@ from sharpflow.claims import mean_square_oscillation
 from sharpflow.claims._shared import joined, unless_several
 from sharpflow.testing import check_loss
 from sharpflow.testing.check import Outcome
-from theory import rules
+from sharpflow.theory import rules
 
 RATE = 1e-5
 TIMES = np.linspace(0.0, 2.0, 201)

@@ -9,8 +9,8 @@ import sympy as sp
 from hypothesis import HealthCheck, find, given, settings
 
 from sharpflow.testing import check_loss, strategies
-from theory.assumptions import prove_minimizers
-from theory.invariance import prove_homogeneity
+from sharpflow.theory.chart.assumptions import prove_minimizers
+from sharpflow.theory.sphere.invariance import prove_homogeneity
 
 SOME = settings(
     max_examples=30, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from theory import families
-from theory.geometry import geometry_of
-from theory.loss import Loss
+from sharpflow.theory import families
+from sharpflow.theory.chart.geometry import geometry_of
+from sharpflow.theory.loss import Loss
 
 # All have a simple lambda_1 at the start of their chart; `crossing` loses it further on.
 CHARTED = families.names()

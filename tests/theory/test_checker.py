@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import sympy as sp
 
-import theory.zero
-from theory import families
-from theory.checker import DEGREES, RATIONAL, _Point, confirm, confirm_step
-from theory.derivation import Derivation, derive
-from theory.proof import Status, Step
+from sharpflow.theory import families
+from sharpflow.theory.derivation.derivation import Derivation, derive
+from sharpflow.theory.proving import zero
+from sharpflow.theory.proving.checker import DEGREES, RATIONAL, _Point, confirm, confirm_step
+from sharpflow.theory.proving.proof import Status, Step
 
 x, y, p, q = sp.symbols("x y p q", real=True)
 a, b = sp.symbols("a b", positive=True)
@@ -138,14 +138,14 @@ def test_the_rest_is_left_open(lhs: Any, rhs: Any, reason: str) -> None:
 
 def test_the_derivation_of_ridge(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[Any] = []
-    decide = theory.zero.decide_zero
+    decide = zero.decide_zero
 
-    def record(residual: Any, **options: Any) -> theory.zero.Decision:
+    def record(residual: Any, **options: Any) -> zero.Decision:
         decision = decide(residual, **options)
         compared.extend([residual] * (decision.status is Status.PROVED and residual != 0))
         return decision
 
-    monkeypatch.setattr(theory.zero, "decide_zero", record)
+    monkeypatch.setattr(zero, "decide_zero", record)
     derivation: Derivation = derive(families.get("ridge").default())
     steps = [s for s in derivation.steps if s.relation == "=" and s.status is Status.PROVED]
     shown = [confirm_step(step) for step in steps]

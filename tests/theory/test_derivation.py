@@ -8,15 +8,15 @@ from functools import cache
 import pytest
 import sympy as sp
 
-from theory import families, rules
-from theory.derivation import derive
-from theory.edge_law import K2, LAMBDA
-from theory.flow import sharpness_flow
-from theory.loss import Loss, Minima
-from theory.proof import Status, combine
-from theory.routes import prove_drift
-from theory.rule import Rule
-from theory.zero import prove_equal
+from sharpflow.theory import families, rules
+from sharpflow.theory.chart.flow import sharpness_flow
+from sharpflow.theory.chart.routes import prove_drift
+from sharpflow.theory.derivation.derivation import derive
+from sharpflow.theory.edge.edge_law import K2, LAMBDA
+from sharpflow.theory.loss import Loss, Minima
+from sharpflow.theory.proving.proof import Status, combine
+from sharpflow.theory.proving.zero import prove_equal
+from sharpflow.theory.rule import Rule
 
 x, y, z = sp.symbols("x y z", real=True)
 p = sp.Symbol("p", real=True)

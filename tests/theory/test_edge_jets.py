@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import sympy as sp
 
-from numerics.edge_jets import STEP, edge_jets_at
-from numerics.objective import minima_point, objective_of
+from sharpflow.numerics.minima.jets import STEP, edge_jets_at
+from sharpflow.numerics.objective import minima_point, objective_of
+from sharpflow.theory import families
+from sharpflow.theory.chart.edge_jets import edge_jets
+from sharpflow.theory.chart.geometry import geometry_of
+from sharpflow.theory.loss import Loss, Minima
 from tests.theory.members import CHARTED
-from theory import families
-from theory.edge_jets import edge_jets
-from theory.geometry import geometry_of
-from theory.loss import Loss, Minima
 
 # K^2 comes with some 1e-14 of rounding, 1e-12 where lambda_1 is ill separated; the bend divides that by half a step.
 RTOL = ATOL = 1e-12 / (STEP / 2)

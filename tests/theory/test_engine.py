@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from theory import rules
-from theory.edge_law import K2, LAMBDA, QUARTIC_RESPONSE, TURN, edge_law
-from theory.errors import InputError, NoClosedForm
-from theory.generic import generic_derivation
-from theory.jets import CUBIC, K
-from theory.proof import Status
-from theory.rational_map import confirm_map
-from theory.rule import Rule
+from sharpflow.theory import rules
+from sharpflow.theory.derivation.generic import generic_derivation
+from sharpflow.theory.derivation.rational_map import confirm_map
+from sharpflow.theory.edge.edge_law import K2, LAMBDA, QUARTIC_RESPONSE, TURN, edge_law
+from sharpflow.theory.edge.jets import CUBIC, K
+from sharpflow.theory.errors import InputError, NoClosedForm
+from sharpflow.theory.proving.proof import Status
+from sharpflow.theory.rule import Rule
 
 ETA, BETA, C_B, SLOPE, WD_SLOPE = sp.symbols("learning_rate beta C_b slope wd_slope", positive=True)
 B, Q, GD, RMSPROP = TURN, QUARTIC_RESPONSE, 2 / (4 + K2), C_B / 2 / (2 * C_B + K2)

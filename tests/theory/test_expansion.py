@@ -7,17 +7,18 @@ import pytest
 import sympy as sp
 from hypothesis import given, settings
 
+from sharpflow.theory import families, rules
+from sharpflow.theory.chart.expansion import expand, expand_nonsmooth
+from sharpflow.theory.chart.geometry import geometry_of
+from sharpflow.theory.chart.oscillator import oscillator_of
+from sharpflow.theory.chart.routes import K2, drift_coefficient, prove_drift, prove_oscillator, schedule_rates
+from sharpflow.theory.edge.averaging import U, X, prove_averages, prove_energy, prove_period
+from sharpflow.theory.loss import Loss, Minima
+from sharpflow.theory.proving.proof import Status
+from sharpflow.theory.proving.zero import prove_equal
+from sharpflow.theory.rule import Rule
+from sharpflow.theory.sphere.reduction import reduce_rule
 from tests.theory.members import members
-from theory import families, rules
-from theory.averaging import oscillator_of, prove_averages, prove_energy, prove_period
-from theory.expansion import U, X, expand, expand_nonsmooth
-from theory.geometry import geometry_of
-from theory.loss import Loss, Minima
-from theory.proof import Status
-from theory.reduction import reduce_rule
-from theory.routes import K2, drift_coefficient, prove_drift, prove_oscillator, schedule_rates
-from theory.rule import Rule
-from theory.zero import prove_equal
 
 GD = reduce_rule(rules.get("gd-wd"))
 SIMPLE = ("ridge", "conic", "surface", "rayleigh", "two-layer", "crossing")

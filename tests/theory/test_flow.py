@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from theory import families
-from theory.flow import TAU, prove_closed_form, sharpness_flow
-from theory.loss import Loss, Minima
-from theory.proof import Status
+from sharpflow.theory import families
+from sharpflow.theory.chart.flow import TAU, prove_closed_form, sharpness_flow
+from sharpflow.theory.loss import Loss, Minima
+from sharpflow.theory.proving.proof import Status
 
 x, y, z, u = sp.symbols("x y z u", real=True)
 p, q = sp.symbols("p q", real=True)

@@ -8,14 +8,19 @@ from itertools import product
 import pytest
 import sympy as sp
 
-from theory import families, rules
-from theory.center import U, X
-from theory.edge_law import energy_ratio, horizon
-from theory.energy_law import BEND, decompose, log_rate
-from theory.entering import prove_descent_lemma, prove_edge_multiplier, prove_waiting_time, waiting_time
-from theory.geometry import _elementary, _roots, geometry_of
-from theory.jets import K
-from theory.reduction import reduce_rule
+from sharpflow.theory import families, rules
+from sharpflow.theory.chart.geometry import _elementary, _roots, geometry_of
+from sharpflow.theory.edge.edge_law import energy_ratio, horizon
+from sharpflow.theory.edge.energy_law import BEND, decompose, log_rate
+from sharpflow.theory.edge.jets import K
+from sharpflow.theory.edge.one_step import U, X
+from sharpflow.theory.sphere.entering import (
+    prove_descent_lemma,
+    prove_edge_multiplier,
+    prove_waiting_time,
+    waiting_time,
+)
+from sharpflow.theory.sphere.reduction import reduce_rule
 
 ALPHA, A, B = sp.symbols("alpha a b", positive=True)
 

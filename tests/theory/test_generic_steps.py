@@ -7,14 +7,9 @@ from dataclasses import fields, replace
 import pytest
 import sympy as sp
 
-from theory import rules
-from theory.center import U, X
-from theory.edge_law import K2, edge_law
-from theory.energy_law import decompose
-from theory.first_crossing import first_crossing
-from theory.generic_steps import field_steps, smooth_proofs
-from theory.jets import K
-from theory.oscillator_steps import (
+from sharpflow.theory import rules
+from sharpflow.theory.derivation.generic_steps import field_steps, smooth_proofs
+from sharpflow.theory.derivation.oscillator_steps import (
     _polynomials,
     correction_steps,
     drift_steps,
@@ -22,8 +17,13 @@ from theory.oscillator_steps import (
     oscillator_steps,
     tracking_steps,
 )
-from theory.proof import Status
-from theory.rule import Rule
+from sharpflow.theory.edge.edge_law import K2, edge_law
+from sharpflow.theory.edge.energy_law import decompose
+from sharpflow.theory.edge.first_crossing import first_crossing
+from sharpflow.theory.edge.jets import K
+from sharpflow.theory.edge.one_step import U, X
+from sharpflow.theory.proving.proof import Status
+from sharpflow.theory.rule import Rule
 
 GD = edge_law(rules.get("gd-wd"))
 

@@ -7,19 +7,19 @@ import pytest
 import sympy as sp
 from hypothesis import example, given, settings
 
-from tests.theory.members import members
-from theory import families
-from theory.assumptions import (
+from sharpflow.theory import families
+from sharpflow.theory.chart.assumptions import (
     prove_chart,
     prove_log_sharpness_gradient,
     prove_minimal_kernel,
     prove_minimizers,
     prove_simple_sharpness,
 )
-from theory.errors import InputError, NoClosedForm
-from theory.geometry import geometry_of
-from theory.loss import Loss, Minima
-from theory.proof import Status
+from sharpflow.theory.chart.geometry import geometry_of
+from sharpflow.theory.errors import InputError, NoClosedForm
+from sharpflow.theory.loss import Loss, Minima
+from sharpflow.theory.proving.proof import Status
+from tests.theory.members import members
 
 x, y, z, u = sp.symbols("x y z u", real=True)
 p, q = sp.symbols("p q", real=True)

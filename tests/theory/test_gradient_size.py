@@ -7,17 +7,17 @@ from dataclasses import replace
 import pytest
 import sympy as sp
 
-from theory import families, rules
-from theory.derivation import _Plan
-from theory.edge_jets import edge_jets
-from theory.edge_law import K2, LAMBDA, edge_law
-from theory.errors import NoClosedForm
-from theory.generic import generic_derivation
-from theory.geometry import geometry_of
-from theory.oscillator_steps import energy_steps
-from theory.proof import Status
-from theory.rational_map import confirm_map
-from theory.rule import Rule
+from sharpflow.theory import families, rules
+from sharpflow.theory.chart.edge_jets import edge_jets
+from sharpflow.theory.chart.geometry import geometry_of
+from sharpflow.theory.derivation.generic import generic_derivation
+from sharpflow.theory.derivation.oscillator_steps import energy_steps
+from sharpflow.theory.derivation.plan import Plan
+from sharpflow.theory.derivation.rational_map import confirm_map
+from sharpflow.theory.edge.edge_law import K2, LAMBDA, edge_law
+from sharpflow.theory.errors import NoClosedForm
+from sharpflow.theory.proving.proof import Status
+from sharpflow.theory.rule import Rule
 
 GD = edge_law(rules.get("gd-wd"))
 
@@ -120,10 +120,10 @@ def test_what_does_not_run_on_rational_numbers_is_undecided_and_no_error(length,
 def test_on_a_loss_it_takes_the_way_by_the_jets():
     """The routes of normalized gradient descent are for steps of a fixed length."""
     rule = RULES["a fraction"][0]
-    plan = _Plan(families.get("ridge").default(), rule)
+    plan = Plan(families.get("ridge").default(), rule)
     assert (plan.reduces, plan.is_reference) == (False, True)
-    assert not _Plan(families.get("ridge").default(), rules.get("normalized-gd")).reduction.is_smooth
-    assert all(_Plan(plan.loss, rules.get(name)).reduces for name in ("gd-wd", "rmsprop", "normalized-gd"))
+    assert not Plan(families.get("ridge").default(), rules.get("normalized-gd")).reduction.is_smooth
+    assert all(Plan(plan.loss, rules.get(name)).reduces for name in ("gd-wd", "rmsprop", "normalized-gd"))
 
 
 def test_a_length_that_is_not_smooth_on_gamma_says_what_is_missing():

@@ -6,12 +6,12 @@ import pytest
 import sympy as sp
 from hypothesis import given, settings
 
+from sharpflow.theory.loss import Loss
+from sharpflow.theory.proving.proof import Status
+from sharpflow.theory.proving.zero import decide_zero, witness_of
+from sharpflow.theory.sphere.homogeneous import degree, euler_by_polynomials
+from sharpflow.theory.sphere.invariance import prove_euler, prove_euler_generic, prove_homogeneity
 from tests.theory.members import members
-from theory.homogeneous import degree, euler_by_polynomials
-from theory.invariance import prove_euler, prove_euler_generic, prove_homogeneity
-from theory.loss import Loss
-from theory.proof import Status
-from theory.zero import decide_zero, witness_of
 
 x, y, z = sp.symbols("x y z", real=True)
 c = sp.Symbol("c", positive=True)

@@ -6,20 +6,20 @@ import jax.numpy as jnp
 import pytest
 import sympy as sp
 
-from numerics.curve import curve_along
-from numerics.edge_jets import STEP, edge_jets_at
-from numerics.equilibrium import law_of
-from numerics.objective import minima_point, objective_of
-from theory import families, rules
-from theory.edge_jets import edge_jets
-from theory.geometry import geometry_of
-from theory.loss import Loss, Minima
+from sharpflow.numerics.descent.law import law_of
+from sharpflow.numerics.minima.jets import STEP, edge_jets_at
+from sharpflow.numerics.objective import minima_point, objective_of
+from sharpflow.numerics.predictions.curve import curve_along
+from sharpflow.theory import families, rules
+from sharpflow.theory.chart.edge_jets import edge_jets
+from sharpflow.theory.chart.geometry import geometry_of
+from sharpflow.theory.loss import Loss, Minima
 
 x, y, z, u, v = W = sp.symbols("x y z u v", real=True)
 p = sp.Symbol("p", real=True)
 R2 = sum(e**2 for e in W)
 POINTS = (sp.Rational(1, 2), sp.Rational(-4, 3))
-# What `numerics.edge_jets` promises of the bend, the least accurate of its jets: 1e-12 over half a step.
+# What `sharpflow.numerics.minima.jets` promises of the bend, the least accurate of its jets: 1e-12 over half a step.
 RTOL = 1e-12 / (STEP / 2)
 # Orthonormal; the edge direction (0, 0, 3/4, 1, 0) and the point (1, p, 0, 0, 0) of the chart have other lengths.
 TOP, OTHER = (3 * z + 4 * u) / 5, (4 * z - 3 * u) / 5

@@ -8,17 +8,17 @@ from types import SimpleNamespace
 import pytest
 import sympy as sp
 
-from theory import families, rules
-from theory.edge_jets import EdgeJets
-from theory.edge_law import K2, LAMBDA, QUARTIC_RESPONSE, TURN, edge_law, energy_ratio
-from theory.flow import TAU, _invert, _solve, initial
-from theory.generic import generic_derivation, prove_law_drift
-from theory.geometry import _roots, _square_root, geometry_of
-from theory.horizon import tracking_in_chart
-from theory.jets import CUBIC, CURVATURE, MIXED, QUARTIC, RATIO, TILT, TWIST, K, generic_loss
-from theory.proof import Status
-from theory.rational_map import confirm_map
-from theory.rule import Rule
+from sharpflow.theory import families, rules
+from sharpflow.theory.chart.flow import TAU, _invert, _solve, initial
+from sharpflow.theory.chart.geometry import _roots, _square_root, geometry_of
+from sharpflow.theory.chart.law import prove_law_drift
+from sharpflow.theory.derivation.generic import generic_derivation
+from sharpflow.theory.derivation.horizon import tracking_in_chart
+from sharpflow.theory.derivation.rational_map import confirm_map
+from sharpflow.theory.edge.edge_law import K2, LAMBDA, QUARTIC_RESPONSE, TURN, edge_law, energy_ratio
+from sharpflow.theory.edge.jets import CUBIC, CURVATURE, MIXED, QUARTIC, RATIO, TILT, TWIST, EdgeJets, K, generic_loss
+from sharpflow.theory.proving.proof import Status
+from sharpflow.theory.rule import Rule
 
 T = sp.Symbol("t", positive=True)
 RATIO_OF_ENERGIES = energy_ratio()  # 6.86: log of (100 - 1 - log 100)/(1.44 - 1 - log 1.44)

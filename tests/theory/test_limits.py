@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from theory.limits import TimeLimitExceeded, time_limit
+from sharpflow.theory.limits import TimeLimitExceeded, time_limit
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timers")
 

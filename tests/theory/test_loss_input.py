@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import sympy as sp
 
-from theory import families
-from theory.errors import InputError
-from theory.family import Parameter
-from theory.invariance import prove_euler, prove_homogeneity, require_homogeneous
-from theory.loss import Loss, Minima
-from theory.proof import Status
+from sharpflow.theory import families
+from sharpflow.theory.errors import InputError
+from sharpflow.theory.family import Parameter
+from sharpflow.theory.loss import Loss, Minima
+from sharpflow.theory.proving.proof import Status
+from sharpflow.theory.sphere.invariance import prove_euler, prove_homogeneity, require_homogeneous
 
 x, y, z, k = sp.symbols("x y z k", real=True)
 p, q = sp.symbols("p q", real=True)

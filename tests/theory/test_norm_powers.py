@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import sympy as sp
 
-from theory.edge_law import K2, edge_law
-from theory.errors import NoClosedForm
-from theory.proof import Status
-from theory.rational_map import confirm_map
-from theory.reduction import norm_squared_at, reduce_rule
-from theory.rule import Rule
+from sharpflow.theory.derivation.rational_map import confirm_map
+from sharpflow.theory.edge.edge_law import K2, edge_law
+from sharpflow.theory.errors import NoClosedForm
+from sharpflow.theory.proving.proof import Status
+from sharpflow.theory.rule import Rule
+from sharpflow.theory.sphere.reduction import norm_squared_at, reduce_rule
 
 LR, SQUARED, SMALL = sp.symbols("effective_lr norm_squared eta", positive=True)
 

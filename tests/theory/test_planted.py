@@ -11,33 +11,30 @@ from dataclasses import replace
 import pytest
 import sympy as sp
 
-import theory.averaging
-import theory.flow
-import theory.routes
-from theory import families, rules
-from theory.assumptions import prove_chart, prove_log_sharpness_gradient, prove_simple_sharpness
-from theory.averaging import A, B, prove_energy, prove_period
-from theory.expansion import U, X
-from theory.flow import TAU, prove_closed_form, sharpness_flow
-from theory.geometry import Geometry, geometry_of
-from theory.invariance import contracted_derivative, prove_euler_generic, prove_homogeneity
-from theory.loss import Loss
-from theory.proof import Proof, Status
-from theory.reduction import reduce_rule
-from theory.regression import prove_regression_angle
-from theory.routes import (
+from sharpflow.theory import families, rules
+from sharpflow.theory.chart import routes
+from sharpflow.theory.chart.assumptions import prove_chart, prove_log_sharpness_gradient, prove_simple_sharpness
+from sharpflow.theory.chart.corollaries import prove_monotone, prove_speed_bound
+from sharpflow.theory.chart.flow import TAU, prove_closed_form, sharpness_flow
+from sharpflow.theory.chart.geometry import Geometry, geometry_of
+from sharpflow.theory.chart.regression import prove_regression_angle
+from sharpflow.theory.chart.routes import (
     K2,
     drift_coefficient,
     prove_drift,
-    prove_monotone,
     prove_oscillator,
-    prove_speed_bound,
     scaled_map,
     schedule_rates,
 )
-from theory.rule import Rule
-from theory.sphere import prove_quasi_rmsprop, prove_rescaling, prove_sphere_map
-from theory.zero import prove_equal
+from sharpflow.theory.edge import averaging
+from sharpflow.theory.edge.averaging import A, B, U, X, prove_energy, prove_period
+from sharpflow.theory.loss import Loss
+from sharpflow.theory.proving.proof import Proof, Status
+from sharpflow.theory.proving.zero import prove_equal
+from sharpflow.theory.rule import Rule
+from sharpflow.theory.sphere.invariance import contracted_derivative, prove_euler_generic, prove_homogeneity
+from sharpflow.theory.sphere.reduction import reduce_rule
+from sharpflow.theory.sphere.statements import prove_quasi_rmsprop, prove_rescaling, prove_sphere_map
 
 GD = rules.get("gd-wd")
 CURVED = ("conic", "surface")
@@ -80,7 +77,7 @@ def test_planted_three_for_four_in_the_formula(name):
 def test_planted_three_for_four_in_the_program(monkeypatch):
     loss = families.get("ridge").default()
     growth, brake = schedule_rates(reduce_rule(GD))
-    monkeypatch.setattr(theory.routes, "schedule_rates", lambda _: (growth, brake - 1))
+    monkeypatch.setattr(routes, "schedule_rates", lambda _: (growth, brake - 1))
     refuted(prove_oscillator(loss, GD), "response of the edge")
     refuted(prove_drift(loss, GD), "mean square", "two routes")
 
@@ -105,9 +102,9 @@ def test_planted_doubled_drift_in_the_formula():
 def test_planted_doubled_drift_in_the_program(monkeypatch):
     loss = families.get("conic").default()
     right = drift_coefficient
-    monkeypatch.setattr(theory.routes, "drift_coefficient", lambda reduction: 2 * right(reduction))
+    monkeypatch.setattr(routes, "drift_coefficient", lambda reduction: 2 * right(reduction))
     refuted(prove_drift(loss, GD), "mean square", "two routes")
-    monkeypatch.setattr(theory.routes, "flow_coefficient", lambda k2: 4 / (4 + k2))
+    monkeypatch.setattr(routes, "flow_coefficient", lambda k2: 4 / (4 + k2))
     refuted(prove_monotone(loss))
     refuted(prove_speed_bound(loss))
 
@@ -164,7 +161,7 @@ def test_planted_clock_of_the_flow(factor):
     geometry, k2 = geometry_of(loss), geometry_of(loss).log_sharpness_gradient_squared
     scaled = scaled_map(loss, with_clock(factor))
     false(scaled.u_rate, 4 - 2 * (4 + k2) * X**2, geometry.domain)
-    mean_square = theory.averaging.oscillator_of(scaled).mean_square
+    mean_square = averaging.oscillator_of(scaled).mean_square
     flow = -2 * geometry.log_sharpness_gradient / (4 + k2)
     false(scaled.drift.subs(X**2, mean_square), flow, geometry.domain)
     true(scaled.drift.subs(X**2, mean_square), factor * flow, geometry.domain)
@@ -259,22 +256,22 @@ def test_planted_degree():
 
 
 def test_planted_energy(monkeypatch):
-    right = theory.averaging.energy()
-    monkeypatch.setattr(theory.averaging, "energy", lambda: right.subs(A, 2 * A))
+    right = averaging.energy()
+    monkeypatch.setattr(averaging, "energy", lambda: right.subs(A, 2 * A))
     refuted(prove_energy(), "is conserved")
 
 
 def test_planted_mean_square(monkeypatch):
     """<X^2> = a/(2 b), as for a sinusoidal oscillation of energy a."""
-    monkeypatch.setattr(theory.averaging, "mean_square", lambda: A / (2 * B))
-    refuted(theory.averaging.prove_averages(), "mean square of the oscillation")
+    monkeypatch.setattr(averaging, "mean_square", lambda: A / (2 * B))
+    refuted(averaging.prove_averages(), "mean square of the oscillation")
     refuted(prove_drift(families.get("ridge").default(), GD), "mean square of the oscillation", "two routes")
 
 
 def test_planted_period(monkeypatch):
     """Two steps counted as one."""
-    right = theory.averaging.small_period
-    monkeypatch.setattr(theory.averaging, "small_period", lambda rate: right(rate) / 2)
+    right = averaging.small_period
+    monkeypatch.setattr(averaging, "small_period", lambda rate: right(rate) / 2)
     refuted(prove_period(), "iterations of a small oscillation")
 
 

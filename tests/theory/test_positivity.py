@@ -7,8 +7,8 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theory.positivity import _rational_inside, prove_positive
-from theory.proof import Status
+from sharpflow.theory.proving.positivity import _rational_inside, prove_positive
+from sharpflow.theory.proving.proof import Status
 
 p, q = sp.symbols("p q", real=True)
 HALF = sp.Rational(1, 2)

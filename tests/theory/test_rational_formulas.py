@@ -7,13 +7,21 @@ from fractions import Fraction
 import pytest
 import sympy as sp
 
-from theory import rules
-from theory.edge_law import edge_law
-from theory.frame import Frame
-from theory.proof import Status
-from theory.rational_map import _dot, _Gradient, _lr_of_norm, _norm_squared, _polynomial, _Vector, confirm_map
-from theory.rational_series import LENGTH, Degrees, Number, degrees_of
-from theory.series import DELTA
+from sharpflow.theory import rules
+from sharpflow.theory.derivation.rational_map import (
+    _dot,
+    _Gradient,
+    _lr_of_norm,
+    _norm_squared,
+    _polynomial,
+    _Vector,
+    confirm_map,
+)
+from sharpflow.theory.derivation.rational_series import LENGTH, Degrees, Number, degrees_of
+from sharpflow.theory.edge.edge_law import edge_law
+from sharpflow.theory.edge.frame import Frame
+from sharpflow.theory.edge.series import DELTA
+from sharpflow.theory.proving.proof import Status
 
 D = sp.Symbol("d")
 FIRST, SECOND = 4 + 3 * D - 5 * D**2 + D**4 / 7, sp.Rational(9, 4) - 2 * D + D**3 / 3

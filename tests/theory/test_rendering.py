@@ -11,11 +11,11 @@ from functools import cache
 import pytest
 import sympy as sp
 
-from theory import families, rules
-from theory.derivation import derive
-from theory.errors import InputError
-from theory.loss import Loss, Minima
-from theory.rendering import STYLES, render
+from sharpflow.theory import families, rules
+from sharpflow.theory.derivation.derivation import derive
+from sharpflow.theory.errors import InputError
+from sharpflow.theory.loss import Loss, Minima
+from sharpflow.theory.writing.rendering import STYLES, render
 
 x, y = sp.symbols("x y", real=True)
 p = sp.Symbol("p", real=True)

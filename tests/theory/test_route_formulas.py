@@ -6,14 +6,16 @@ import mpmath
 import pytest
 import sympy as sp
 
-from theory import families, routes, rules
-from theory.errors import NoClosedForm
-from theory.expansion import X, _taylor, expand, expand_nonsmooth
-from theory.geometry import geometry_of
-from theory.proof import Status
-from theory.reduction import reduce_rule
-from theory.routes import K2, drift_coefficient, schedule_rates
-from theory.rule import Rule
+from sharpflow.theory import families, rules
+from sharpflow.theory.chart import routes
+from sharpflow.theory.chart.expansion import _taylor, expand, expand_nonsmooth
+from sharpflow.theory.chart.geometry import geometry_of
+from sharpflow.theory.chart.routes import K2, drift_coefficient, schedule_rates
+from sharpflow.theory.edge.averaging import X
+from sharpflow.theory.errors import NoClosedForm
+from sharpflow.theory.proving.proof import Status
+from sharpflow.theory.rule import Rule
+from sharpflow.theory.sphere.reduction import reduce_rule
 
 CONIC = families.get("conic").default()
 GD, RMSPROP = rules.get("gd-wd"), rules.get("rmsprop")

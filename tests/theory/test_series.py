@@ -7,8 +7,8 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theory.errors import InputError, NoClosedForm
-from theory.series import DELTA, NotEnoughOrders, NotSmooth, Series, SeriesRing
+from sharpflow.theory.edge.series import DELTA, NotEnoughOrders, NotSmooth, Series, SeriesRing
+from sharpflow.theory.errors import InputError, NoClosedForm
 
 X, Y = sp.symbols("x y", real=True)
 R = sp.Symbol("r", positive=True)

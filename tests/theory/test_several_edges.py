@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import sympy as sp
 
-import theory.several_edges as edges
-from numerics.edge import edge_covariance
-from theory import rules
-from theory.proof import Status
-from theory.reduction import reduce_rule
-from theory.zero import prove_equal
+import sharpflow.theory.edge.several_edges as edges
+from sharpflow.numerics.flows.complementarity import edge_covariance
+from sharpflow.theory import rules
+from sharpflow.theory.proving.proof import Status
+from sharpflow.theory.proving.zero import prove_equal
+from sharpflow.theory.sphere.reduction import reduce_rule
 
 REDUCTION = reduce_rule(rules.get("gd-wd"))
 

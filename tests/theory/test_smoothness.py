@@ -3,11 +3,11 @@
 import pytest
 import sympy as sp
 
-from numerics.kinks import derivative_jump
-from theory import families
-from theory.loss import Loss, Minima
-from theory.proof import Status
-from theory.smoothness import _conditions, prove_smoothness
+from sharpflow.numerics.inspection.kinks import derivative_jump
+from sharpflow.theory import families
+from sharpflow.theory.chart.smoothness import _conditions, prove_smoothness
+from sharpflow.theory.loss import Loss, Minima
+from sharpflow.theory.proving.proof import Status
 
 x, y, z = sp.symbols("x y z", real=True)
 p = sp.Symbol("p", real=True)

@@ -9,17 +9,28 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from theory import families, rules
-from theory.flow import TAU, prove_closed_form, sharpness_flow
-from theory.geometry import _double_angles, _largest, geometry_of, tidy
-from theory.homogeneous import euler_by_polynomials
-from theory.invariance import _worst, contracted_derivative, prove_euler, prove_euler_generic, prove_homogeneity
-from theory.loss import Loss, Minima
-from theory.proof import Status
-from theory.reduction import reduce_rule
-from theory.regression import kernel_chart, prove_kernel_decay, prove_regression_angle
-from theory.sphere import prove_equilibrium_norm, prove_quasi_rmsprop, prove_rescaling, prove_sphere_map
-from theory.zero import prove_equal
+from sharpflow.theory import families, rules
+from sharpflow.theory.chart.flow import TAU, prove_closed_form, sharpness_flow
+from sharpflow.theory.chart.geometry import _double_angles, _largest, geometry_of, tidy
+from sharpflow.theory.chart.regression import kernel_chart, prove_kernel_decay, prove_regression_angle
+from sharpflow.theory.loss import Loss, Minima
+from sharpflow.theory.proving.proof import Status
+from sharpflow.theory.proving.zero import prove_equal
+from sharpflow.theory.sphere.homogeneous import euler_by_polynomials
+from sharpflow.theory.sphere.invariance import (
+    _worst,
+    contracted_derivative,
+    prove_euler,
+    prove_euler_generic,
+    prove_homogeneity,
+)
+from sharpflow.theory.sphere.reduction import reduce_rule
+from sharpflow.theory.sphere.statements import (
+    prove_equilibrium_norm,
+    prove_quasi_rmsprop,
+    prove_rescaling,
+    prove_sphere_map,
+)
 
 x, y, z = V = sp.symbols("x y z", real=True)
 p = sp.Symbol("p", real=True)
@@ -241,7 +252,7 @@ def test_the_kernel_component_is_shrunk_by_weight_decay():
 
 
 def test_a_chart_that_is_not_orthogonal_to_its_origin_has_no_angle():
-    from theory.errors import InputError
+    from sharpflow.theory.errors import InputError
 
     (w0, _, w2) = w = sp.symbols("w0:3", real=True)
     loss = Loss("tilted", w, w2**2 / (2 * w0**2), Minima(chart=(p,), point=(1 + p, 2 + p, 0), start=(0.3,)))

@@ -10,16 +10,21 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theory import rules
-from theory.errors import InputError
-from theory.expansion import expand, expand_nonsmooth
-from theory.families import get
-from theory.geometry import geometry_of
-from theory.proof import Status
-from theory.reduction import exact, growth_at_rest, is_decayed_descent, reduce_rule
-from theory.rule import Operations, Rule
-from theory.sphere import prove_equilibrium_norm, prove_quasi_rmsprop, prove_rescaling, prove_sphere_map
-from theory.vectors import SpanVector, gradient_of, operations
+from sharpflow.theory import rules
+from sharpflow.theory.chart.expansion import expand, expand_nonsmooth
+from sharpflow.theory.chart.geometry import geometry_of
+from sharpflow.theory.errors import InputError
+from sharpflow.theory.families import get
+from sharpflow.theory.proving.proof import Status
+from sharpflow.theory.rule import Operations, Rule
+from sharpflow.theory.sphere.reduction import exact, growth_at_rest, is_decayed_descent, reduce_rule
+from sharpflow.theory.sphere.statements import (
+    prove_equilibrium_norm,
+    prove_quasi_rmsprop,
+    prove_rescaling,
+    prove_sphere_map,
+)
+from sharpflow.theory.sphere.vectors import SpanVector, gradient_of, operations
 
 G2 = sp.Symbol("gradient_squared", positive=True)
 NUMPY = Operations(dot=np.dot, norm=np.linalg.norm, sqrt=np.sqrt)

@@ -7,8 +7,9 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theory.proof import Proof, Status, Step, combine
-from theory.zero import _rational, _split, decide_zero, normal_form, prove_equal, witness_of
+from sharpflow.theory.proving.proof import Proof, Status, Step, combine
+from sharpflow.theory.proving.tower import _split
+from sharpflow.theory.proving.zero import _rational, decide_zero, normal_form, prove_equal, witness_of
 
 x, y, p, q = sp.symbols("x y p q", real=True)
 c = sp.Symbol("c", positive=True)

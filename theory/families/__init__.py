@@ -6,8 +6,8 @@ import importlib
 import pkgutil
 from functools import cache
 
-from theory.errors import InputError, known_names
-from theory.family import Family
+from sharpflow.theory.errors import InputError, known_names
+from sharpflow.theory.family import Family
 
 __all__ = ["get", "names"]
 

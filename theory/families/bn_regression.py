@@ -9,9 +9,9 @@ import random
 
 import sympy as sp
 
-from theory.errors import InputError
-from theory.family import Family, Parameter
-from theory.loss import Loss, Minima
+from sharpflow.theory.errors import InputError
+from sharpflow.theory.family import Family, Parameter
+from sharpflow.theory.loss import Loss, Minima
 
 # Contrasts as features, the fourth the sum of two: small enough to read, and all eigenvalues are rational. Other
 # seeds draw at random.

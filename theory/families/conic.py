@@ -5,8 +5,8 @@ Here L has cubic terms normal to Gamma, which must drop out of the flow over two
 
 import sympy as sp
 
-from theory.family import Family, Parameter
-from theory.loss import Loss, Minima
+from sharpflow.theory.family import Family, Parameter
+from sharpflow.theory.loss import Loss, Minima
 
 
 def build(a: sp.Rational) -> Loss:

@@ -2,8 +2,8 @@
 
 import sympy as sp
 
-from theory.family import Family, Parameter
-from theory.loss import Loss, Minima
+from sharpflow.theory.family import Family, Parameter
+from sharpflow.theory.loss import Loss, Minima
 
 
 def build(a: sp.Rational) -> Loss:

@@ -6,8 +6,8 @@ u v1 = t r^2, and the sharpness 1 - v2^2 - 4 t^2 falls until the layers are bala
 
 import sympy as sp
 
-from theory.family import Family, Parameter
-from theory.loss import Loss, Minima
+from sharpflow.theory.family import Family, Parameter
+from sharpflow.theory.loss import Loss, Minima
 
 
 def build(t: sp.Rational) -> Loss:

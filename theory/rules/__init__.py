@@ -6,8 +6,8 @@ import importlib
 import pkgutil
 from functools import cache
 
-from theory.errors import InputError, known_names
-from theory.rule import Rule
+from sharpflow.theory.errors import InputError, known_names
+from sharpflow.theory.rule import Rule
 
 __all__ = ["get", "names"]
 

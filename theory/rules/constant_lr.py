@@ -4,7 +4,7 @@ The one thing that brings effective_lr*lambda_1 down is the motion along Gamma, 
 sharpening would). The clock is rate*t with a rate that the rule itself does not know: it is the scale of x^2.
 """
 
-from theory.rule import Rule
+from sharpflow.theory.rule import Rule
 
 
 def update(w, gradient, state, p, ops):  # type: ignore[no-untyped-def]

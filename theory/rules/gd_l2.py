@@ -1,6 +1,6 @@
 """Gradient descent on the loss with an L2 term: w+ = w - eta (grad L(w) + lambda w)."""
 
-from theory.rule import Rule
+from sharpflow.theory.rule import Rule
 
 
 def update(w, gradient, state, p, ops):  # type: ignore[no-untyped-def]

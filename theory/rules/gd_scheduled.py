@@ -3,7 +3,7 @@
 d log(learning_rate)/d tau = slope, d log(weight_decay)/d tau = wd_slope, d tau = learning_rate weight_decay dt.
 """
 
-from theory.rule import Rule
+from sharpflow.theory.rule import Rule
 
 
 def update(w, gradient, state, p, ops):  # type: ignore[no-untyped-def]

@@ -1,6 +1,6 @@
 """Gradient descent with decoupled weight decay: w+ = (1 - eta lambda) w - eta grad L(w)."""
 
-from theory.rule import Rule
+from sharpflow.theory.rule import Rule
 
 
 def update(w, gradient, state, p, ops):  # type: ignore[no-untyped-def]

@@ -1,6 +1,6 @@
 """Heavy-ball momentum with decoupled weight decay: m+ = beta m + grad L(w), w+ = (1 - eta lambda) w - eta m+."""
 
-from theory.rule import Rule
+from sharpflow.theory.rule import Rule
 
 
 def update(w, gradient, state, p, ops):  # type: ignore[no-untyped-def]

@@ -1,6 +1,6 @@
 """Heavy-ball momentum with coupled weight decay: m+ = beta m + grad L(w) + lambda w, w+ = w - eta m+."""
 
-from theory.rule import Rule
+from sharpflow.theory.rule import Rule
 
 
 def update(w, gradient, state, p, ops):  # type: ignore[no-untyped-def]

@@ -4,7 +4,7 @@ Not smooth on Gamma: no multiplier crosses -1 and there is no smooth oscillator;
 two.
 """
 
-from theory.rule import Rule
+from sharpflow.theory.rule import Rule
 
 
 def update(w, gradient, state, p, ops):  # type: ignore[no-untyped-def]

@@ -3,7 +3,7 @@
 The step uses v before its update, as the sphere form of GD with weight decay does (C_b = 2). The clock is eta^2 t.
 """
 
-from theory.rule import Rule
+from sharpflow.theory.rule import Rule
 
 
 def update(w, gradient, state, p, ops):  # type: ignore[no-untyped-def]

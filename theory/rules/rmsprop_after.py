@@ -4,7 +4,7 @@ v+ = beta v + (1 - beta)|G|^2, 1 - beta = C_b eta^2, and theta+ is the direction
 is eta/sqrt(v), of the v before the step. The clock is eta^2 t.
 """
 
-from theory.rule import Rule
+from sharpflow.theory.rule import Rule
 
 
 def update(w, gradient, state, p, ops):  # type: ignore[no-untyped-def]

@@ -3,7 +3,7 @@
 eta is of order one (below 2/lambda_1), rho small; the clock is rho^2 t. Not smooth on Gamma: G/|G| jumps there.
 """
 
-from theory.rule import Rule
+from sharpflow.theory.rule import Rule
 
 
 def update(w, gradient, state, p, ops):  # type: ignore[no-untyped-def]

@@ -3,7 +3,7 @@
 Not smooth on Gamma: the gradient has the length sqrt(lambda_1/2) next to it. The clock is eta^2 t.
 """
 
-from theory.rule import Rule
+from sharpflow.theory.rule import Rule
 
 
 def update(w, gradient, state, p, ops):  # type: ignore[no-untyped-def]

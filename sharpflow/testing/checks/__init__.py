@@ -7,7 +7,7 @@ import pkgutil
 from functools import cache
 from typing import TYPE_CHECKING
 
-from theory.errors import InputError, known_names
+from sharpflow.theory.errors import InputError, known_names
 
 if TYPE_CHECKING:
     from sharpflow.testing.check import Check

@@ -8,8 +8,8 @@ from sharpflow.testing.trying import judge, not_reduced
 
 def run(subject: Subject) -> Trial:
     """From one random direction, 20 steps at rate 1e-3 below the edge."""
-    from numerics.inspection import Finding
-    from numerics.probes import forms
+    from sharpflow.numerics.inspection.loss import Finding
+    from sharpflow.numerics.measurements.probes import forms
 
     if (without := not_reduced(subject.rule, descent=False)) is not None:
         return without

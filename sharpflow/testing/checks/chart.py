@@ -10,7 +10,7 @@ def run(subject: Subject) -> Trial:
     loss = subject.loss
     if loss is None or loss.minima is None:
         return Trial(Outcome.NOT_APPLICABLE, "the loss has no chart")
-    from numerics.chart_rank import SINGULAR, chart_rank
+    from sharpflow.numerics.inspection.chart_rank import SINGULAR, chart_rank
 
     found = chart_rank(loss, seed=subject.seed)
     good = found.value > SINGULAR

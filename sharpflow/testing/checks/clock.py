@@ -8,7 +8,7 @@ from sharpflow.testing.trying import failed, held
 
 def run(subject: RuleSubject) -> Trial:
     """The text of the rate at the parameters of two rates."""
-    from sharpflow.clock import clock_mismatch
+    from sharpflow.naming.clock import clock_mismatch
 
     wrong = clock_mismatch(subject.given)
     return failed(wrong) if wrong else held(f"{subject.given.rate} is the rate at the parameters of at_rate")

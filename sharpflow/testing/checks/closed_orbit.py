@@ -8,7 +8,7 @@ from sharpflow.testing.trying import failed, held
 
 def run(subject: RuleSubject) -> Trial:
     """Signs of the leading oscillator."""
-    from theory.edge_law import edge_law
+    from sharpflow.theory.edge.edge_law import edge_law
 
     rule = subject.given
     law = edge_law(rule)

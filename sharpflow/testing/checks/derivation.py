@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sharpflow.testing.check import Check, Outcome, RuleSubject, Trial
 from sharpflow.testing.trying import failed, held
-from theory.errors import InputError
+from sharpflow.theory.errors import InputError
 
 
 def run(subject: RuleSubject) -> Trial:
     """The generic derivation, with every step checked."""
-    from theory.generic import generic_derivation
+    from sharpflow.theory.derivation.generic import generic_derivation
 
     try:
         found = generic_derivation(subject.given)

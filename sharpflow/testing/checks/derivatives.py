@@ -8,14 +8,14 @@ from sharpflow.testing.trying import judge
 
 def run(subject: Subject) -> Trial:
     """Directional derivatives against differences: of 40 digits where there is a formula, else extrapolated ones."""
-    from numerics.differences import derivative_residual
+    from sharpflow.numerics.inspection.differences import derivative_residual
 
     exact, digits = (
         None,
         "extrapolated from 14 steps; tolerance: ten times their own estimate of their error, and",
     )
     if subject.loss is not None:
-        from numerics.many_digits import derivatives_by_differences
+        from sharpflow.numerics.inspection.many_digits import derivatives_by_differences
 
         exact, digits = derivatives_by_differences(subject.loss), "in 40 digits of the formula; tolerance:"
     found = derivative_residual(subject.objective, subject.minima.points, exact, seed=subject.seed)

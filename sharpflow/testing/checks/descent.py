@@ -8,7 +8,7 @@ from sharpflow.testing.trying import failed, held
 
 def run(subject: RuleSubject) -> Trial:
     """A Rayleigh quotient before and after twenty steps far below the edge."""
-    from numerics.rule_inspection import small_steps
+    from sharpflow.numerics.inspection.rule import small_steps
 
     before, after = small_steps(subject.given, seed=subject.seed)
     if not after < before:

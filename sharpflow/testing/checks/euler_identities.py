@@ -8,7 +8,7 @@ from sharpflow.testing.trying import judge
 
 def run(subject: Subject) -> Trial:
     """Derivatives by JAX at 32 random points."""
-    from numerics.inspection import euler
+    from sharpflow.numerics.inspection.loss import euler
 
     return judge(
         euler(subject.objective, seed=subject.seed), 1e-9,

@@ -8,7 +8,7 @@ from sharpflow.testing.trying import judge
 
 def run(subject: Subject) -> Trial:
     """L and its derivatives where coordinates vanish or coincide, on Gamma, and where gradient flow leads."""
-    from numerics.inspection import removable_gaps
+    from sharpflow.numerics.inspection.loss import removable_gaps
 
     return judge(
         removable_gaps(subject.objective, subject.minima.points, reached=subject.minima.broken, seed=subject.seed), 0.0,

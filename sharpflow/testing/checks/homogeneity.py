@@ -8,7 +8,7 @@ from sharpflow.testing.trying import judge, with_proof
 
 def run(subject: Subject) -> Trial:
     """Values at random and special w, scaled by 1e-14 to 1e10; and the proof, of a formula."""
-    from numerics.inspection import scaling
+    from sharpflow.numerics.inspection.loss import scaling
 
     trial = judge(
         scaling(subject.objective, subject.minima.points, seed=subject.seed), 1e-11,

@@ -8,7 +8,7 @@ from sharpflow.testing.trying import judge
 
 def run(subject: RuleSubject) -> Trial:
     """One step from a random point next to the minima of a Rayleigh quotient."""
-    from numerics.rule_inspection import interpreter_difference
+    from sharpflow.numerics.inspection.rule import interpreter_difference
 
     return judge(
         interpreter_difference(subject.given, seed=subject.seed), 1e-12,

@@ -10,9 +10,9 @@ FAMILIES = ("ridge", "conic")
 
 def run(subject: RuleSubject) -> Trial:
     """Drift, mean square, periods and energy coefficient on two losses, at rates 1e-5 to 1e-7."""
-    from numerics.inspection import Finding
-    from numerics.rule_check import check_rule_on
-    from theory import families
+    from sharpflow.numerics.inspection.loss import Finding
+    from sharpflow.numerics.measurements.rule_check import check_rule_on
+    from sharpflow.theory import families
 
     ratios = [
         (name, ratio)

@@ -12,7 +12,7 @@ SMALLEST = 1e-6
 
 def run(subject: Subject) -> Trial:
     """The spectrum at random points of Gamma, and where a search along the chart finds the ratio smallest."""
-    from numerics.spectrum_search import assumed_rank, smallest_rank
+    from sharpflow.numerics.inspection.spectrum_search import assumed_rank, smallest_rank
 
     found = smallest_rank(subject.given, subject.minima)
     good = found.value > SMALLEST

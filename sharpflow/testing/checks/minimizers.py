@@ -12,8 +12,8 @@ def run(subject: Subject) -> Trial:
     """Gradients and values on Gamma, and a search of the whole sphere for something lower."""
     import numpy as np
 
-    from numerics.inspection import slope_jump
-    from numerics.lowest import lowest_point
+    from sharpflow.numerics.inspection.loss import slope_jump
+    from sharpflow.numerics.inspection.lowest import lowest_point
 
     objective, points = subject.objective, subject.minima.points
     value = np.array([float(objective.value(z)) for z in points])

@@ -8,7 +8,7 @@ from sharpflow.testing.trying import failed, held
 
 def run(subject: Subject) -> Trial:
     """Types of every operation in the trace at a float64 point."""
-    from numerics.purity import read_trace
+    from sharpflow.numerics.inspection.purity import read_trace
 
     found = read_trace(subject.objective.function, subject.objective.start)
     if found.low_precision:

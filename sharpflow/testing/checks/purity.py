@@ -8,7 +8,7 @@ from sharpflow.testing.trying import failed, held, side_effect
 
 def run(subject: Subject) -> Trial:
     """Two traces and two calls, under different global random states."""
-    from numerics.purity import read_trace
+    from sharpflow.numerics.inspection.purity import read_trace
 
     found = read_trace(subject.objective.function, subject.objective.start)
     if trial := side_effect("the function", subject.objective.function, found):

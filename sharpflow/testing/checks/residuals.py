@@ -8,7 +8,7 @@ from sharpflow.testing.trying import judge
 
 def run(subject: Subject) -> Trial:
     """Both at random points."""
-    from numerics.inspection import residual_mismatch
+    from sharpflow.numerics.inspection.loss import residual_mismatch
 
     if subject.objective.residuals is None:
         return Trial(Outcome.NOT_APPLICABLE, "the loss has no residuals")

@@ -8,7 +8,7 @@ from sharpflow.testing.trying import failed, held, side_effect
 
 def run(subject: RuleSubject) -> Trial:
     """Two traces of one update, under different global random states."""
-    from numerics.rule_inspection import rule_trace, unchanging_states
+    from sharpflow.numerics.inspection.rule import rule_trace, unchanging_states
 
     found = rule_trace(subject.given)
     if trial := side_effect("the update", subject.given.update, found):

@@ -10,8 +10,8 @@ def run(subject: Subject) -> Trial:
     """The derived field against automatic differentiation, both integrated to time 1."""
     import numpy as np
 
-    from numerics.flow_run import derived_flow, run_chart_flow, run_manifold_flow
-    from numerics.inspection import Finding
+    from sharpflow.numerics.flows.at_times import derived_flow, run_chart_flow, run_manifold_flow
+    from sharpflow.numerics.inspection.loss import Finding
 
     loss = subject.loss
     own = None if loss is None or loss.minima is None else derived_flow(loss)
@@ -20,8 +20,8 @@ def run(subject: Subject) -> Trial:
     assert loss is not None
     assert loss.minima is not None
     assert loss.minima.start is not None
-    from numerics.equilibrium import law_of
-    from theory import rules
+    from sharpflow.numerics.descent.law import law_of
+    from sharpflow.theory import rules
 
     law = law_of(rules.get("gd-wd"))
     times = np.linspace(0.0, 1.0, 21)

@@ -12,7 +12,7 @@ SMALLEST = 1e-6
 
 def run(subject: Subject) -> Trial:
     """The spectrum at random points of Gamma, and where a search along the chart finds the ratio smallest."""
-    from numerics.spectrum_search import smallest_gap
+    from sharpflow.numerics.inspection.spectrum_search import smallest_gap
 
     found = smallest_gap(subject.given, subject.minima)
     good = found.value > SMALLEST

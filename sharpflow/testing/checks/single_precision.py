@@ -8,7 +8,7 @@ from sharpflow.testing.trying import judge
 
 def run(subject: Subject) -> Trial:
     """L and grad L at float32 weights against float64."""
-    from numerics.inspection import single_precision_error
+    from sharpflow.numerics.inspection.loss import single_precision_error
 
     found = single_precision_error(subject.objective, subject.minima.points, seed=subject.seed)
     return judge(

@@ -10,8 +10,8 @@ from sharpflow.testing.trying import judge, with_proof
 if TYPE_CHECKING:
     import numpy as np
 
-    from numerics.inspection import Finding
-    from theory.loss import Loss
+    from sharpflow.numerics.inspection.loss import Finding
+    from sharpflow.theory.loss import Loss
 
 STEP = 1e-5
 # An argument this much smaller than beside the place of a kink vanishes there.
@@ -22,7 +22,7 @@ DENSE = 64
 
 def run(subject: Subject) -> Trial:
     """Derivatives to fourth order on short lines across Gamma, and along it."""
-    from numerics.kinks import KINK
+    from sharpflow.numerics.inspection.kinks import KINK
 
     finding, where = _finding(subject)
     trial = judge(
@@ -38,8 +38,8 @@ def run(subject: Subject) -> Trial:
 def _finding(subject: Subject) -> tuple[Finding, str]:
     import numpy as np
 
-    from numerics.inspection import Finding
-    from numerics.kinks import KINK, chart_jump, jump_across, jump_along
+    from sharpflow.numerics.inspection.kinks import KINK, chart_jump, jump_across, jump_along
+    from sharpflow.numerics.inspection.loss import Finding
 
     objective, sample = subject.objective, subject.minima
     chart: dict[str, Any] = {}
@@ -72,7 +72,7 @@ def _switches(loss: Loss, point: np.ndarray) -> str:
     """Which arguments of |f|, sign f, a maximum or a root vanish at the point (D,), as "x = 0"."""
     from sympy import Abs, sstr
 
-    from theory.smoothness import switches
+    from sharpflow.theory.chart.smoothness import switches
 
     found = []
     for f in dict.fromkeys(f.args[0] if isinstance(f, Abs) else f for f in switches(loss.expression)):

@@ -8,7 +8,7 @@ from sharpflow.testing.trying import failed, held
 
 def run(subject: RuleSubject) -> Trial:
     """|w| from step to step where the gradient vanishes, at two rates."""
-    from numerics.rule_inspection import decay_at_rest
+    from sharpflow.numerics.inspection.rule import decay_at_rest
 
     rule = subject.given
     if rule.space == "sphere":

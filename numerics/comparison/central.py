@@ -1,0 +1,127 @@
+"""Gradient descent against the central flow: a comparison where there is no manifold of minimizers.
+
+Both set off from the same point, on the edge: theta_0 = normalise(theta + A x v_1) with effective_lr*lambda_1 = 2 at
+theta, x^2 = rate tr Sigma what the flow has when the oscillation sets in. There is no Gamma to retract to: the
+spectrum is that halfway from one iterate to the next, where little is left of the oscillation, and what is named after
+the minima is nan.
+"""
+
+from __future__ import annotations
+
+import math
+import time as clock
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from sharpflow.numerics.comparison.result import Comparison, DescentSummary, EdgeSeries, FlowSummary
+from sharpflow.numerics.descent.descent import descend, prepare
+from sharpflow.numerics.flows.central_flow import LARGEST, CentralFlow, central_flow
+from sharpflow.numerics.objective import Objective
+from sharpflow.numerics.results import worst
+from sharpflow.numerics.spectrum.dense import eigenvalues, fix_sign, spherical_hessian, unit_vector
+from sharpflow.theory.rule import Rule
+
+__all__ = ["central_comparison", "may_compare"]
+
+RECORDS = 400
+# Eigenvalues that are reported.
+SPECTRUM = 8
+# A Hessian that vanishes is rounding.
+FLAT = 1e-12
+
+
+def may_compare(objective: Objective, start: Any) -> bool:
+    """Whether there is an edge at the start, and few enough weights."""
+    if not 3 <= objective.dimension <= LARGEST:
+        return False
+    theta = unit_vector(objective, objective.start if start is None else start, "start")
+    return float(eigenvalues(objective, theta)[0]) > FLAT
+
+
+def _oscillation(flow: CentralFlow) -> float:
+    """tr Sigma where it has set in first; 1/2, the most there can be on Gamma, where it never does."""
+    known = flow.path.mean_square
+    there = known[known > 1e-3]
+    return float(there[0]) if len(there) else 0.5
+
+
+def central_comparison(
+    objective: Objective, start: Any, rule: Rule, /, *, rate: float, time: float, amplitude: float,
+    perturbation: float, seed: int, message: str,
+) -> Comparison:  # fmt: skip
+    """`sharpflow.numerics.comparison.compare.compare` for gradient descent with weight decay, without minima.
+
+    Args:
+        message: why there are none.
+    """
+    theta = unit_vector(objective, objective.start if start is None else start, "start")
+    first = central_flow(objective, theta, rate=rate, time=time)  # compiles
+    flow = central_flow(objective, theta, rate=rate, time=time)
+    path = flow.path
+    # Off Gamma grad L turns the eigenvectors of the whole Hessian towards theta; those on the sphere are asked for.
+    top = np.asarray(fix_sign(jnp.linalg.eigh(spherical_hessian(objective, jnp.asarray(theta)))[1][:, -1]))
+    noise = np.random.default_rng(seed).standard_normal(len(theta))
+    moved = (
+        theta + amplitude * math.sqrt(rate * _oscillation(flow)) * top + perturbation * noise / np.linalg.norm(noise)
+    )
+    every = 2 * max(1, math.ceil(time / rate / 2 / RECORDS))
+    options: dict[str, Any] = {
+        "start": moved,
+        "effective_lr": float(path.effective_lr[0]),
+        "rate": rate,
+        "every": every,
+    }
+    descent = prepare(objective, rule, records=RECORDS, means=True)
+    descend(objective, rule, records=RECORDS, means=True, **options)  # compiles
+    began = clock.perf_counter()
+    run = descend(objective, rule, records=RECORDS, means=True, **options)
+    taken = clock.perf_counter() - began
+    inside = run.steps * rate <= time * (1 + 1e-12)
+    alive = inside & np.all(np.isfinite(run.points), axis=1)
+    times, points, effective_lr, loss = (a[alive] for a in (run.steps * rate, run.points, run.effective_lr, run.loss))
+    flow_points, flow_spectrum, flow_lr = path.at(times)
+    after = points - effective_lr[:, None] * np.array([np.asarray(objective.gradient(z)) for z in points])
+    halfway = points + after / np.linalg.norm(after, axis=1, keepdims=True)
+    spectrum = np.array([eigenvalues(objective, z)[:SPECTRUM] for z in halfway])
+    nowhere = np.full_like(points, np.nan)
+    return Comparison(
+        loss=objective.name, rule=rule.name, rate=float(rate), intrinsic_lr=float(rule.intrinsic_lr(rate)),
+        time=float(time), start=tuple(float(v) for v in theta), amplitude=float(amplitude),
+        gd=DescentSummary(
+            # No period is told apart here, over which the edge could be averaged.
+            points[-1], int(run.steps[alive][-1]), math.nan, None, None, float(spectrum[-1, 0]),
+        ),
+        flow=FlowSummary(path.points[-1], float(path.sharpness[-1]), int(path.edge_count[-1])),
+        times=times, distance=np.linalg.norm(points - flow_points, axis=1), distance_on_minima=nowhere[:, 0],
+        sharpness=spectrum[:, 0], edge=effective_lr * spectrum[:, 0], flow_sharpness=flow_spectrum[:, 0],
+        points=points, minima_points=nowhere, flow_points=flow_points, effective_lr=effective_lr, gd_loss=loss,
+        seconds={"gd": taken, "flow": path.seconds, "compile": first.path.compile_seconds + descent.compile_seconds},
+        result=worst(run.result, path.result), perturbation=perturbation,
+        message=path.message or f"{message.rstrip('.')}; compared with the central flow",
+        edges=_edges(objective, flow, run.means, alive, times, spectrum, flow_spectrum[:, :SPECTRUM], flow_lr),
+    )  # fmt: skip
+
+
+def _edges(
+    objective: Objective, flow: CentralFlow, means: Any, alive: np.ndarray, times: np.ndarray, spectrum: np.ndarray,
+    flow_spectrum: np.ndarray, flow_lr: np.ndarray,
+) -> EdgeSeries:  # fmt: skip
+    """Measured between records: |grad L|^2 above its value at the flow, and the loss above the least of the flow."""
+    path, least = flow.path, float(flow.loss.min())
+    at_flow = np.array([float(np.sum(np.square(objective.gradient(z)))) for z in path.points])
+
+    def averaged(name: str) -> np.ndarray:
+        """Of the steps up to each record; nan at the first."""
+        return np.concatenate([[np.nan], means[name]])[: len(alive)][alive]
+
+    def between(values: np.ndarray) -> np.ndarray:
+        return np.interp(times, path.times, values, right=np.nan)
+
+    return EdgeSeries(
+        spectrum=spectrum, flow_spectrum=flow_spectrum, flow_effective_lr=flow_lr,
+        mean_square=(averaged("gradient_squared") - between(at_flow)) / flow_spectrum[:, 0] ** 2,
+        flow_mean_square=flow.rate * between(path.mean_square), excess_loss=averaged("loss") - least,
+        flow_excess_loss=between(flow.mean_loss) - least,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The discrete iterates of an update rule, and the law they are compared with."""

@@ -1,0 +1,268 @@
+"""The sharpness-reduction flow in a chart: dp/d tau = field(p), by Tsitouras' method of order five with dense output.
+
+The field comes from the exact wing as an expression; here it is compiled and integrated, until the time asked for
+or until the flow ends: where lambda_1 meets lambda_2, or at the end of the chart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sharpflow.numerics.compiled import Compiled
+from sharpflow.numerics.config import configure
+from sharpflow.numerics.formulas import lambdify
+from sharpflow.numerics.results import RESULTS
+from sharpflow.numerics.trajectory import Trajectory
+from sharpflow.theory.errors import InputError
+from sharpflow.theory.identity import Identity
+
+if TYPE_CHECKING:
+    from sharpflow.theory.chart.flow import SharpnessFlow
+
+__all__ = ["ChartFlow", "FlowSolution", "compiled_flow", "integrate", "step_control"]
+
+configure()
+
+Array = jax.Array
+
+# Integration error << intrinsic_lr at the smallest rate (1.4e-3 at 1e-6): errors add up over some hundred steps at
+# most.
+RTOL = 1e-9
+ATOL = 1e-10
+# lambda_1 - lambda_2 under this part of lambda_1 counts as closed: v_1 then turns within a flow time of the same
+# size.
+GAP = 1e-3
+# A flow in a handful of dimensions takes some 30 steps per unit of time; this allows a hundred units.
+MAX_STEPS = 4096
+# (a, b, c) of the drift -a/(b + c K^2) g; this one is gradient descent with weight decay.
+Coefficient = tuple[float, float, float]
+DESCENT: Coefficient = (2.0, 4.0, 1.0)
+# Points at which the dense output is evaluated in one call: one shape, one program.
+BLOCK = 400
+
+
+class ChartFlow:
+    """A `SharpnessFlow` under XLA, compiled once.
+
+    Args:
+        flow: the exact wing's flow; the attributes loss, chart, field, point, sharpness, gap, domain and, for another
+            rule, log_gradient_squared are read.
+
+    Another rule's flow is -a/(b + c K^2) g where that of gradient descent is -2/(4 + K^2) g: a, b and c are arguments
+    of the one program. A drift -D(K^2, lambda_1) g of another form is given as a function ``drift``, and compiled in.
+
+    Attributes:
+        vector_field: (time, p (m,), coefficient (3,)) -> dp/d tau (m,), for tracing.
+        look: p -> (p, zeta (D,), lambda_1, gap/lambda_1).
+        inside: p -> distance to the end of the chart, positive inside.
+        ended: p -> whether the flow has ended there.
+    """
+
+    def __init__(self, flow: SharpnessFlow, drift: Callable[[Any, Any], Any] | None = None) -> None:
+        self.flow = flow
+        chart = tuple(flow.chart)
+        field = lambdify(chart, list(flow.field))
+        squared = lambdify(chart, flow.log_gradient_squared)
+        point = lambdify(chart, list(flow.point))
+        sharpness = lambdify(chart, flow.sharpness)
+        gap = None if flow.gap is None else lambdify(chart, flow.gap)
+        bounds = [(float(low), float(high)) for low, high in flow.domain]
+
+        def relative_gap(p: Array) -> Array:
+            # One normal direction only: lambda_2 = 0, and the gap is lambda_1 itself.
+            return jnp.ones(()) if gap is None else _real(gap(*p)) / _real(sharpness(*p))
+
+        def inside(p: Array) -> Array:
+            """Distance to the end of the chart, positive inside; capped, so that it is finite on the whole line."""
+            ends = [s for x, (low, high) in zip(p, bounds, strict=True) for s in (x - low, high - x)]
+            return jnp.minimum(jnp.stack([jnp.asarray(s, dtype=float) for s in ends]).min(), 1.0)
+
+        def vector_field(_: Any, p: Array, coefficient: Array) -> Array:
+            velocity = jnp.stack([_real(v) for v in field(*p)])
+            a, b, c = coefficient
+            k2 = _real(squared(*p))
+            strength = a / (b + c * k2) if drift is None else drift(k2, _real(sharpness(*p)))
+            return velocity * strength / (2 / (4 + k2))
+
+        def look(p: Array) -> tuple[Array, Array, Array, Array]:
+            zeta = jnp.stack([_real(v) for v in point(*p)])
+            return p, zeta / jnp.linalg.norm(zeta), _real(sharpness(*p)), relative_gap(p)
+
+        def evaluate(interpolation: Any, times: Array) -> tuple[Array, Array, Array, Array]:
+            return jax.vmap(lambda tau: look(interpolation.evaluate(tau)))(times)
+
+        self.vector_field, self.look, self.inside = vector_field, look, inside
+        self.ended: Callable[[Array], Array] = lambda p: (relative_gap(p) < GAP) | (inside(p) <= 0)
+        self._bounds = np.array(bounds)
+        self._solve = Compiled(_solver(vector_field, self.ended))
+        self._evaluate = Compiled(evaluate)
+
+    @property
+    def compile_seconds(self) -> float:
+        """Seconds spent compiling so far."""
+        return self._solve.seconds + self._evaluate.seconds
+
+    def integrate(self, start: Sequence[float], time: float, coefficient: Coefficient = DESCENT) -> FlowSolution:
+        """From chart coordinates ``start`` (m,) over flow time ``time``."""
+        reached, code, interpolation = self._solve(
+            np.asarray(start, dtype=float), np.float64(time), np.asarray(coefficient, dtype=float)
+        )
+        result, stop = _result(code), float(reached)
+        low, high = 0.0, stop
+        # The solver stops one step late. Each round narrows the first bad time down by a factor of BLOCK.
+        for _ in range(4):
+            times = np.linspace(low, high, BLOCK)
+            at = self._points(interpolation, times)
+            outside = np.any((at.chart <= self._bounds[:, 0]) | (at.chart >= self._bounds[:, 1]), axis=1)
+            # A gap that touches zero without changing sign shows here, even where no step ended near it.
+            bad = np.flatnonzero(outside | (at.gap < GAP))
+            if not len(bad):
+                break
+            first = int(bad[0])
+            result = RESULTS.LEFT_CHART if outside[first] else RESULTS.GAP_CLOSED
+            low, high = float(times[max(first - 1, 0)]), float(times[first])
+            stop = low
+        if result is RESULTS.STEPSIZE_UNDERFLOW and np.min(np.abs(at.chart[-1][:, None] - self._bounds)) < GAP:
+            result = RESULTS.LEFT_CHART  # the field ends where the chart does
+        end = self._points(interpolation, np.array([stop])).chart[0]
+        return FlowSolution(self, interpolation, stop, end, result)
+
+    def _points(self, interpolation: Any, times: np.ndarray) -> FlowPoints:
+        """The dense output at flow times (N,), in blocks of one compiled size."""
+        padded = np.concatenate([times, np.repeat(times[-1:], -len(times) % BLOCK)])
+        parts = [self._evaluate(interpolation, padded[i : i + BLOCK]) for i in range(0, len(padded), BLOCK)]
+        return FlowPoints(*(np.concatenate(leaves)[: len(times)] for leaves in zip(*parts, strict=True)))
+
+
+def _real(value: Any) -> Array:
+    return jnp.asarray(value, dtype=float)
+
+
+def step_control() -> diffrax.PIDController:
+    """The accuracy of every chart flow."""
+    return diffrax.PIDController(rtol=RTOL, atol=ATOL, dtmin=1e-12, force_dtmin=False)
+
+
+def _solver(
+    field: Callable[..., Array], ended: Callable[[Array], Array]
+) -> Callable[[Array, Array, Array], tuple[Array, Array, Any]]:
+    def solve(start: Array, time: Array, coefficient: Array) -> tuple[Array, Array, Any]:
+        out = diffrax.diffeqsolve(
+            diffrax.ODETerm(field),
+            diffrax.Tsit5(),
+            t0=0.0,
+            t1=time,
+            # A first guess that the controller corrects; diffrax's own guess would compile the field twice more.
+            dt0=jnp.minimum(time, 1e-3),
+            y0=start,
+            args=coefficient,
+            saveat=diffrax.SaveAt(t1=True, dense=True),
+            stepsize_controller=step_control(),
+            # Stop after the first bad step, and look for the place in the dense output: a root finder in here would
+            # double the time to compile.
+            event=diffrax.Event(lambda t, y, args, **_: ended(y)),
+            max_steps=MAX_STEPS,
+            throw=False,  # a failed run is a result; raising from compiled code would defeat the compilation cache
+        )
+        return out.ts[-1], out.result._value, out.interpolation
+
+    return solve
+
+
+def _result(code: Any) -> RESULTS:
+    known = (
+        (diffrax.RESULTS.successful, RESULTS.SUCCESSFUL),
+        (diffrax.RESULTS.event_occurred, RESULTS.LEFT_CHART),  # or the gap closed: whoever asks looks which
+        (diffrax.RESULTS.max_steps_reached, RESULTS.MAX_STEPS),
+        (diffrax.RESULTS.dt_min_reached, RESULTS.STEPSIZE_UNDERFLOW),
+    )
+    number = int(code)
+    # diffrax's enumeration compares as traced values; its numbers compare as numbers.
+    matches = [ours for theirs, ours in known if int(theirs._value) == number]  # type: ignore[attr-defined]
+    return matches[0] if matches else RESULTS.DIVERGED
+
+
+@dataclass(frozen=True)
+class FlowPoints:
+    """The flow at N times: chart (N, m), points (N, D) on the unit sphere, sharpness (N,), gap/lambda_1 (N,)."""
+
+    chart: np.ndarray
+    points: np.ndarray
+    sharpness: np.ndarray
+    gap: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class FlowSolution:
+    """A solution of the flow.
+
+    Attributes:
+        time: flow time reached; under what was asked for where the flow ended.
+        end: (m,) chart coordinates there.
+        result: successful, gap_closed, left_chart, or what the integrator complained of.
+    """
+
+    compiled: ChartFlow
+    interpolation: Any
+    time: float
+    end: np.ndarray
+    result: RESULTS
+
+    def evaluate(self, times: Any, /) -> FlowPoints:
+        """The flow at flow times (N,); nan after its end."""
+        tau = np.atleast_1d(np.asarray(times, dtype=float))
+        inside = (tau >= 0) & (tau <= self.time * (1 + 1e-12))
+        at = self.compiled._points(self.interpolation, np.clip(tau, 0, self.time))
+        mask = np.where(inside, 1.0, np.nan)
+        return FlowPoints(at.chart * mask[:, None], at.points * mask[:, None], at.sharpness * mask, at.gap * mask)
+
+    def trajectory(self, times: Any = None, /) -> Trajectory:
+        """The part of the flow that exists, at ``times`` (default 401 from 0 to its end)."""
+        tau = np.linspace(0, self.time, BLOCK + 1) if times is None else np.asarray(times, dtype=float)
+        tau = tau[tau <= self.time * (1 + 1e-12)]
+        at = self.evaluate(tau)
+        nothing = np.full(len(tau), np.nan)
+        return Trajectory(
+            times=tau, points=at.points, effective_lr=nothing, sharpness=at.sharpness, loss=nothing.copy(),
+            result=self.result, metadata={"subject": self.compiled.flow.loss.name, "kind": "chart flow"},
+        )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _compiled(key: Identity[Any], drift: Callable[[Any, Any], Any] | None) -> ChartFlow:
+    return ChartFlow(key.value, drift)
+
+
+def compiled_flow(flow: SharpnessFlow, /, drift: Callable[[Any, Any], Any] | None = None) -> ChartFlow:
+    """The flow under XLA, made once for each flow object (and drift)."""
+    return _compiled(Identity(flow), drift)
+
+
+def integrate(
+    flow: SharpnessFlow, /, *, start: Sequence[float] | None = None, time: float,
+    coefficient: Coefficient = DESCENT,
+) -> FlowSolution:  # fmt: skip
+    """p(tau), 0 <= tau <= time (flow time), from chart coordinates ``start`` (default: the loss's own).
+
+    A flow that ends early (``result`` says why) is no error; its solution covers the time up to there.
+
+    Raises:
+        InputError: start is off the chart, or time is not positive and finite.
+    """
+    if not (math.isfinite(time) and time > 0):
+        raise InputError(f"time = {time} must be positive and finite; it is flow time, rate times iterations.")
+    minima = flow.loss.minima
+    if minima is None:
+        raise InputError(f"loss {flow.loss.name!r} has no minima; the flow needs their chart.")
+    chosen = minima.start if start is None else start
+    assert chosen is not None  # Minima fills its default in
+    return compiled_flow(flow).integrate(minima.start_at(chosen), time, coefficient)

@@ -1,0 +1,95 @@
+"""Where the chart of Gamma is singular: d zeta(p), zeta = point/|point|, has a singular value 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import sympy as sp
+
+from sharpflow.numerics.inspection.kinks import REACH
+from sharpflow.theory.loss import Loss
+
+__all__ = ["SINGULAR", "ChartRank", "chart_rank"]
+
+# A search for the minimum of |d zeta| ends 1e-8 from a zero of it; a chart that varies by this much over its domain has
+# lost half of all digits in its inverse metric.
+SINGULAR = 1e-6
+# Points of a domain of one coordinate, and random ones of more.
+POINTS = 600
+SEARCHES = 4
+
+
+@dataclass(frozen=True, eq=False)
+class ChartRank:
+    """The smallest singular value of d zeta over the largest, where, and whether it is no better anywhere.
+
+    Attributes:
+        value: smallest over largest; 0 where zeta does not depend on a combination of coordinates at all.
+        at: chart coordinates.
+        everywhere: whether the chart is singular at every point.
+    """
+
+    value: float
+    at: dict[str, float]
+    everywhere: bool
+
+
+def chart_rank(loss: Loss, /, *, seed: int = 0) -> ChartRank:
+    """The least regular point of the chart of a loss in its domain (within `REACH` of the start, without a bound)."""
+    from scipy.optimize import minimize
+
+    minima = loss.minima
+    assert minima is not None
+    assert minima.start is not None
+    assert minima.domain is not None
+    smallest, largest = _singular_values(loss)
+    low = np.array([max(float(a), s - REACH) for (a, _), s in zip(minima.domain, minima.start, strict=True)])
+    high = np.array([min(float(b), s + REACH) for (_, b), s in zip(minima.domain, minima.start, strict=True)])
+    # The ends are open, and a chart may be singular there.
+    low, high = low + 0.01 * (high - low), high - 0.01 * (high - low)
+    random, m = np.random.default_rng(seed + 19), len(low)
+    share = np.linspace(0, 1, POINTS)[:, None] if m == 1 else random.uniform(0, 1, (POINTS, m))
+    places = np.concatenate([np.array(minima.start, dtype=float)[None], low + share * (high - low)])
+    values = np.array([smallest(q) for q in places])
+    size = max(float(np.nanmax([largest(q) for q in places[:: max(1, POINTS // 100)]])), 1e-300)
+    everywhere = bool(np.nanmax(values) <= SINGULAR * size) or size < 1e-12
+    best, at = float(np.nanmin(values)), places[int(np.nanargmin(values))]
+    for k in () if everywhere else np.argsort(values)[:SEARCHES]:
+        # Squared, a simple zero is a smooth minimum.
+        end = minimize(
+            lambda q: smallest(np.clip(q, low, high)) ** 2, places[k], method="Nelder-Mead",
+            options={"xatol": 1e-11, "fatol": 1e-22, "maxfev": 200 * m,
+                     "initial_simplex": np.concatenate([places[k][None], places[k] + np.diag((high - low) / POINTS)])},
+        )  # fmt: skip
+        if np.sqrt(end.fun) < best:
+            best, at = float(np.sqrt(end.fun)), np.clip(end.x, low, high)
+    named = {s.name: float(v) for s, v in zip(minima.chart, _tidy(at, smallest, best, size), strict=True)}
+    return ChartRank(0.0 if everywhere else best / size, named, everywhere)
+
+
+def _tidy(at: np.ndarray, smallest: Callable[[np.ndarray], float], best: float, size: float) -> np.ndarray:
+    """The same place with few digits, where it is as singular there."""
+    for digits in range(7):
+        rounded = np.round(at, digits) + 0.0
+        if smallest(rounded) <= max(best, SINGULAR * size / 10):
+            return rounded
+    return at
+
+
+def _singular_values(loss: Loss) -> tuple[Callable[[np.ndarray], float], Callable[[np.ndarray], float]]:
+    """The smallest and the largest singular value of d zeta at chart coordinates (m,)."""
+    assert loss.minima is not None
+    chart, vector = loss.minima.chart, sp.Matrix(loss.minima.point)
+    function = sp.lambdify(chart, (vector, vector.jacobian(chart)), modules=["scipy", "numpy"], cse=True)
+
+    def values(q: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            point, tangent = (np.asarray(a, dtype=float) for a in function(*q))
+            length = np.linalg.norm(point)
+            unit = point / length
+            normal = (tangent - unit @ (unit.T @ tangent)) / length
+        return np.linalg.svd(normal, compute_uv=False) if np.isfinite(normal).all() else np.full(len(q), np.nan)
+
+    return lambda q: float(values(q)[-1]), lambda q: float(values(q)[0])

@@ -1,0 +1,1 @@
+"""The numbers that claims are measured by."""

@@ -1,0 +1,1 @@
+"""The manifold Gamma of minimizers, and the ways back to it."""

@@ -1,0 +1,43 @@
+"""Points of a chart of Gamma, and where they lie on the unit sphere."""
+
+from __future__ import annotations
+
+import numpy as np
+import sympy as sp
+
+from sharpflow.theory.loss import Loss
+
+__all__ = ["chart_points", "embed"]
+
+POINTS = 24
+# How far from its start an unbounded coordinate is drawn.
+REACH = 1.5
+
+
+def chart_points(loss: Loss, count: int = POINTS, /, *, seed: int = 0) -> np.ndarray:
+    """(count, m) points of the chart: the start, and others drawn within `REACH` of it, inside the domain."""
+    assert loss.minima is not None
+    assert loss.minima.start is not None
+    assert loss.minima.domain is not None
+    random = np.random.default_rng(seed)
+    columns = []
+    for start, (low, high) in zip(loss.minima.start, loss.minima.domain, strict=True):
+        a, b = max(float(low), start - REACH), min(float(high), start + REACH)
+        # The ends are open: a chart may be singular there.
+        margin = 0.02 * (b - a)
+        columns.append(random.uniform(a + margin, b - margin, count))
+    points = np.stack(columns, axis=1)
+    points[0] = loss.minima.start
+    return points
+
+
+def embed(loss: Loss, chart: np.ndarray, /) -> np.ndarray:
+    """(N, D) unit vectors of chart points (N, m), evaluated with 20 digits by SymPy."""
+    assert loss.minima is not None
+    rows = []
+    for values in chart:
+        at = {s: sp.Float(float(v), 25) for s, v in zip(loss.minima.chart, values, strict=True)}
+        rows.append([float(sp.N(sp.sympify(e).subs(at), 20)) for e in loss.minima.point])
+    vectors = np.array(rows)
+    result: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return result

@@ -1,0 +1,1 @@
+"""Networks written out in jax.numpy: layers, normalization, convolution."""

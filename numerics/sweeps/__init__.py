@@ -1,0 +1,1 @@
+"""Comparisons over grids of losses, rates and starts, kept on disk."""

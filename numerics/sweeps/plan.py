@@ -1,0 +1,174 @@
+"""What a sweep is: a grid of losses, rules, rates and starts, cut into blocks of starts at one rate.
+
+The plan alone decides what every cell is; neither the order in which blocks are worked off nor who works them off
+changes a result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from sharpflow.theory.errors import InputError
+from sharpflow.theory.loss import Loss
+from sharpflow.theory.rule import Rule
+
+__all__ = ["Block", "Plan", "fingerprint", "make_plan"]
+
+# Cells of a block: enough to fill the vector units, little enough that a block at rate 1e-6 takes seconds.
+BLOCK = 256
+# A block keeps 65 records of some D numbers for each cell, and a few copies of them, in so many bytes.
+MEMORY = 2**28
+MAX_ITERATIONS = 10_000_000_000
+
+
+@dataclass(frozen=True)
+class Block:
+    """Starts ``first`` to ``first + count`` of one loss under one rule at one rate."""
+
+    index: int
+    loss: str
+    rule: str
+    rate: float
+    first: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The grid.
+
+    Attributes:
+        losses, rules: names and fingerprints of what they stand for.
+        rates: rising.
+        starts: number of starts of each loss; the first is the loss's own, the others are drawn from its chart.
+        seed: of the draw.
+        time: flow time of every run.
+        amplitude: of the oscillation at the start, in units of its equilibrium.
+        block: starts in a block.
+    """
+
+    losses: Mapping[str, str]
+    rules: Mapping[str, str]
+    rates: tuple[float, ...]
+    starts: int
+    seed: int
+    time: float
+    amplitude: float
+    block: int
+
+    def blocks(self) -> Iterator[Block]:
+        """All blocks, those of large rates first: they are quick, and show what is wrong early."""
+        index = 0
+        for rate in sorted(self.rates, reverse=True):
+            for loss in self.losses:
+                for rule in self.rules:
+                    for first in range(0, self.starts, self.block):
+                        yield Block(index, loss, rule, rate, first, min(self.block, self.starts - first))
+                        index += 1
+
+    @property
+    def cells(self) -> int:
+        """How many runs there are."""
+        return len(self.losses) * len(self.rules) * len(self.rates) * self.starts
+
+    def to_json(self) -> dict[str, Any]:
+        """As a dict of plain values."""
+        return {**dataclasses.asdict(self), "rates": list(self.rates)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Plan:
+        """Back from `to_json`."""
+        values = {field.name: content[field.name] for field in dataclasses.fields(cls)}
+        return cls(**{**values, "rates": tuple(values["rates"])})
+
+    @property
+    def digest(self) -> str:
+        """What two plans share exactly if they are the same."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+    def difference(self, other: Plan) -> str:
+        """In words, for a reader who mixed two sweeps up; empty for the same plan."""
+        mine, theirs = self.to_json(), other.to_json()
+        return "; ".join(f"{key}: {mine[key]} against {theirs[key]}" for key in mine if mine[key] != theirs[key])
+
+
+def fingerprint(subject: Loss | Rule, /) -> str:
+    """What changes when the formula of a loss, or the action of a rule, does."""
+    if isinstance(subject, Loss):
+        minima = subject.minima
+        parts = [sp.srepr(subject.expression), sp.srepr(sp.Tuple(*subject.variables))]
+        if minima is not None:
+            parts += [sp.srepr(sp.Tuple(*map(sp.sympify, minima.point))), repr(minima.start), repr(minima.domain)]
+    else:
+        from sharpflow.theory.edge.edge_law import edge_law
+        from sharpflow.theory.errors import NoClosedForm
+
+        try:
+            law = edge_law(subject)
+        except NoClosedForm as reason:
+            said = str(reason).removeprefix(f"rule {subject.name!r}: ")
+            raise InputError(f"rule {subject.name!r}: its law at the edge was not derived: {said}") from reason
+        single, orbit = law.single, law.orbit
+        series = [c for s in (single.x, single.u, single.s) for c in s.coefficients] if single else []
+        parts = [sp.srepr(c.as_expr()) for c in series] + (
+            [sp.srepr(orbit.modulus), sp.srepr(orbit.push)] if orbit else []
+        )
+        parts += [repr(sorted(subject.constants.items())), repr(sorted(vars(subject.parameters(1e-3)).items()))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def make_plan(
+    losses: Sequence[Loss], rules: Sequence[Rule], /, *, rates: Sequence[float], starts: int, seed: int = 0,
+    time: float = 1.0, amplitude: float = 1.2, block: int | None = None, devices: int = 1,
+) -> Plan:  # fmt: skip
+    """A plan of checked numbers.
+
+    Raises:
+        InputError: with the number and what it should be.
+    """
+    for what, subjects in (("losses", losses), ("rules", rules)):
+        names = [s.name for s in subjects]
+        if not names:
+            raise InputError(f"a sweep needs {what}; give at least one.")
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InputError(f"{what} must have different names; {', '.join(twice)} stands for several.")
+    values = tuple(sorted({float(r) for r in rates}))
+    if not values or not all(0 < r <= 0.1 for r in values):
+        raise InputError(f"rates = {list(values)} must lie in (0, 0.1]; give at least one.")
+    for name, number, least in (("starts", starts, 1), ("seed", seed, 0)):
+        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
+            raise InputError(f"{name} = {number!r} must be a whole number of at least {least}.")
+    if not (math.isfinite(time) and time > 0):
+        raise InputError(f"time = {time:g} must be positive and finite; it is flow time, rate times iterations.")
+    if not (math.isfinite(amplitude) and amplitude != 0):
+        raise InputError(f"amplitude = {amplitude:g} must be finite and not zero: nothing would ever oscillate.")
+    if time / values[0] > MAX_ITERATIONS:
+        raise InputError(
+            f"time/rate = {time / values[0]:g} iterations are too many; raise the rate or shorten the time."
+        )
+    if block is None:
+        widest = max(loss.dimension for loss in losses)
+        fits = MEMORY // (65 * (widest + 8) * 8 * 4)
+        block = int(max(1, min(BLOCK * devices, fits, starts)))
+    elif isinstance(block, bool) or not isinstance(block, int | np.integer) or block < 1:
+        raise InputError(f"block = {block!r} must be a positive whole number.")
+    return Plan(
+        losses={loss.name: fingerprint(loss) for loss in losses},
+        rules={rule.name: fingerprint(rule) for rule in rules},
+        rates=values,
+        starts=int(starts),
+        seed=int(seed),
+        time=float(time),
+        amplitude=float(amplitude),
+        block=int(block),
+    )

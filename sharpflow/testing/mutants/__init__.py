@@ -1,0 +1,1 @@
+"""Wrong losses and wrong rules, and the table of which check catches which."""

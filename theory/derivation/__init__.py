@@ -1,0 +1,1 @@
+"""The argument as checked steps, on one loss and on the generic one."""

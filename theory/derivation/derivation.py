@@ -1,0 +1,198 @@
+"""The whole derivation for one loss and one rule: L(c w) = L(w)  =>  d zeta/d tau = -growth/(brake + K^2) g.
+
+Every line is a checked step, in the order of the argument: scale invariance, the reduction to the sphere, the edge,
+what is supposed of Gamma, the oscillator read off the exact map, its averages, the drift by two routes, what follows
+from it, a closed form. A part is derived only where the hypotheses it stands on were not refuted; what is left out
+is named together with the hypothesis.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import sympy as sp
+
+from sharpflow.theory import rules
+from sharpflow.theory.chart.edge_jets import edge_jets
+from sharpflow.theory.chart.flow import SharpnessFlow
+from sharpflow.theory.chart.geometry import geometry_of, tidy
+from sharpflow.theory.derivation.horizon import LOOK, Tracking, tracking_in_chart
+from sharpflow.theory.derivation.plan import Part, Plan
+from sharpflow.theory.derivation.remarks import remarks, ties
+from sharpflow.theory.edge.edge_law import EdgeLaw
+from sharpflow.theory.errors import InputError, NoClosedForm
+from sharpflow.theory.limits import TimeLimitExceeded, time_limit
+from sharpflow.theory.loss import Loss
+from sharpflow.theory.proving.proof import Proof, Status, Step, combine
+from sharpflow.theory.rule import Rule
+
+__all__ = ["Derivation", "derive"]
+
+
+# No part of the derivation of a built-in family takes a tenth of it; a loss of a user's own may be harder.
+LIMIT = 60.0
+# Flow time of a comparison by default.
+TIME = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Derivation:
+    """Proofs in the order of the argument, and the flow they end in.
+
+    Attributes:
+        loss, rule: what it is about.
+        proofs: one for each part that was derived.
+        flow: dp/d tau in the chart with the rule's own coefficient; ``None`` where it was not reached.
+        clock: flow time tau, in the parameters of the rule and the iteration number t.
+        expected: those of the proofs that the loss declares to fail, and that do.
+        remarks: sentences for the reader: what is not derived, and why.
+        law: of the rule at the edge, on every loss; ``None`` where it was not derived.
+        energy_coefficient: c of dE/d tau = c <U^2> in the chart, at the rule's default constants; ``None`` where there
+            is none, or it was not derived.
+        time: flow time for which tracking is asked.
+    """
+
+    loss: Loss
+    rule: Rule
+    proofs: tuple[Proof, ...]
+    flow: SharpnessFlow | None
+    clock: str
+    expected: tuple[Proof, ...] = ()
+    remarks: tuple[str, ...] = ()
+    law: EdgeLaw | None = None
+    energy_coefficient: sp.Expr | None = None
+    time: float = TIME
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps of all proofs."""
+        return tuple(step for proof in self.proofs for step in proof.steps)
+
+    @property
+    def status(self) -> Status:
+        """The worst of all steps, those of hypotheses that the loss declares to fail left out."""
+        return combine(proof.status for proof in self.proofs if proof not in self.expected)
+
+    @property
+    def seconds(self) -> float:
+        """Time the proofs took together."""
+        return sum(proof.seconds for proof in self.proofs)
+
+    def counts(self) -> dict[Status, int]:
+        """How many steps have each status."""
+        found = [step.status for step in self.steps]
+        return {status: found.count(status) for status in Status if status in found}
+
+    @cached_property
+    def tracking(self) -> Tracking | None:
+        """c along the flow from the start of the chart, and the horizon; ``None`` without an energy law there."""
+        minima = self.loss.minima
+        if self.energy_coefficient is None or self.flow is None or minima is None or self.law is None:
+            return None
+        field = self.flow.field.subs(self.law.defaults)
+        look = max(LOOK, self.time)
+        return tracking_in_chart(minima.chart, minima.start or (), field, self.energy_coefficient, look=look)
+
+    def render(self, style: str = "text", /) -> str:
+        """The derivation as ``text``, ``markdown`` or a ``latex`` document."""
+        from sharpflow.theory.writing.rendering import render
+
+        return render(self, style)
+
+    def __str__(self) -> str:
+        return self.render("text")
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``derive --json``."""
+        from sharpflow.theory.derivation.derivation_json import derivation_json
+
+        return derivation_json(self)
+
+
+def derive(loss: Loss, rule: Rule | None = None, /, *, limit: float = LIMIT, time: float = TIME) -> Derivation:
+    """The derivation of the flow of ``rule`` (default: gradient descent with weight decay) on ``loss``.
+
+    Args:
+        loss: with ``minima=None`` only what needs no chart is derived.
+        rule: one whose only state is effective_lr.
+        limit: seconds for each part, after which it is left undecided.
+        time: flow time for which tracking is asked; compared with the horizon.
+
+    Raises:
+        InputError: ``time`` is not positive, the rule has no form on the sphere, or the chart leaves no direction
+            normal to Gamma.
+    """
+    if not time > 0:
+        raise InputError(f"time = {time:g} must be positive; it is the flow time for which tracking is asked.")
+    plan = Plan(loss, rules.get("gd-wd") if rule is None else rule)
+    if loss.minima is not None and len(loss.minima.chart) > loss.dimension - 2:
+        raise InputError(
+            f"loss {loss.name!r}: a chart of {len(loss.minima.chart)} coordinates leaves no direction of the sphere in "
+            f"R^{loss.dimension} normal to Gamma; it may have at most {loss.dimension - 2}."
+        )
+    proofs, expected = list[Proof](), list[Proof]()
+    failed: dict[str, str] = {}
+    declared: list[str] = []
+    omitted: dict[str, list[str]] = {}
+    for part in plan.parts():
+        missing = next((name for name in part.stands_on if name in failed), None)
+        if missing is not None:
+            omitted.setdefault(missing, []).append(part.name)
+            continue
+        proof, broke_off = _attempt(part, limit)
+        if not proof.steps:
+            continue
+        proofs.append(proof)
+        if part.settles and broke_off:
+            failed[part.settles] = "was left undecided"
+        elif part.settles and proof.status is Status.REFUTED:
+            if part.settles in loss.expects_to_fail:
+                declared.append(part.settles)
+                expected.append(proof)
+            # Where eigenvalues only meet here and there, everything holds in between.
+            if part.settles != "simple_sharpness" or part.settles not in declared or ties(loss):
+                failed[part.settles] = "was refuted"
+    flow = _flow(plan, limit) if loss.minima is not None and not failed else None
+    said = tuple(remarks(loss, plan.law, failed, declared, omitted, flow))
+    energy = _energy(plan, limit) if flow is not None else None
+    found = Derivation(loss, plan.rule, tuple(proofs), flow, plan.clock, tuple(expected), said, plan.law, energy, time)
+    return replace(found, remarks=(*said, *(() if found.tracking is None else (found.tracking.sentence(time),))))
+
+
+def _energy(plan: Plan, limit: float) -> sp.Expr | None:
+    """c in the chart; ``None`` where it has no closed form, or none in time."""
+    if plan.law is None or plan.law.coefficient is None:
+        return None
+    try:
+        with time_limit(limit):
+            return tidy(plan.law.coefficient_on(edge_jets(geometry_of(plan.loss))))
+    except (NoClosedForm, InputError, TimeLimitExceeded):
+        return None
+
+
+def _attempt(part: Part, limit: float) -> tuple[Proof, bool]:
+    """The proof of a part, and whether it broke off: then with an undecided step that says why."""
+    begin = clock.perf_counter()
+    try:
+        with time_limit(limit):
+            return part.prove(), False
+    except NoClosedForm as reason:
+        sides, relation, note = ("closed form", "not found"), "=", str(reason)
+    except TimeLimitExceeded:
+        sides, relation, note = ("time", f"{limit:g} s"), ">", "Given up: the computer algebra did not end in time."
+    except InputError as reason:
+        sides, relation, note = ("this part", "not derived"), "=", str(reason)
+    seconds = clock.perf_counter() - begin
+    step = Step(part.name, *sides, relation=relation, status=Status.UNDECIDED, note=note, seconds=seconds)
+    return Proof(part.name, (step,)), True
+
+
+def _flow(plan: Plan, limit: float) -> SharpnessFlow | None:
+    try:
+        with time_limit(limit):
+            return plan.flow()
+    except (NoClosedForm, InputError, TimeLimitExceeded):
+        return None  # the parts above have said why

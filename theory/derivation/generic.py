@@ -1,0 +1,157 @@
+"""The derivation for a rule on a GENERIC loss, given by its jets near Gamma: a theorem about every loss at once.
+
+    the edge, the scaled two-step map, the oscillator and its energy, the drift, the energy law, and whether it tracks
+
+each as checked steps. The steps hold between exact series and polynomials; the map itself is checked a second time by
+`sharpflow.theory.derivation.rational_map`, which runs the rule on rational numbers and shares nothing with the series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import sympy as sp
+
+from sharpflow.theory.derivation.derivation_json import law_json, step_json
+from sharpflow.theory.derivation.generic_steps import nonsmooth_proofs, smooth_proofs
+from sharpflow.theory.edge.edge_law import EdgeLaw, edge_law
+from sharpflow.theory.edge.jets import generic_loss
+from sharpflow.theory.identity import Identity
+from sharpflow.theory.proving.proof import Proof, Status, Step, combine
+from sharpflow.theory.rule import Rule
+
+__all__ = ["GenericDerivation", "derive_generic", "generic_derivation"]
+
+
+@dataclass(frozen=True, eq=False)
+class GenericDerivation:
+    """What `derive_generic` found.
+
+    Attributes:
+        rule, law: of which rule, and its law.
+        proofs: one for each part.
+        remarks: sentences for the reader.
+    """
+
+    rule: Rule
+    law: EdgeLaw
+    proofs: tuple[Proof, ...]
+    remarks: tuple[str, ...]
+    loss: None = None
+    flow: None = None
+    expected: tuple[Proof, ...] = ()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps of all proofs."""
+        return tuple(step for proof in self.proofs for step in proof.steps)
+
+    @property
+    def status(self) -> Status:
+        """The worst of all steps."""
+        return combine(proof.status for proof in self.proofs)
+
+    @property
+    def seconds(self) -> float:
+        """Time the proofs took together."""
+        return sum(proof.seconds for proof in self.proofs)
+
+    def counts(self) -> dict[Status, int]:
+        """How many steps have each status."""
+        found = [step.status for step in self.steps]
+        return {status: found.count(status) for status in Status if status in found}
+
+    @property
+    def title(self) -> str:
+        """For a heading."""
+        return f"{self.rule.name} at the edge of stability, on every loss"
+
+    def setting(self) -> Iterator[tuple[str, tuple[Any, str, Any]]]:
+        """What is given: words and an equation each."""
+        yield (
+            "The loss near zeta on Gamma, in units of lambda_1, x along v_1, y along another normal eigenvector, "
+            "s along g (every other term leaves no trace up to the order of the energy law):",
+            (sp.Symbol("l/lambda_1"), "=", generic_loss()),
+        )
+
+    def results(self) -> Iterator[tuple[str, tuple[Any, str, Any]]]:
+        """What the reader came for: words and an equation each."""
+        law = self.law
+        if law.smooth:
+            yield "Edge:", (sp.Symbol("effective_lr*lambda_1"), "=", law.edge)
+        if law.mean_square is not None:
+            yield "Mean square of the oscillation:", (sp.Symbol("<X^2>"), "=", law.mean_square)
+        if law.period is not None:
+            yield "Period of small orbits, in iterations:", (sp.Symbol("period"), "=", law.period)
+            yield (
+                "and of one of energy E = U^2/2 + V(y), y = log X^2, between its turning points:",
+                (sp.Symbol("period"), "=", law.period_integral),
+            )
+        if law.drift is not None:
+            yield (
+                f"Drift, in the time tau = {self.rule.rate} t:",
+                (sp.Symbol("zeta'"), "=", -law.drift * sp.Symbol("g")),
+            )
+        if law.coefficient is not None:
+            yield (
+                "Energy law dE/d tau = c <U^2>, with Q = c_4 - 3 c_3^2 - 3 c_21^2/m (summed over y) and B = K^2 K_s:",
+                (sp.Symbol("c"), "=", law.coefficient),
+            )
+
+    def render(self, style: str = "text", /) -> str:
+        """The derivation as ``text``, ``markdown`` or a ``latex`` document."""
+        from sharpflow.theory.writing.rendering import render
+
+        return render(self, style)
+
+    def __str__(self) -> str:
+        return self.render("text")
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``derive generic --json``; expressions as text that the safe parser reads back."""
+        law = self.law
+        return {
+            "loss": "generic",
+            "rule": self.rule.name,
+            "status": self.status.value,
+            **law_json(law),
+            "energy_law": None if law.coefficient is None else {
+                "coefficient": sp.sstr(law.coefficient),
+                "symbols": {"K2": "|g|^2", "B": "K^2 dK/ds along g", "Q": "c_4 - 3*c_3^2 - 3*sum c_21^2/m"},
+            },
+            "constants": dict(self.rule.constants),
+            "remarks": list(self.remarks),
+            "steps": [step_json(proof, step, False) for proof in self.proofs for step in proof.steps],
+            "seconds": self.seconds,
+            "latex": self.render("latex"),
+        }  # fmt: skip
+
+
+def derive_generic(rule: Rule, /) -> GenericDerivation:
+    """The derivation of a rule on the generic loss.
+
+    Raises:
+        InputError, NoClosedForm: from `sharpflow.theory.edge.edge_law.edge_law`.
+    """
+    law = edge_law(rule)
+    proofs = smooth_proofs(law) if law.smooth else nonsmooth_proofs(law)
+    return GenericDerivation(rule, law, tuple(proofs), tuple(_remarks(law)))
+
+
+@lru_cache(maxsize=64)
+def _kept(key: Identity[Rule]) -> GenericDerivation:
+    return derive_generic(key.value)
+
+
+def generic_derivation(rule: Rule, /) -> GenericDerivation:
+    """`derive_generic`, once for each rule."""
+    return _kept(Identity(rule))
+
+
+def _remarks(law: EdgeLaw) -> Iterator[str]:
+    yield f"Tracking: {law.tracking}."
+    if not law.smooth:
+        yield "Edge: none, nonsmooth. The step of the rule is not differentiable on Gamma."

@@ -1,0 +1,1 @@
+"""How one line is checked: proofs and their steps, zero tests, the second checker, positivity."""

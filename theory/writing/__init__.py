@@ -1,0 +1,1 @@
+"""How a derivation is printed: as text, Markdown, LaTeX or JSON."""
