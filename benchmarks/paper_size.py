@@ -41,7 +41,8 @@ def paper(_):
     yield ""
     yield (
         f"With `jax.lax.conv_general_dilated` in the loop, as a user would write it, the step of the first row takes "
-        f"{taken:.1f} s, {taken / ratio['resnet20']:.1f} times as long, and {memory:.0f} MB (`numerics/models/convolution.py` "
+        f"{taken:.1f} s, {taken / ratio['resnet20']:.1f} times as long, and {memory:.0f} MB "
+        f"(`numerics/models/convolution.py` "
         "says why)."
     )
 

@@ -27,7 +27,7 @@ _HOMES = {
     "Order": "sharpflow.numerics.comparison.order",
     "Parameter": "sharpflow.theory.family",
     "Proof": "sharpflow.theory.proving.proof",
-    "Recipe": "sharpflow.numerics.training.trainer",
+    "Recipe": "sharpflow.numerics.training.recipe",
     "Rule": "sharpflow.theory.rule",
     "SharpnessFlow": "sharpflow.theory.chart.flow",
     "Status": "sharpflow.theory.proving.proof",

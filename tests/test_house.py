@@ -20,6 +20,7 @@ from sharpflow.theory.rule import Rule
 
 ROOT = Path(__file__).resolve().parent.parent
 WINGS = ("theory", "numerics", "sharpflow")
+# theory/ and numerics/ are linked in sharpflow/, where rglob does not follow them.
 MODULES = sorted(path for wing in WINGS for path in (ROOT / wing).rglob("*.py"))
 # What each wing may import besides the standard library and itself.
 ALLOWED = {
@@ -70,7 +71,10 @@ def imports(path, top_level_only=False):
 @pytest.mark.parametrize("path", MODULES, ids=shown)
 def test_imports_go_one_way(path):
     wing = path.relative_to(ROOT).parts[0]
-    used = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names) - {wing}
+    names = [name.split(".") for name in imports(path)]
+    # Of this package, the wing that a module is in.
+    parts = {n[1] if n[0] == "sharpflow" and len(n) > 1 and n[1] in WINGS else n[0] for n in names}
+    used = parts - set(sys.stdlib_module_names) - {wing}
     if wing in ALLOWED:
         assert used <= ALLOWED[wing]
     else:
@@ -90,12 +94,12 @@ def test_commands_import_nothing_heavy_before_they_run(path):
 @pytest.mark.parametrize(
     ("program", "absent"),
     [
-        ("import theory", {"jax", "numpy"}),
+        ("import sharpflow.theory", {"jax", "numpy"}),
         (
             "import sharpflow.theory.loss, sharpflow.theory.rules, sharpflow.theory.families",
-            {"jax", "numpy", "numerics", "sharpflow"},
+            {"jax", "numpy", "sharpflow.numerics"},
         ),
-        ("import numerics", {"jax", "sharpflow"}),
+        ("import sharpflow.numerics", {"jax", "sharpflow.cli"}),
         ("import sharpflow", {"jax", "sympy", "numpy"}),
         ("import sharpflow.cli", {"jax", "sympy", "numpy", "matplotlib"}),
         ("from sharpflow import Loss, Minima, Rule, resolve_loss; resolve_loss('x/y')", {"jax", "numpy"}),
@@ -177,7 +181,7 @@ def test_every_rule_has_the_shape_of_one(name):
 
 def test_one_file_is_enough_for_a_family_a_rule_and_a_command(tmp_path):
     for wing in WINGS:
-        shutil.copytree(ROOT / wing, tmp_path / wing, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / wing, tmp_path / wing, ignore=shutil.ignore_patterns("__pycache__"), symlinks=True)
     family = (ROOT / "theory" / "families" / "ridge.py").read_text(encoding="utf-8").replace('"ridge"', '"my-loss"')
     (tmp_path / "theory" / "families" / "my_loss.py").write_text(family, encoding="utf-8")
     rule = (ROOT / "theory" / "rules" / "gd_wd.py").read_text(encoding="utf-8").replace('"gd-wd"', '"my-rule"')

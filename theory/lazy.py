@@ -14,8 +14,8 @@ __all__ = ["export"]
 def export(package: str, homes: Mapping[str, str], /) -> None:
     """Let ``package`` have each name of ``homes``, from the module it stands for, imported when the name is first used.
 
-    Importing a submodule that bears a public name (``sharpflow.numerics.comparison.compare``) does not take that name away from what it
-    means (the function).
+    Importing a submodule that bears a public name (``sharpflow.numerics.comparison.compare``) does not take that name
+    away from what it means (the function).
     """
 
     class Package(ModuleType):

@@ -98,7 +98,8 @@ class Minima:
 class Loss:
     """L(w), w in R^D without 0, with L(c w) = L(w) for every c > 0.
 
-    Scale invariance is not checked here but proved (or refuted, with a witness) by `sharpflow.theory.sphere.invariance`.
+    Scale invariance is not checked here but proved (or refuted, with a witness) by
+    `sharpflow.theory.sphere.invariance`.
 
     Args:
         name: a short name, used in tables and file names.

@@ -55,9 +55,9 @@ def compare(
     """max |theta_t - zeta(rate t)| over the recorded even steps, and what gradient descent did at the edge.
 
     Where normal directions do not fit into a frame (above 400 weights without residuals), Hessian products take its
-    place for gradient descent with weight decay (`sharpflow.numerics.minima.records`); what did not converge is in the result.
-    An objective whose gradient flow comes to rest at no manifold of minimizers is compared with the central flow, from
-    its start (`sharpflow.numerics.comparison.central`).
+    place for gradient descent with weight decay (`sharpflow.numerics.minima.records`); what did not converge is in the
+    result. An objective whose gradient flow comes to rest at no manifold of minimizers is compared with the central
+    flow, from its start (`sharpflow.numerics.comparison.central`).
 
     Args:
         subject: a loss with minima, or an objective.
@@ -70,7 +70,8 @@ def compare(
         law: of the rule at the edge; default what the exact wing derives.
         perturbation, seed: length and seed of a random step added to the start, so that every direction has something
             to oscillate with; default 0 for a `Loss`, intrinsic_lr/100 for an `Objective`.
-        tolerance: of a step of the flow without a chart (`sharpflow.numerics.flows.edge_flow`); default one that leaves the flow within
+        tolerance: of a step of the flow without a chart (`sharpflow.numerics.flows.edge_flow`); default one that
+        leaves the flow within
             some hundredths of intrinsic_lr.
         resolve: also predict the oscillation of the last periods (`sharpflow.numerics.predictions.resolved`).
         progress: called with the name of each part as it begins.

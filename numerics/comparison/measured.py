@@ -35,6 +35,7 @@ def join(
     objective: Objective, rule: Rule, law: Law, rate: float, time: float, start: tuple[float, ...], amplitude: float,
     run: EdgeRun, path: FlowRun, nominal: float, small: float, foretell: bool = True,
 ) -> Comparison:  # fmt: skip
+    """The comparison of a finished run of gradient descent with the flow at its times."""
     count = len(run.steps)
     flow_points, flow_sharpness = path.points[:count], path.sharpness[:count]
     distance = np.linalg.norm(run.points - flow_points, axis=1)

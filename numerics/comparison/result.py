@@ -1,4 +1,4 @@
-"""What `sharpflow.numerics.comparison.compare` measured: numbers at the end, series on the way, and how they are written to files."""
+"""What `compare` measured: numbers at the end, series on the way, and how they are written to files."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class OscillationSeries:
 
 @dataclass(frozen=True)
 class OnsetSummary:
-    """The delay until the oscillation sets in, predicted by `sharpflow.numerics.predictions.onset` and measured; nan where it does not come.
+    """The delay until the oscillation sets in, predicted by `onset` and measured; nan where it does not come.
 
     Attributes:
         size: |x| that counts as set in, the equilibrium's at the start.

@@ -213,8 +213,8 @@ def at_zero_rate(coarse: float, fine: float, /) -> tuple[float, float]:
 def period_ratios(loss: Loss, rule: Rule, /, *, coarse: float, fine: float) -> tuple[float, float, float]:
     """Measured over predicted period of a small and a large orbit, extrapolated to rate 0; the larger correction.
 
-    The small one (amplitude 1.1) is predicted by `sharpflow.numerics.descent.law.Law.period`, the large one (amplitude 3) by
-    quadrature of the energy, with K from automatic differentiation.
+    The small one (amplitude 1.1) is predicted by `sharpflow.numerics.descent.law.Law.period`, the large one (amplitude
+    3) by quadrature of the energy, with K from automatic differentiation.
     """
     law = law_of(rule)
     ratios: dict[str, list[float]] = {"small": [], "large": []}

@@ -4,13 +4,13 @@
     d log e/d tau = 2 - e^2 |grad L|^2/rate - 4 tr Sigma
 
 with e = effective_lr, A_ij = P grad(v_i^T Hess L v_j) of the top eigenvectors, and Sigma >= 0 (in units of the rate)
-what keeps every eigenvalue of e Hess L on the sphere at or below 2 (`sharpflow.numerics.flows.central_step`). The mean gradient over
-an oscillation of covariance S is grad L + grad <Hess L, S>/2, and that of |grad L|^2 gains <(Hess L)^2, S>, which is
-4 tr S/e^2 at the edge: nothing else is new (`sharpflow.theory.edge.several_edges`). No minimizer is asked for: this is for
-cross-entropy, and for losses whose minima are no manifold. Unlike `sharpflow.numerics.flows.edge_flow` it depends on the rate, and
-comes to it as the rate goes to 0: grad L then takes theta to within O(rate) of Gamma, and cancels the part of A normal
-to it. It holds as long as a step of gradient descent, and the oscillation, are short against the length over which the
-curvature changes.
+what keeps every eigenvalue of e Hess L on the sphere at or below 2 (`sharpflow.numerics.flows.central_step`). The mean
+gradient over an oscillation of covariance S is grad L + grad <Hess L, S>/2, and that of |grad L|^2 gains <(Hess L)^2,
+S>, which is 4 tr S/e^2 at the edge: nothing else is new (`sharpflow.theory.edge.several_edges`). No minimizer is asked
+for: this is for cross-entropy, and for losses whose minima are no manifold. Unlike
+`sharpflow.numerics.flows.edge_flow` it depends on the rate, and comes to it as the rate goes to 0: grad L then takes
+theta to within O(rate) of Gamma, and cancels the part of A normal to it. It holds as long as a step of gradient
+descent, and the oscillation, are short against the length over which the curvature changes.
 
 Source of the construction (for gradient descent without normalization): Cohen, Damian, Talwalkar, Kolter, Lee 2024,
 arXiv:2410.24206.

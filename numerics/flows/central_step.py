@@ -11,9 +11,10 @@ G + H (theta - c), and solved exactly, however stiff it is:
     theta(n) - z = -Phi (G + H (z - c) + sum_ij S_ij A_ij/2),        Phi = (1 - exp(-n e H)) H^{-1}
 
 so that E = e V^T H V/2 ends at E + (e/2) <A, theta(n) - z> + E d log e. That it ends at or below the identity is the
-complementarity problem of `sharpflow.numerics.flows.complementarity` for S, with (e/4n) <A_ij, Phi A_kl> in place of <A_ij, A_kl>: symmetric and
-positive. For n e H >> 1 normal to Gamma and n e H << 1 along it, Phi/n is e P_T, and this is the step of
-`sharpflow.numerics.flows.edge_step`. c is the start of the step first, and then its middle: of second order.
+complementarity problem of `sharpflow.numerics.flows.complementarity` for S, with (e/4n) <A_ij, Phi A_kl> in place of
+<A_ij, A_kl>: symmetric and positive. For n e H >> 1 normal to Gamma and n e H << 1 along it, Phi/n is e P_T, and this
+is the step of `sharpflow.numerics.flows.edge_step`. c is the start of the step first, and then its middle: of second
+order.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class Look(NamedTuple):
     Attributes:
         values, vectors: (D,), (D, D) eigenpairs of P Hess L P, falling; the radial one, 0, is among them.
         gradient: (D,) grad L in these vectors.
-        rows: (k(k+1)/2, D) A_ij in these vectors, in the coordinates of `sharpflow.numerics.spectrum.symmetric.to_vector`.
+        rows: (k(k+1)/2, D) A_ij in these vectors, in the coordinates of
+        `sharpflow.numerics.spectrum.symmetric.to_vector`.
     """
 
     values: Array

@@ -2,7 +2,8 @@
 
 d zeta/d tau = -sum_ij Sigma_ij A_ij, d log effective_lr/d tau = 2 - 4 tr Sigma, A_ij = P_T grad(v_i^T H v_j)/lambda_1
 with v_1 ... v_k, the top eigenvectors of the Hessian H, held fixed. Sigma (in units of the rate) is what keeps every
-eigenvalue of effective_lr H/2 at or below 1 (`sharpflow.numerics.flows.complementarity`). While one eigenvalue is at the edge this is
+eigenvalue of effective_lr H/2 at or below 1 (`sharpflow.numerics.flows.complementarity`). While one eigenvalue is at
+the edge this is
 -2 g/(4 + |g|^2); below the edge zeta rests and effective_lr grows. No rate occurs: one step of the flow may span any
 number of steps of gradient descent.
 """
@@ -72,8 +73,8 @@ def edge_flow(
         time: flow time to go.
         effective_lr: at the start; default 2/lambda_1, the edge. Below it the flow waits, above it is an error.
         rank: number of normal directions, all of which are then computed at every step; default
-            `sharpflow.numerics.spectrum.dense.normal_rank` up to 400 weights or 1000 residuals, and none beyond: then everything is
-            done by Hessian products, and a curvature below 1e-5 lambda_1 counts as none.
+            `sharpflow.numerics.spectrum.dense.normal_rank` up to 400 weights or 1000 residuals, and none beyond: then
+            everything is done by Hessian products, and a curvature below 1e-5 lambda_1 counts as none.
         count: eigenvalues carried to begin with; enlarged when the last comes near the edge.
         tolerance: local error of a step, a length on the sphere.
         max_steps: steps to try, in all (looked at every 256).

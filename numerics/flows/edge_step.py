@@ -1,9 +1,9 @@
-"""One step of the flow with several eigenvalues at the edge: pure functions for `sharpflow.numerics.flows.edge_flow` to compile.
+"""One step of the flow with several eigenvalues at the edge: pure functions for `edge_flow` to compile.
 
 With E = effective_lr H/2 in the top eigenvectors v_1 ... v_k of H, dE/d tau = 2 I - M(Sigma) at the edge. A step h
-takes Sigma constant, A at its middle, and asks for E <= I at its end: the complementarity problem of `sharpflow.numerics.flows.complementarity`
-with Q = 2 I + (E - I)/h, E at the beginning. So eigenvalues join and leave without events, an edge that was missed by
-O(h^3) is met in the next step, and the step is of second order.
+takes Sigma constant, A at its middle, and asks for E <= I at its end: the complementarity problem of
+`sharpflow.numerics.flows.complementarity` with Q = 2 I + (E - I)/h, E at the beginning. So eigenvalues join and leave
+without events, an edge that was missed by O(h^3) is met in the next step, and the step is of second order.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class StepState(NamedTuple):
         sigma: (k, k) Sigma at the point.
         drift: (D,) d zeta/d tau at the point.
         rejected: tries given up so far.
-        unsolved: (4,) of the kinds `sharpflow.numerics.minima.normals.SOLVED`, what was left of problems that no step was short enough
+        unsolved: (4,) of the kinds `sharpflow.numerics.minima.normals.SOLVED`, what was left of problems that no step
+        was short enough
             to solve; 0 while all is well.
     """
 

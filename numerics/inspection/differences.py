@@ -140,7 +140,8 @@ def derivative_residual(
     most = COARSE if exact is None else ROUNDING
     kinks, coarse, unknown = 0, 0.0, 0
     for w, u, at_place in zip(places, directions, pairs, strict=True):
-        # Where the values themselves have a kink there is no derivative to compare with: that is for `sharpflow.numerics.inspection.kinks`.
+        # Where the values themselves have a kink there is no derivative to compare with: that is for
+        # `sharpflow.numerics.inspection.kinks`.
         near_by, further = (slope_jump(objective, w, u, step=h) for h in (SIDE, 1e3 * SIDE))
         if near_by > max(CORNER * size[0], STEEPER * 1e-3 * further):
             kinks += 1

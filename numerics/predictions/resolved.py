@@ -4,11 +4,11 @@
 
 in the fast time T = delta t, delta = sqrt(rate), with X^2 = e^y, x = delta X along v_1 at even t, effective_lr*lambda_1
 = edge + delta U, and <X^2> = a/b (for gradient descent with weight decay alpha = 1, a = 4, b = 2 (4 + K^2), edge 2).
-The terms of the next order are those of `sharpflow.theory.edge.energy_law`, the two-step map of the rule: they hold how the
-oscillation grows or dies out, and they keep its phase right over times of order 1/rate. Gamma is passed along the
-curve of the averaged flow, d zeta/d sigma = -D g, as the drift points along g whatever X is: so all that is known of
-the loss is a table along that one curve, which no rate enters, and three equations are left to solve. On odd t one step
-of the same map follows.
+The terms of the next order are those of `sharpflow.theory.edge.energy_law`, the two-step map of the rule: they hold
+how the oscillation grows or dies out, and they keep its phase right over times of order 1/rate. Gamma is passed along
+the curve of the averaged flow, d zeta/d sigma = -D g, as the drift points along g whatever X is: so all that is known
+of the loss is a table along that one curve, which no rate enters, and three equations are left to solve. On odd t one
+step of the same map follows.
 
 One eigenvalue is at the edge; where a second one meets it the curve ends (gap_closed). Terms of relative order rate are
 left out.

@@ -3,8 +3,9 @@
 Down to Gamma gradient descent follows gradient flow in the time s, ds = effective_lr dt, while weight decay does
 nothing yet: 1/effective_lr = |w|^2/learning_rate grows by the loss that is lost, d(1/effective_lr) = |grad L|^2 ds =
 -dL. At rest on Gamma effective_lr grows as (1 - rate)^(-2t) until effective_lr*lambda_1 = 2; from there on the flow of
-`sharpflow.numerics.flows.edge_flow` holds, if there is something to oscillate with: meanwhile x along v_1 has shrunk by the factor
-1 - effective_lr*lambda_1 at each step, and where nothing seeds it anew the oscillation sets in late (`WholeRun.onset`).
+`sharpflow.numerics.flows.edge_flow` holds, if there is something to oscillate with: meanwhile x along v_1 has shrunk
+by the factor 1 - effective_lr*lambda_1 at each step, and where nothing seeds it anew the oscillation sets in late
+(`WholeRun.onset`).
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ A basis grows by some vectors at a time, Q <- H Q made orthonormal to all before
 matrix V^T H V have residuals |R y_last|, R what H Q had outside of the basis. When the basis is full it is cut back to
 its best vectors (thick restart). It starts from any vectors: from those of a point nearby a few products suffice, and
 a random one among them sees what they do not. In the end the residuals are computed once more from their definition,
-and an unconverged pair says so. Without a guess one vector at a time is quicker (`sharpflow.numerics.spectrum.lanczos`).
+and an unconverged pair says so. Without a guess one vector at a time is quicker
+(`sharpflow.numerics.spectrum.lanczos`).
 """
 
 from __future__ import annotations
@@ -232,9 +233,9 @@ def top_eigenpairs(
         seed: of the random vectors.
         block: without a guess, how eigenvalues of multiplicity above one are told apart. Default: vector by vector, and
             when the k pairs have converged probes from fresh random vectors, until one finds no more: any multiplicity,
-            missed with a chance of 1e-3 a probe at most (`sharpflow.numerics.spectrum.lanczos`). 1: no probe; each multiple eigenvalue is
-            seen once, and the gap below the k may hide a copy. 2 or more: a start of so many vectors, which tells
-            eigenvalues of this multiplicity apart for certain, in more products.
+            missed with a chance of 1e-3 a probe at most (`sharpflow.numerics.spectrum.lanczos`). 1: no probe; each
+            multiple eigenvalue is seen once, and the gap below the k may hide a copy. 2 or more: a start of so many
+            vectors, which tells eigenvalues of this multiplicity apart for certain, in more products.
         max_products: Hessian products at most; what has not converged by then says so, and so does a probe that has not
             ended, whose pairs have small residuals.
 

@@ -1,7 +1,8 @@
 """Sweeps: gradient descent against the flow over a grid of losses, rules, rates and starts, that survive their death.
 
-Every cell is one run of `sharpflow.numerics.comparison.compare`, reduced to numbers: where its flow ends early, or its iterates diverge, the
-row says so. Blocks of cells are worked off one after another; each is on disk before it is counted.
+Every cell is one run of `sharpflow.numerics.comparison.compare`, reduced to numbers: where its flow ends early, or its
+iterates diverge, the row says so. Blocks of cells are worked off one after another; each is on disk before it is
+counted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The flow beside a training run: from the weights with which a seed entered the edge, its spectrum and its edges.
 
-The weights are taken to Gamma (`sharpflow.numerics.minima.relax`), and `sharpflow.numerics.flows.edge_flow` goes on from there with the effective
-learning rate of the run, for the flow time that is left. Nothing of the run after the entry goes into it.
+The weights are taken to Gamma (`sharpflow.numerics.minima.relax`), and `sharpflow.numerics.flows.edge_flow` goes on
+from there with the effective learning rate of the run, for the flow time that is left. Nothing of the run after the
+entry goes into it.
 """
 
 from __future__ import annotations

@@ -81,7 +81,8 @@ def training(run: TrainingRun, prediction: Prediction | None = None, /) -> Figur
     """Sharpness, edge, loss, errors, test error against sharpness, and the norm; with a flow the number of edges.
 
     Test error is drawn against sharpness from edge entry on, a seed that did not enter from the start. With a flow the
-    other eigenvalues of its seed are drawn, too. At the edge is within 5 % of it (`sharpflow.numerics.training.prediction`).
+    other eigenvalues of its seed are drawn, too. At the edge is within 5 % of it
+    (`sharpflow.numerics.training.prediction`).
     """
     if not np.isfinite(run.sharpness).any():
         raise InputError("there is nothing to draw: no record of the run is finite.")

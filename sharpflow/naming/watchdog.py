@@ -1,8 +1,9 @@
 """What no exception ends: a loop in compiled code, or one that catches everything, is told with its line.
 
-A signal, and so a `sharpflow.theory.limits.time_limit`, reaches Python code only: ``lax.while_loop`` with a condition that stays
-true runs on. A thread sees that; it cannot end the loop, but where the process is the command's own the command begins
-anew without what hung (`sharpflow.naming.anew`), or ends where that cannot be. In a notebook or under pytest it only says so.
+A signal, and so a `sharpflow.theory.limits.time_limit`, reaches Python code only: ``lax.while_loop`` with a condition
+that stays true runs on. A thread sees that; it cannot end the loop, but where the process is the command's own the
+command begins anew without what hung (`sharpflow.naming.anew`), or ends where that cannot be. In a notebook or under
+pytest it only says so.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Derivations on the generic loss, kept on disk: they depend on the rule and on this program, and take seconds.
 
-A file is named by what the rule does (`sharpflow.theory.fingerprint`), the sources of `theory` and the version of SymPy, so that
-a change of any of them asks for another file; and it holds a checksum of its content, so that a damaged file is seen,
-said so, and written anew. ``$SHARPFLOW_CACHE=off`` keeps nothing.
+A file is named by what the rule does (`sharpflow.theory.fingerprint`), the sources of `theory` and the version of
+SymPy, so that a change of any of them asks for another file; and it holds a checksum of its content, so that a damaged
+file is seen, said so, and written anew. ``$SHARPFLOW_CACHE=off`` keeps nothing.
 """
 
 from __future__ import annotations

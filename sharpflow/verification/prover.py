@@ -139,6 +139,8 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Row:
+    """One verdict that is asked for: a claim on a loss, with a rule."""
+
     index: int
     id: str
     claim: Claim

@@ -18,6 +18,7 @@ def _row(cells: tuple[str, ...]) -> str:
 
 
 def table(verdicts: tuple[Verdict, ...]) -> list[str]:
+    """The head and one line for each verdict."""
     rules: dict[str, set[str]] = {}
     for v in verdicts:
         rules.setdefault(v.id, set()).add(v.rule)
@@ -53,6 +54,8 @@ def remarks(result: Verification) -> list[str]:
 
 
 def summary(result: Verification) -> str:
+    """How many of each verdict, and the time they took."""
+
     def words(counts: dict[str, int]) -> str:
         return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
 

@@ -59,7 +59,8 @@ VALUES, VECTORS = (a[..., ::-1] for a in np.linalg.eigh(HESSIAN))
 GRADIENT = RANDOM.standard_normal(4)
 MATRICES = RANDOM.standard_normal((2, 2, 4))
 MATRICES = (MATRICES + MATRICES.transpose(1, 0, 2)) / 2
-# The coordinates of `sharpflow.numerics.spectrum.symmetric.to_vector`, in which inner products of matrices are those of vectors.
+# The coordinates of `sharpflow.numerics.spectrum.symmetric.to_vector`, in which inner products of matrices are those
+# of vectors.
 ROWS = np.array([MATRICES[i, j] * (1 if i == j else math.sqrt(2)) for i, j, _ in zip(*pairs(2), strict=True)])
 RATE, LR, STEP = 1e-2, 0.3, 0.07
 STATE: Any = SimpleNamespace(rate=RATE, last=0.0)

@@ -18,7 +18,8 @@ def run(code, **environment):
 
 def test_importing_loads_no_jax():
     done = run(
-        "import sys; from sharpflow import numerics; dir(numerics); sys.exit('jax' in sys.modules or 'numpy' in sys.modules)"
+        "import sys; from sharpflow import numerics; dir(numerics); "
+        "sys.exit('jax' in sys.modules or 'numpy' in sys.modules)"
     )
     assert done.returncode == 0, done.stderr
 

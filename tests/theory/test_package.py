@@ -17,7 +17,8 @@ def test_importing_loads_no_sympy():
 
 def test_using_it_loads_no_jax():
     code = (
-        "import sys; from sharpflow.theory import families, geometry_of; geometry_of(families.get('ridge').default()).sharpness;"
+        "import sys; from sharpflow.theory import families, geometry_of; "
+        "geometry_of(families.get('ridge').default()).sharpness;"
         "sys.exit('jax' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

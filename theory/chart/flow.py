@@ -1,9 +1,9 @@
 """The sharpness-reduction flow in the chart: dp^i/d tau = -2 g^i/(4 + K^2), tau = rate t.
 
-Here g = grad_Gamma log lambda_1 and K = |g|. This is route (a), by geometry; `sharpflow.theory.chart.routes` reads the same field off
-the expanded map of the concrete loss (route b). Where the field separates, p_i' = f(p_i), it is solved by quadrature:
-I(p) = int dp/f(p) advances by exactly tau, and where I can be inverted, p(tau) is written down. Either is proved by
-substitution into the flow.
+Here g = grad_Gamma log lambda_1 and K = |g|. This is route (a), by geometry; `sharpflow.theory.chart.routes` reads the
+same field off the expanded map of the concrete loss (route b). Where the field separates, p_i' = f(p_i), it is solved
+by quadrature: I(p) = int dp/f(p) advances by exactly tau, and where I can be inverted, p(tau) is written down. Either
+is proved by substitution into the flow.
 """
 
 from __future__ import annotations

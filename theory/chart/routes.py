@@ -1,9 +1,9 @@
 """The drift by two routes that share nothing but the loss: geometry of Gamma, and the expanded exact map.
 
-Route (a), `sharpflow.theory.chart.flow`: lambda_1 and the metric give g, and the law of the rule gives its coefficient. Route (b),
-`sharpflow.theory.chart.expansion`: theta = zeta(p) + delta X v_1 is put into the exact map of the concrete loss, two steps are
-expanded, X', U', p' are read off and averaged over the orbit with <X^2> = a/b (`sharpflow.theory.edge.averaging`). Route (b) never
-forms a gradient of lambda_1.
+Route (a), `sharpflow.theory.chart.flow`: lambda_1 and the metric give g, and the law of the rule gives its
+coefficient. Route (b), `sharpflow.theory.chart.expansion`: theta = zeta(p) + delta X v_1 is put into the exact map of
+the concrete loss, two steps are expanded, X', U', p' are read off and averaged over the orbit with <X^2> = a/b
+(`sharpflow.theory.edge.averaging`). Route (b) never forms a gradient of lambda_1.
 """
 
 from __future__ import annotations
@@ -311,5 +311,6 @@ def prove_nonsmooth_drift(loss: Loss, rule: Rule, /) -> Proof:
 
 
 def short(expression: sp.Expr, limit: int = 160) -> str:
+    """An expression in its normal form, cut to ``limit`` characters."""
     text = sp.sstr(normal_form(expression))
     return text if len(text) <= limit else text[: limit - 3] + "..."

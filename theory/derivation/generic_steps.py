@@ -1,4 +1,4 @@
-"""The steps of a derivation on the generic loss: each a line that is checked, from what `sharpflow.theory.edge.edge_law` found."""
+"""The steps of a derivation on the generic loss: each a line that is checked, from what `edge_law` found."""
 
 from __future__ import annotations
 

@@ -84,6 +84,7 @@ class Plan:
 
     @cached_property
     def law(self) -> EdgeLaw | None:
+        """The rule's law at the edge of every loss; ``None`` where none is derived."""
         try:
             return edge_law(self.rule)
         except NoClosedForm:
@@ -106,10 +107,12 @@ class Plan:
 
     @cached_property
     def reduction(self) -> Reduction:
+        """The rule on the sphere."""
         return reduce_rule(self.rule)
 
     @property
     def decays_weights(self) -> bool:
+        """Whether the rule is gradient descent with decay 1 - rate of the weights."""
         return self.reduces and decays_by_one_minus_rate(self.reduction)
 
     @cached_property
@@ -122,10 +125,12 @@ class Plan:
 
     @property
     def clock(self) -> str:
+        """Flow time in the number t of iterations, as text."""
         rate = self.rule.rate
         return f"({rate})*t" if set(rate) & set("+-/ ") else f"{rate}*t"
 
     def parts(self) -> Iterator[Part]:
+        """The parts of the derivation, in their order."""
         loss = self.loss
         yield Part("scale invariance", lambda: prove_homogeneity(loss), (), "scale_invariance")
         yield Part("Euler identities of every loss", prove_euler_generic, GENERIC)

@@ -4,8 +4,8 @@ All jets, the norm, the constants and X, U are drawn at random from the integers
 it), the rule is run on lists of fractions c_0, c_1, ... (a number of the form sum c_k delta^k), and what comes out of
 two steps is compared with the series at these numbers, coefficient by coefficient. Both sides are rational functions of
 what is drawn; a bound d on the degree of the numerator of their difference is counted along with them
-(`sharpflow.theory.derivation.rational_series`). Should they differ, a random point shows it but for a probability of d/R (Schwartz and
-Zippel), and N independent points but for its N-th power.
+(`sharpflow.theory.derivation.rational_series`). Should they differ, a random point shows it but for a probability of
+d/R (Schwartz and Zippel), and N independent points but for its N-th power.
 
 What is taken over from the derivation is what is put to the test: the edge, what is damped as a function of X, U and s
 (where the run starts, and where it must end), and the two-step vector field.

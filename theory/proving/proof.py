@@ -43,7 +43,8 @@ class Step:
         witness: for a refuted line, the point and the value of the residual there.
         seconds: time the check took.
         note: one or two sentences for the reader: why the line is true, or what was done to get it.
-        second: what `sharpflow.theory.proving.checker`, which shares nothing with ``method``, says of a proved equation: at how many
+        second: what `sharpflow.theory.proving.checker`, which shares nothing with ``method``, says of a proved
+        equation: at how many
             rational points it was confirmed, or why it is undecided at that level.
     """
 

@@ -22,11 +22,13 @@ class Tower:
         self.denominators: dict[sp.Expr, int] = {}
 
     def fresh(self, meaning: sp.Expr, stem: str) -> sp.Symbol:
+        """A new symbol that stands for ``meaning``."""
         symbol = sp.Dummy(f"{stem}{len(self.back)}", real=True)
         self.back[symbol] = meaning
         return symbol
 
     def prepare(self, expression: sp.Expr) -> sp.Expr:
+        """The expression in functions that the tower takes, with the common denominators of their arguments noted."""
         expression = expression.replace(lambda e: isinstance(e, sp.Derivative), lambda e: self.opaque(e))
         expression = expression.replace(lambda e: isinstance(e, AppliedUndef | sp.Subs), lambda e: self.opaque(e))
         hyperbolic = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
@@ -41,11 +43,13 @@ class Tower:
         return expression
 
     def opaque(self, node: sp.Expr) -> sp.Expr:
+        """A symbol for what is left as it is."""
         if node not in self.known:
             self.known[node] = self.fresh(node, "f")
         return self.known[node]
 
     def convert(self, e: sp.Expr) -> sp.Expr:
+        """The expression in the symbols of the tower."""
         if e in self.known:
             return self.known[e]
         if e.is_Symbol or e.is_Rational:
@@ -63,6 +67,7 @@ class Tower:
         raise NotAlgebraic(str(e.func))
 
     def exponential(self, e: sp.Expr) -> sp.Expr:
+        """exp(u) as a power of the exponential of the smallest unit of u."""
         result = sp.Integer(1)
         for factor, base in _linear_parts(e.args[0]):
             unit = base / self.denominators.get(base, 1)
@@ -74,6 +79,7 @@ class Tower:
         return result
 
     def trigonometric(self, e: sp.Expr) -> sp.Expr:
+        """sin and cos of a sum of multiples, in those of the units."""
         pieces = [
             (f * self.denominators.get(b, 1), b / self.denominators.get(b, 1)) for f, b in _linear_parts(e.args[0])
         ]
@@ -90,6 +96,7 @@ class Tower:
         return expanded
 
     def power(self, e: sp.Expr) -> sp.Expr:
+        """A power with an integer or half-integer exponent."""
         base, exponent = e.args
         if exponent.is_Integer:
             return self.convert(base) ** exponent
@@ -155,6 +162,7 @@ class Tower:
 
     @property
     def description(self) -> str:
+        """What was adjoined, as the method of a step."""
         if not self.back:
             return "normal form of rational functions"
         return (

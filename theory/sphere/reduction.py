@@ -2,8 +2,8 @@
 
 theta+ = (theta - step G)/|theta - step G|, G = grad L(theta), and effective_lr+ = schedule(effective_lr, |G|^2).
 
-Both are derived from the rule's own update, run on the vectors of `sharpflow.theory.sphere.vectors`. For a smooth rule step is
-effective_lr; for normalized GD it is eta/|G|, and there is no schedule.
+Both are derived from the rule's own update, run on the vectors of `sharpflow.theory.sphere.vectors`. For a smooth rule
+step is effective_lr; for normalized GD it is eta/|G|, and there is no schedule.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What the reduction of a rule to the sphere says, proved for every loss in every dimension.
 
 theta+ = (theta - effective_lr G)/|theta - effective_lr G| and effective_lr+ = schedule(effective_lr, |G|^2) come out
-of `sharpflow.theory.sphere.reduction`, which runs the rule's own update on vectors of span{theta, G} and uses nothing of R^D but the
-Gram matrix diag(1, |G|^2) (see `sharpflow.theory.sphere.vectors`): that is why D does not enter. The statements checked here are the
-ones of the theory.
+of `sharpflow.theory.sphere.reduction`, which runs the rule's own update on vectors of span{theta, G} and uses nothing
+of R^D but the Gram matrix diag(1, |G|^2) (see `sharpflow.theory.sphere.vectors`): that is why D does not enter. The
+statements checked here are the ones of the theory.
 """
 
 from __future__ import annotations
