@@ -50,7 +50,7 @@ _HOMES = {
     "retract": "sharpflow.numerics.minima.retraction",
     "sharpness": "sharpflow.numerics.spectrum.dense",
     "sweep": "sharpflow.numerics.sweeps.sweep",
-    "task": "sharpflow.numerics.models.task",
+    "task": "sharpflow.numerics.training.experiment",
     "top_eigenpairs": "sharpflow.numerics.spectrum.eigenpairs",
     "whole_run": "sharpflow.numerics.predictions.whole_run",
 }
