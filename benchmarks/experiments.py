@@ -67,8 +67,7 @@ class Place:
 
     def variants(self):
         """Every variant of digits, run once."""
-        from sharpflow.benchmarks.variants import run_variants
-
+        from benchmarks.variants import run_variants
         from sharpflow.numerics import experiments
         from sharpflow.numerics.training.experiment import Choices
         from sharpflow.numerics.training.recipe import Recipe
@@ -95,8 +94,7 @@ def waits(run):
 
 def digits(place):
     """The headline."""
-    from sharpflow.benchmarks.variants import at_the_end, held
-
+    from benchmarks.variants import at_the_end, held
     from sharpflow.figures.training import training
     from sharpflow.numerics.training.statistics import spread
 
@@ -248,8 +246,7 @@ def completion(place):
 
 def ablation(place):
     """The table of variants, what the theory said of each beforehand, and whether it came out."""
-    from sharpflow.benchmarks.variants import VARIANTS
-
+    from benchmarks.variants import VARIANTS
     from sharpflow.figures.training import training, variants
     from sharpflow.numerics.training.statistics import spread
 
@@ -279,8 +276,8 @@ def ablation(place):
 def generalization(place):
     """Rank correlations of sharpness and test error, and the late times."""
     from scipy.stats import spearmanr
-    from sharpflow.benchmarks.rank_correlation import rank_correlation, within
 
+    from benchmarks.rank_correlation import rank_correlation, within
     from sharpflow.figures.training import against_sharpness, training
     from sharpflow.numerics.training.statistics import spread
 

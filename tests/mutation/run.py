@@ -238,13 +238,15 @@ def run_tests(tree: Path, module: str, programs: str | None = None, limit: float
 
 def copy_tree(place: Path) -> Path:
     """What the tests need, without history and caches."""
-    names = ("theory", "numerics", "sharpflow", "tests", "notebooks", "docs", "pyproject.toml", "README.md")
+    names = ("theory", "numerics", "sharpflow", "tests", "benchmarks", "notebooks", "docs", "conftest.py")
+    names += ("pyproject.toml", "README.md")
     place.mkdir(parents=True)
     for name in names:
         source = ROOT / name
         ignore = shutil.ignore_patterns("__pycache__")
         if source.is_dir():
-            shutil.copytree(source, place / name, ignore=ignore)
+            # theory/ and numerics/ stay links in sharpflow/: what is mutated is what is imported.
+            shutil.copytree(source, place / name, ignore=ignore, symlinks=True)
         else:
             shutil.copy(source, place / name)
     return place

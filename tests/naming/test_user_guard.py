@@ -18,7 +18,7 @@ from sharpflow.naming.specs import resolve_loss, resolve_rule
 from sharpflow.testing import check_loss
 from sharpflow.theory.errors import InputError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LOSS = """
 import sympy as sp
 from sharpflow import Loss

@@ -5,9 +5,9 @@ import pytest
 
 @pytest.fixture(scope="module")
 def tasks():
-    """Two seeds of `tests.numerics.small_training`."""
+    """Two seeds of `tests.numerics.training.small_training`."""
     from sharpflow.numerics import experiments
-    from tests.numerics.small_training import SMALL
+    from tests.numerics.training.small_training import SMALL
 
     return experiments.get("breast-cancer").tasks(2, SMALL)
 
@@ -16,6 +16,6 @@ def tasks():
 def trainer(tasks):
     """Its programs."""
     from sharpflow.numerics.training.trainer import Trainer
-    from tests.numerics.small_training import RECIPE
+    from tests.numerics.training.small_training import RECIPE
 
     return Trainer(tasks, RECIPE)

@@ -190,7 +190,7 @@ def test_the_rule_is_named_as_any_other(run):
 
 
 def test_the_page_of_rules_is_what_is_derived():
-    page = (Path(__file__).resolve().parent.parent / "docs" / "rules.md").read_text(encoding="utf-8").splitlines()
+    page = (Path(__file__).resolve().parents[2] / "docs" / "rules.md").read_text(encoding="utf-8").splitlines()
     lines = [line for line in markdown(rule_rows([rules.get(name) for name in rules.names()])).splitlines() if line]
     derived = [line for line in lines if line.startswith("|")]
     assert len(derived) == 2 + len(rules.names())

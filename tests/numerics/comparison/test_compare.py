@@ -118,7 +118,7 @@ def test_an_objective_agrees_with_its_loss():
 
 def test_gap_closing_is_a_result():
     loss = families.get("crossing").default()
-    from tests.numerics.test_flow import crossing_flow
+    from tests.numerics.flows.test_flow import crossing_flow
 
     c = compare(loss, rate=1e-4, time=4.0, flow=crossing_flow())
     assert c.result is RESULTS.GAP_CLOSED

@@ -15,7 +15,7 @@ from sharpflow.numerics.training.run import digest_of, read_training, train_netw
 from sharpflow.numerics.training.store import TrainingFiles, TrainingStopped
 from sharpflow.numerics.training.trainer import Row
 from sharpflow.theory.errors import InputError
-from tests.numerics.small_training import RECIPE
+from tests.numerics.training.small_training import RECIPE
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from sharpflow.numerics.training.recipe import Recipe
 from sharpflow.numerics.training.run import train_network
 from sharpflow.numerics.training.trainer import Trainer
 from sharpflow.theory.errors import InputError
-from tests.numerics.small_training import RECIPE, SMALL
+from tests.numerics.training.small_training import RECIPE, SMALL
 
 
 @pytest.fixture(scope="module")

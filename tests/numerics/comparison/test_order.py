@@ -13,8 +13,8 @@ from sharpflow.numerics.comparison.order import Fit, _fine, fit_power, judge, or
 from sharpflow.numerics.results import RESULTS
 from sharpflow.theory import families
 from sharpflow.theory.errors import InputError
+from tests.numerics.flows.test_flow import crossing_flow
 from tests.numerics.reference_flows import reference_flow, top_of_rank_one
-from tests.numerics.test_flow import crossing_flow
 
 RIDGE = families.get("ridge").default()
 

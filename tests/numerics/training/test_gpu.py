@@ -11,7 +11,7 @@ from sharpflow.numerics.training.experiment import task
 from sharpflow.numerics.training.full_batch import FullBatch
 from sharpflow.numerics.training.run import train_network
 from sharpflow.numerics.training.trainer import Row, State, Trainer
-from tests.numerics.small_training import RECIPE
+from tests.numerics.training.small_training import RECIPE
 
 pytestmark = pytest.mark.gpu
 

@@ -5,16 +5,16 @@ import json
 
 import numpy as np
 import pytest
-from sharpflow.benchmarks.rank_correlation import rank_correlation, within
-from sharpflow.benchmarks.variants import COLLAPSED, HELD, SAME, VARIANTS, at_the_end, problem_of, run_variants
 
+from benchmarks.rank_correlation import rank_correlation, within
+from benchmarks.variants import COLLAPSED, HELD, SAME, VARIANTS, at_the_end, problem_of, run_variants
 from sharpflow.numerics import experiments
 from sharpflow.numerics.training.experiment import Choices
 from sharpflow.numerics.training.recipe import Recipe
 from sharpflow.numerics.training.run import TrainingRun
 from sharpflow.numerics.training.trainer import Row, State
 from sharpflow.theory.errors import InputError
-from tests.numerics.small_training import SMALL
+from tests.numerics.training.small_training import SMALL
 
 JUDGES = {variant.name: variant.judge for variant in VARIANTS}
 STEPS = np.arange(0, 2001, 100)

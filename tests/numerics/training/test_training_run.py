@@ -5,8 +5,8 @@ import math
 
 import numpy as np
 import pytest
-from sharpflow.benchmarks.rank_correlation import rank_correlation
 
+from benchmarks.rank_correlation import rank_correlation
 from sharpflow.numerics.training.recipe import Recipe
 from sharpflow.numerics.training.run import TrainingRun
 from sharpflow.numerics.training.statistics import spread

@@ -17,7 +17,7 @@ from sharpflow.numerics.training.recipe import Recipe
 from sharpflow.numerics.training.trainer import Row
 from sharpflow.provenance import git_commit
 from sharpflow.terminal.training_text import run_lines
-from tests.test_train_command import SMALL, made
+from tests.commands.test_train import SMALL, made
 
 RECIPE = Recipe(0.05, 2e-3, steps=200, records=2)
 
