@@ -35,7 +35,6 @@ def run(arguments: argparse.Namespace) -> int:
     from sharpflow.naming.specs import resolve_loss, resolve_rule
     from sharpflow.theory.derivation.derivation import derive
     from sharpflow.theory.loss import Loss
-    from sharpflow.theory.writing.rendering import render
 
     if arguments.spec == "generic":
         return _generic(arguments, output)
@@ -44,10 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"{loss.name!r} is an Objective, a function: a derivation needs the formula of a Loss.")
     result = derive(loss, rule, time=time)
     if arguments.output is None:
-        output.say(render(result, arguments.format, unicode=_shows_unicode(arguments.json)).rstrip("\n"))
+        output.say(result.render(arguments.format, unicode=_shows_unicode(arguments.json)).rstrip("\n"))
     else:
         with replacing(arguments.output, "--output") as place:
-            place.write_text(render(result, arguments.format), encoding="utf-8")
+            place.write_text(result.render(arguments.format), encoding="utf-8")
         counts = ", ".join(f"{n} {status.value}" for status, n in result.counts().items())
         output.say(f"{arguments.output}: {len(result.steps)} steps, {counts}.", *result.remarks)
     output.write_json(result.to_json())

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from sharpflow.theory.derivation.derivation_json import law_json
-from sharpflow.theory.edge.edge_law import EdgeLaw, edge_law
+from sharpflow.theory.edge.edge_law import EdgeLaw, edge_law, law_json
 from sharpflow.theory.errors import InputError, NoClosedForm
 
 if TYPE_CHECKING:

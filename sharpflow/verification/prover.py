@@ -89,7 +89,7 @@ def _witness(step: Step) -> str:
 
 def view(step: Step, /) -> StepView:
     """A step as text, LaTeX and MathML."""
-    from sharpflow.theory.writing.notation import mathml
+    from sharpflow.theory.writing.notation import mathml, step_latex
 
     statement = step.statement
     if len(statement) > LONGEST:
@@ -98,7 +98,7 @@ def view(step: Step, /) -> StepView:
         statement = statement[:LONGEST] + " ..."
     else:
         relation = {"=": "=", ">": "&gt;", ">=": "&#8805;", "<=": "&#8804;"}[step.relation]
-        latex = step.latex
+        latex = step_latex(step)
         math = f"<mrow>{mathml(step.lhs)}<mo>{relation}</mo>{mathml(step.rhs)}</mrow>"
     residual = "" if step.status == "proved" or step.residual is None else str(step.residual)[:LONGEST]
     return StepView(

@@ -8,7 +8,9 @@ is named together with the hypothesis.
 
 from __future__ import annotations
 
+import math
 import time as clock
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -22,12 +24,14 @@ from sharpflow.theory.chart.geometry import geometry_of, tidy
 from sharpflow.theory.derivation.horizon import LOOK, Tracking, tracking_in_chart
 from sharpflow.theory.derivation.plan import Part, Plan
 from sharpflow.theory.derivation.remarks import remarks, ties
-from sharpflow.theory.edge.edge_law import EdgeLaw
+from sharpflow.theory.edge.edge_law import EdgeLaw, law_json
 from sharpflow.theory.errors import InputError, NoClosedForm
 from sharpflow.theory.limits import TimeLimitExceeded, time_limit
 from sharpflow.theory.loss import Loss
-from sharpflow.theory.proving.proof import Proof, Status, Step, combine
+from sharpflow.theory.proving.proof import Proof, Status, Step
 from sharpflow.theory.rule import Rule
+from sharpflow.theory.writing.document import Document
+from sharpflow.theory.writing.sentences import Equation
 
 __all__ = ["Derivation", "derive"]
 
@@ -39,7 +43,7 @@ TIME = 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class Derivation:
+class Derivation(Document):
     """Proofs in the order of the argument, and the flow they end in.
 
     Attributes:
@@ -66,26 +70,6 @@ class Derivation:
     energy_coefficient: sp.Expr | None = None
     time: float = TIME
 
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """All steps of all proofs."""
-        return tuple(step for proof in self.proofs for step in proof.steps)
-
-    @property
-    def status(self) -> Status:
-        """The worst of all steps, those of hypotheses that the loss declares to fail left out."""
-        return combine(proof.status for proof in self.proofs if proof not in self.expected)
-
-    @property
-    def seconds(self) -> float:
-        """Time the proofs took together."""
-        return sum(proof.seconds for proof in self.proofs)
-
-    def counts(self) -> dict[Status, int]:
-        """How many steps have each status."""
-        found = [step.status for step in self.steps]
-        return {status: found.count(status) for status in Status if status in found}
-
     @cached_property
     def tracking(self) -> Tracking | None:
         """c along the flow from the start of the chart, and the horizon; ``None`` without an energy law there."""
@@ -96,20 +80,92 @@ class Derivation:
         look = max(LOOK, self.time)
         return tracking_in_chart(minima.chart, minima.start or (), field, self.energy_coefficient, look=look)
 
-    def render(self, style: str = "text", /) -> str:
-        """The derivation as ``text``, ``markdown`` or a ``latex`` document."""
-        from sharpflow.theory.writing.rendering import render
+    @property
+    def title(self) -> str:
+        """The heading of the whole."""
+        return f"From {self.rule.name} on {self.loss.name} to the flow along its minimizers"
 
-        return render(self, style)
+    def setting(self) -> Iterator[tuple[str, Equation]]:
+        """The loss and its minimizers."""
+        loss = self.loss
+        yield "The loss:", (sp.Function("L")(*loss.variables), "=", loss.expression)
+        if loss.minima is not None:
+            point = sp.Matrix(loss.minima.point).T
+            chart = ", ".join(symbol.name for symbol in loss.minima.chart)
+            yield f"Gamma, the directions of its minimizers, in the chart {chart}:", (sp.Symbol("P"), "=", point)
 
-    def __str__(self) -> str:
-        return self.render("text")
+    def results(self) -> Iterator[tuple[str, Equation]]:
+        """Sharpness, the flow, its solution, c of the energy law; nothing where no flow was reached."""
+        flow = self.flow
+        if flow is None:
+            return
+        tau = sp.Symbol("tau", positive=True)
+        yield "Sharpness on Gamma:", (sp.Symbol("lambda_1"), "=", flow.sharpness)
+        if not flow.stands_still:
+            yield "Squared length of its logarithmic gradient:", (sp.Symbol("K2"), "=", flow.log_gradient_squared)
+        rate = self.rule.rate.replace("**", "^").replace("*", " ")
+        words = f"The flow, in the time tau = {rate} t:"
+        for symbol, f in zip(flow.chart, flow.field, strict=True):
+            yield words, (sp.Derivative(sp.Function(symbol.name)(tau), tau), "=", f)
+            words = ""
+        for symbol, solution in (flow.closed_form or {}).items():
+            yield "Its solution:", (sp.Function(symbol.name)(tau), "=", solution)
+        if flow.closed_form is None:
+            for symbol, invariant in flow.invariants.items():
+                yield "This quantity advances as tau does:", (sp.Function("I")(symbol), "=", invariant)
+        if flow.conserved is not None:
+            yield "This quantity is conserved:", (sp.Function("C")(*flow.chart), "=", flow.conserved)
+        if self.energy_coefficient is not None:
+            words = "Energy of the oscillation, dE/d tau = c <U^2> at the default constants:"
+            yield words, (sp.Symbol("c"), "=", self.energy_coefficient)
 
     def to_json(self) -> dict[str, Any]:
-        """The content of ``derive --json``."""
-        from sharpflow.theory.derivation.derivation_json import derivation_json
+        """The content of ``derive --json``; expressions as text that the safe parser reads back."""
+        loss, flow = self.loss, self.flow
+        return {
+            "loss": loss.name,
+            "variables": _texts(loss.variables),
+            "expression": sp.sstr(loss.expression),
+            "rule": self.rule.name,
+            "status": self.status.value,
+            "minima": _minima(loss),
+            "sharpness": None if flow is None else sp.sstr(flow.sharpness),
+            "log_sharpness_gradient": None if flow is None else _texts(flow.log_sharpness_gradient),
+            "flow": None if flow is None else {
+                "chart": _texts(flow.chart),
+                "field": _texts(flow.field),
+                "time": self.clock,
+                "time_symbol": "tau",
+                "point": _texts(flow.point),
+                "log_gradient_squared": sp.sstr(flow.log_gradient_squared),
+                "closed_form": None if flow.closed_form is None else _by_name(flow.closed_form),
+                "invariants": _by_name(flow.invariants),
+                "conserved": None if flow.conserved is None else sp.sstr(flow.conserved),
+            },
+            **law_json(self.law),
+            "energy_law": None if self.energy_coefficient is None else {
+                "coefficient": sp.sstr(self.energy_coefficient), **self._at_start(),
+            },
+            "tracking": self._tracks(),
+            "remarks": list(self.remarks),
+            "steps": self.steps_json(),
+            "seconds": self.seconds,
+            "latex": self.render("latex"),
+        }  # fmt: skip
 
-        return derivation_json(self)
+    def _at_start(self) -> dict[str, float | None]:
+        """c at the start of the chart, and the horizon of tracking from there (null: it does not end)."""
+        found = self.tracking
+        if found is None:
+            return {"at_start": None, "horizon": None}
+        return {"at_start": found.coefficient, "horizon": found.horizon if math.isfinite(found.horizon) else None}
+
+    def _tracks(self) -> dict[str, float | bool | None] | None:
+        """Whether the horizon exceeds the time asked for; null without an energy law in the chart."""
+        found = self.tracking
+        if found is None:
+            return None
+        return {"time": self.time, "tracks": found.tracks(self.time)} | self._at_start()
 
 
 def derive(loss: Loss, rule: Rule | None = None, /, *, limit: float = LIMIT, time: float = TIME) -> Derivation:
@@ -196,3 +252,24 @@ def _flow(plan: Plan, limit: float) -> SharpnessFlow | None:
             return plan.flow()
     except (NoClosedForm, InputError, TimeLimitExceeded):
         return None  # the parts above have said why
+
+
+def _minima(loss: Loss) -> dict[str, Any] | None:
+    minima = loss.minima
+    if minima is None:
+        return None
+    return {
+        "chart": _texts(minima.chart),
+        "point": _texts(minima.point),
+        "start": list(minima.start or ()),
+        # The ends of an interval; null where it has none.
+        "domain": [[sp.sstr(end) if end.is_finite else None for end in pair] for pair in minima.domain or ()],
+    }
+
+
+def _texts(expressions: Any) -> list[str]:
+    return [sp.sstr(expression) for expression in expressions]
+
+
+def _by_name(expressions: Mapping[sp.Symbol, sp.Expr]) -> dict[str, str]:
+    return {symbol.name: sp.sstr(expression) for symbol, expression in expressions.items()}

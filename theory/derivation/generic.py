@@ -15,19 +15,20 @@ from typing import Any
 
 import sympy as sp
 
-from sharpflow.theory.derivation.derivation_json import law_json, step_json
 from sharpflow.theory.derivation.generic_steps import nonsmooth_proofs, smooth_proofs
-from sharpflow.theory.edge.edge_law import EdgeLaw, edge_law
+from sharpflow.theory.edge.edge_law import EdgeLaw, edge_law, law_json
 from sharpflow.theory.edge.jets import generic_loss
 from sharpflow.theory.identity import Identity
-from sharpflow.theory.proving.proof import Proof, Status, Step, combine
+from sharpflow.theory.proving.proof import Proof
 from sharpflow.theory.rule import Rule
+from sharpflow.theory.writing.document import Document
+from sharpflow.theory.writing.sentences import Equation
 
 __all__ = ["GenericDerivation", "derive_generic", "generic_derivation"]
 
 
 @dataclass(frozen=True, eq=False)
-class GenericDerivation:
+class GenericDerivation(Document):
     """What `derive_generic` found.
 
     Attributes:
@@ -40,36 +41,13 @@ class GenericDerivation:
     law: EdgeLaw
     proofs: tuple[Proof, ...]
     remarks: tuple[str, ...]
-    loss: None = None
-    flow: None = None
-    expected: tuple[Proof, ...] = ()
-
-    @property
-    def steps(self) -> tuple[Step, ...]:
-        """All steps of all proofs."""
-        return tuple(step for proof in self.proofs for step in proof.steps)
-
-    @property
-    def status(self) -> Status:
-        """The worst of all steps."""
-        return combine(proof.status for proof in self.proofs)
-
-    @property
-    def seconds(self) -> float:
-        """Time the proofs took together."""
-        return sum(proof.seconds for proof in self.proofs)
-
-    def counts(self) -> dict[Status, int]:
-        """How many steps have each status."""
-        found = [step.status for step in self.steps]
-        return {status: found.count(status) for status in Status if status in found}
 
     @property
     def title(self) -> str:
         """For a heading."""
         return f"{self.rule.name} at the edge of stability, on every loss"
 
-    def setting(self) -> Iterator[tuple[str, tuple[Any, str, Any]]]:
+    def setting(self) -> Iterator[tuple[str, Equation]]:
         """What is given: words and an equation each."""
         yield (
             "The loss near zeta on Gamma, in units of lambda_1, x along v_1, y along another normal eigenvector, "
@@ -77,7 +55,7 @@ class GenericDerivation:
             (sp.Symbol("l/lambda_1"), "=", generic_loss()),
         )
 
-    def results(self) -> Iterator[tuple[str, tuple[Any, str, Any]]]:
+    def results(self) -> Iterator[tuple[str, Equation]]:
         """What the reader came for: words and an equation each."""
         law = self.law
         if law.smooth:
@@ -101,15 +79,6 @@ class GenericDerivation:
                 (sp.Symbol("c"), "=", law.coefficient),
             )
 
-    def render(self, style: str = "text", /) -> str:
-        """The derivation as ``text``, ``markdown`` or a ``latex`` document."""
-        from sharpflow.theory.writing.rendering import render
-
-        return render(self, style)
-
-    def __str__(self) -> str:
-        return self.render("text")
-
     def to_json(self) -> dict[str, Any]:
         """The content of ``derive generic --json``; expressions as text that the safe parser reads back."""
         law = self.law
@@ -124,7 +93,7 @@ class GenericDerivation:
             },
             "constants": dict(self.rule.constants),
             "remarks": list(self.remarks),
-            "steps": [step_json(proof, step, False) for proof in self.proofs for step in proof.steps],
+            "steps": self.steps_json(),
             "seconds": self.seconds,
             "latex": self.render("latex"),
         }  # fmt: skip

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import mpmath
 import sympy as sp
@@ -25,7 +26,17 @@ from sharpflow.theory.edge.one_step import EdgeMap, one_step
 from sharpflow.theory.identity import Identity
 from sharpflow.theory.rule import Rule
 
-__all__ = ["K2", "LAMBDA", "QUARTIC_RESPONSE", "EdgeLaw", "edge_law", "energy_ratio", "horizon", "in_invariants"]
+__all__ = [
+    "K2",
+    "LAMBDA",
+    "QUARTIC_RESPONSE",
+    "EdgeLaw",
+    "edge_law",
+    "energy_ratio",
+    "horizon",
+    "in_invariants",
+    "law_json",
+]
 
 K2 = sp.Symbol("K2", nonnegative=True)
 LAMBDA = sp.Symbol("lambda_1", positive=True)
@@ -280,3 +291,30 @@ def _edge_law(key: Identity[Rule]) -> EdgeLaw:
         return EdgeLaw(rule, None, None, period_two(frame))
     single = one_step(rule)
     return EdgeLaw(rule, single, energy_law(single), None)
+
+
+def law_json(law: EdgeLaw | None, /) -> dict[str, Any]:
+    """What a rule does at the edge on every loss; null where that was not derived."""
+    if law is None:
+        return {"edge": None, "oscillator": None, "orbit": None, "drift": None, "tracks": None}
+    energy, orbit = law.energy, law.orbit
+    return {
+        "edge": _text(law.edge),
+        "oscillator": None if energy is None else {
+            "alpha": _text(energy.alpha), "growth": _text(energy.growth), "brake": _text(law.brake),
+            "closed": law.closes, "mean_square": _text(law.mean_square), "period": _text(law.period),
+            "potential": _text(law.potential(sp.Symbol("y", real=True))),
+            "period_at_any_amplitude": _text(law.period_integral),
+        },
+        "orbit": None if orbit is None else {
+            "modulus": _text(orbit.modulus), "fixed": _text(orbit.fixed), "multiplier": _text(orbit.multiplier),
+            "mean_square": _text(law.mean_square),
+        },
+        "drift": {"coefficient": _text(law.drift), "time": f"({law.rule.rate})*t", "direction": "-g",
+                  "pace": _text(law.pace)},
+        "tracks": law.tracking,
+    }  # fmt: skip
+
+
+def _text(expression: Any) -> str | None:
+    return None if expression is None else sp.sstr(expression)

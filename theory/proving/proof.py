@@ -44,8 +44,7 @@ class Step:
         seconds: time the check took.
         note: one or two sentences for the reader: why the line is true, or what was done to get it.
         second: what `sharpflow.theory.proving.checker`, which shares nothing with ``method``, says of a proved
-        equation: at how many
-            rational points it was confirmed, or why it is undecided at that level.
+            equation: at how many rational points it was confirmed, or why it is undecided at that level.
     """
 
     title: str
@@ -64,12 +63,6 @@ class Step:
     def statement(self) -> str:
         """The line as text, in SymPy's string form."""
         return f"{_text(self.lhs)} {self.relation} {_text(self.rhs)}"
-
-    @property
-    def latex(self) -> str:
-        """The line as LaTeX mathematics, without dollar signs."""
-        relation = {"=": "=", ">": ">", ">=": r"\ge", "<=": r"\le"}[self.relation]
-        return f"{_latex(self.lhs)} {relation} {_latex(self.rhs)}"
 
 
 @dataclass(frozen=True)
@@ -105,9 +98,3 @@ def combine(statuses: Iterable[Status]) -> Status:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else sp.sstr(value)
-
-
-def _latex(value: Any) -> str:
-    from sharpflow.theory.writing.notation import latex
-
-    return latex(value)

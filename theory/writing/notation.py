@@ -11,7 +11,11 @@ from sympy.core.function import AppliedUndef
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.mathml import MathMLPresentationPrinter
 
-__all__ = ["LATEX", "formula", "latex", "latex_text", "mathml", "prose"]
+from sharpflow.theory.proving.proof import Step
+
+__all__ = ["LATEX", "RELATIONS", "formula", "latex", "latex_text", "mathml", "prose", "step_latex"]
+
+RELATIONS = {"=": "=", ">": ">", ">=": r"\ge", "<=": r"\le"}
 
 # Names that are not already read well by SymPy (which knows tau, mu, lambda_1, ...).
 LATEX = {
@@ -270,6 +274,11 @@ def latex(value: Any) -> str:
     if isinstance(value, str):
         return rf"\text{{{latex_text(value)}}}"
     return str(_Latex({"order": None}).doprint(value))
+
+
+def step_latex(step: Step, /) -> str:
+    """The line of a step as LaTeX mathematics, without dollar signs."""
+    return f"{latex(step.lhs)} {RELATIONS[step.relation]} {latex(step.rhs)}"
 
 
 def mathml(value: Any) -> str:

@@ -17,6 +17,7 @@ from sharpflow.theory.loss import Loss, Minima
 from sharpflow.theory.proving.proof import Status, combine
 from sharpflow.theory.proving.zero import prove_equal
 from sharpflow.theory.rule import Rule
+from sharpflow.theory.writing.notation import step_latex
 
 x, y, z = sp.symbols("x y z", real=True)
 p = sp.Symbol("p", real=True)
@@ -81,7 +82,7 @@ def test_parts_and_verdicts(name, rule):
     assert [proof.title for proof in derivation.proofs] == parts(name, rule)
     assert derivation.status is Status.PROVED
     assert [*not_proved(derivation)] == (["gap to lambda_2"] if name == "crossing" else [])
-    assert all(step.title and step.statement and step.latex and step.method for step in derivation.steps)
+    assert all(step.title and step.statement and step_latex(step) and step.method for step in derivation.steps)
     assert derivation.seconds == pytest.approx(sum(step.seconds for step in derivation.steps))
 
 
@@ -92,7 +93,7 @@ def test_rules_without_a_route_of_their_own(name, rule):
     """Each has a drift on this loss, from its law on every loss where it has no form on the sphere."""
     derivation = derived(name, rule)
     assert derivation.status is Status.PROVED
-    assert all(step.title and step.statement and step.latex and step.method for step in derivation.steps)
+    assert all(step.title and step.statement and step_latex(step) and step.method for step in derivation.steps)
     law, flow, reference = derivation.law, derivation.flow, sharpness_flow(derivation.loss)
     strength = law.drift.subs({K2: flow.log_gradient_squared, LAMBDA: flow.sharpness})
     known = -strength * reference.log_sharpness_gradient

@@ -15,7 +15,7 @@ from sharpflow.theory import families, rules
 from sharpflow.theory.derivation.derivation import derive
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss, Minima
-from sharpflow.theory.writing.rendering import STYLES, render
+from sharpflow.theory.writing.document import STYLES
 
 x, y = sp.symbols("x y", real=True)
 p = sp.Symbol("p", real=True)
@@ -108,7 +108,7 @@ def test_no_line_of_the_text_is_too_long(case):
 @pytest.mark.parametrize("case", ["ridge", "regression"])
 def test_text_in_ascii(case):
     """Also where equations are drawn; the same steps."""
-    text = render(derivation(case), "text", unicode=False)
+    text = derivation(case).render("text", unicode=False)
     assert text.isascii()
     assert not written(case, "text").isascii()
     assert statuses(text, "text") == statuses(written(case, "text"), "text")
@@ -117,7 +117,7 @@ def test_text_in_ascii(case):
 def test_no_other_style():
     assert str(derivation("ridge")) == written("ridge", "text")
     with pytest.raises(InputError, match="text, markdown, latex, not 'html'"):
-        render(derivation("ridge"), "html")
+        derivation("ridge").render("html")
 
 
 # The result
