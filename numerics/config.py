@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
-from pathlib import Path
 
 import jax
 
-__all__ = ["cache_directory", "configure"]
+from sharpflow.theory.cache import cache_folder
 
-
-def cache_directory() -> Path | None:
-    """Where compiled programs are kept; ``None`` where the user wants none or the place cannot be written.
-
-    ``$SHARPFLOW_CACHE`` (``off`` for none), else ``$XDG_CACHE_HOME/sharpflow/xla``, else ``~/.cache/sharpflow/xla``.
-    """
-    wish = os.environ.get("SHARPFLOW_CACHE", "")
-    if wish == "off":
-        return None
-    if wish:
-        place = Path(wish).expanduser()
-    else:
-        home = os.environ.get("XDG_CACHE_HOME")
-        try:
-            place = (Path(home) if home else Path.home() / ".cache") / "sharpflow" / "xla"
-        except RuntimeError:  # no home directory
-            return None
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return place if os.access(place, os.W_OK) else None
+__all__ = ["configure"]
 
 
 @cache
@@ -45,7 +22,7 @@ def configure() -> None:
     jax.config.update("jax_enable_x64", True)
     if jax.config.values["jax_default_matmul_precision"] is None:
         jax.config.update("jax_default_matmul_precision", "highest")
-    place = cache_directory()
+    place = cache_folder("xla")
     if place is not None:
         jax.config.update("jax_compilation_cache_dir", str(place))
         # Every program is small here; kept programs save whole seconds in the next process.

@@ -129,4 +129,4 @@ if TYPE_CHECKING:  # for type checkers, which do not follow __getattr__; the hou
     from sharpflow.verification.verification import Verification as Verification
     from sharpflow.verification.verification import verify as verify
 
-export(__name__, _HOMES)
+__getattr__, __dir__ = export(__name__, _HOMES)

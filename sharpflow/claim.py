@@ -24,19 +24,7 @@ if TYPE_CHECKING:
     from sharpflow.theory.rule import Rule
     from sharpflow.theory.sphere.reduction import Reduction
 
-__all__ = ["AT_THE_EDGE", "HYPOTHESES", "Case", "Claim", "Measurement", "Numeric", "StepView", "Verdict", "weigh"]
-
-# What a claim may suppose of a loss; each is itself checked by the claim named here, and a family may declare that
-# one fails.
-HYPOTHESES = {
-    "scale_invariance": "homogeneity",
-    "smoothness": "smoothness",
-    "minimizers": "minimizers",
-    "minimal_kernel": "minimal-kernel",
-    "simple_sharpness": "simple-sharpness",
-}
-# What happens at the edge supposes all of them.
-AT_THE_EDGE = tuple(HYPOTHESES)
+__all__ = ["Case", "Claim", "Measurement", "Numeric", "StepView", "Verdict", "weigh"]
 
 
 class Numeric(enum.StrEnum):
@@ -148,11 +136,12 @@ class Claim:
         title: in words, one line.
         statement: the equation, as LaTeX without dollar signs.
         section: where it stands in the theory: "scale invariance", "reduction", "edge", "minima", "flow",
-        "schedules", "regression".
+            "schedules", "regression".
         prove: the symbolic proof, or ``None`` (then ``why_no_proof`` says why there is none).
         measure: the numeric check by an independent path, or ``None`` (``why_no_measurement``).
         about: "loss" (tried on each loss), "generic" (on none: about every loss), "both".
-        hypotheses: names of `HYPOTHESES`; a loss that fails one makes the claim not applicable.
+        hypotheses: of `sharpflow.theory.loss.HYPOTHESES`; a loss that fails one makes the claim not applicable.
+        settles: the hypothesis that this claim checks; a loss may declare that it fails.
         rules: built-in rules it is tried under; the first is what ``verify`` uses by default.
         any_rule: whether it makes sense for another smooth rule too (``verify --rule``).
         needs_orbit: whether, under any rule, it speaks of closed orbits at the edge, which some rules lack.
@@ -169,6 +158,7 @@ class Claim:
     measure: Callable[[Case], Measurement] | None = None
     about: Literal["loss", "generic", "both"] = "loss"
     hypotheses: tuple[str, ...] = ()
+    settles: str = ""
     rules: tuple[str, ...] = ("gd-wd",)
     any_rule: bool = False
     needs_orbit: bool = True

@@ -24,7 +24,7 @@ WINGS = ("theory", "numerics", "sharpflow")
 MODULES = sorted(path for wing in WINGS for path in (ROOT / wing).rglob("*.py"))
 # What each wing may import besides the standard library and itself.
 ALLOWED = {
-    "theory": {"sympy", "mpmath"},
+    "theory": {"sympy", "mpmath", "platformdirs"},
     "numerics": {
         "theory",
         "sympy",
@@ -137,18 +137,23 @@ def test_every_survivor_is_placed_in_a_function_that_is_there():
             node = inside[0]
 
 
-def test_every_public_name_is_there():
-    for name in sharpflow.__all__:
-        assert getattr(sharpflow, name) is not None
+@pytest.mark.parametrize("package", ["sharpflow", "sharpflow.theory", "sharpflow.numerics", "sharpflow.testing"])
+def test_every_public_name_is_where_it_is_made(package):
+    module = importlib.import_module(package)
+    assert set(module._HOMES) <= set(module.__all__)
+    for name, home in module._HOMES.items():
+        assert getattr(module, name).__module__ == home, name
     with pytest.raises(AttributeError):
-        _ = sharpflow.no_such_name
+        _ = module.no_such_name
 
 
-def test_type_checkers_see_the_same_names():
-    tree = ast.parse((ROOT / "sharpflow" / "__init__.py").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("package", ["sharpflow", "sharpflow.testing"])
+def test_type_checkers_see_the_same_names(package):
+    module = importlib.import_module(package)
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
     (block,) = (n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")
     seen = {alias.name: node.module for node in block.body for alias in node.names}
-    assert seen == sharpflow._HOMES
+    assert seen == module._HOMES
 
 
 @pytest.mark.parametrize("name", families.names())

@@ -34,4 +34,4 @@ _HOMES = {
 
 __all__ = sorted(_HOMES)
 
-export(__name__, _HOMES)
+__getattr__, __dir__ = export(__name__, _HOMES)

@@ -1,6 +1,6 @@
-"""What an update rule does, as a short text: the same for the same map, another one where the map is another.
+"""A loss or an update rule as a short text: the same for the same formula or map, another where that is another.
 
-The rule is run twice on fixed vectors of R^4 with a fixed gradient (of no loss: any vector field tells maps apart), at
+A rule is run twice on fixed vectors of R^4 with a fixed gradient (of no loss: any vector field tells maps apart), at
 two rates. A change of a helper function that the update calls is seen as well, which its source would not show.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import sympy as sp
 
+from sharpflow.theory.loss import Loss
 from sharpflow.theory.rule import Operations, Rule
 
 __all__ = ["fingerprint"]
@@ -61,12 +62,26 @@ _OPERATIONS = Operations(dot=_dot, norm=lambda a: math.sqrt(_dot(a, a)), sqrt=la
 _STARTS = (_Vector((0.83, -0.31, 0.42, 0.19)), _Vector((-0.27, 0.91, 0.16, -0.52)))
 
 
-def fingerprint(rule: Rule, /) -> str:
+def fingerprint(subject: Loss | Rule, /) -> str:
     """64 hexadecimal digits.
 
     Raises:
-        InputError: the update fails on numbers.
+        InputError: the update of a rule fails on numbers.
     """
+    seen = _of_loss(subject) if isinstance(subject, Loss) else _of_rule(subject)
+    return hashlib.sha256(repr(seen).encode()).hexdigest()
+
+
+def _of_loss(loss: Loss) -> list[Any]:
+    seen: list[Any] = [loss.name, loss.note, sorted(loss.expects_to_fail)]
+    seen += [sp.srepr(part) for part in (*loss.variables, loss.expression)]
+    if loss.minima is not None:
+        minima = loss.minima
+        seen += [*(sp.srepr(sp.sympify(part)) for part in (*minima.chart, *minima.point)), minima.start, minima.domain]
+    return seen
+
+
+def _of_rule(rule: Rule) -> list[Any]:
     seen: list[Any] = [
         rule.name, rule.space, rule.state, rule.rate, sorted(rule.constants.items()), rule.title, rule.source,
         sorted((name, sp.srepr(sp.sympify(value))) for name, value in rule.at_rate(sp.Symbol("rate")).items()),
@@ -83,4 +98,4 @@ def fingerprint(rule: Rule, /) -> str:
             for value in (w, *(getattr(state, name) for name in rule.state)):
                 numbers = value if isinstance(value, tuple) else (float(value),)
                 seen.append([f"{number:.12e}" for number in numbers])
-    return hashlib.sha256(repr(seen).encode()).hexdigest()
+    return seen

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import sympy as sp
 
+from sharpflow.numerics.descent.law import law_of
 from sharpflow.theory.errors import InputError
+from sharpflow.theory.fingerprint import fingerprint
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.rule import Rule
 
-__all__ = ["Block", "Plan", "fingerprint", "make_plan"]
+__all__ = ["Block", "Plan", "make_plan"]
 
 # Cells of a block: enough to fill the vector units, little enough that a block at rate 1e-6 takes seconds.
 BLOCK = 256
@@ -101,31 +102,6 @@ class Plan:
         return "; ".join(f"{key}: {mine[key]} against {theirs[key]}" for key in mine if mine[key] != theirs[key])
 
 
-def fingerprint(subject: Loss | Rule, /) -> str:
-    """What changes when the formula of a loss, or the action of a rule, does."""
-    if isinstance(subject, Loss):
-        minima = subject.minima
-        parts = [sp.srepr(subject.expression), sp.srepr(sp.Tuple(*subject.variables))]
-        if minima is not None:
-            parts += [sp.srepr(sp.Tuple(*map(sp.sympify, minima.point))), repr(minima.start), repr(minima.domain)]
-    else:
-        from sharpflow.theory.edge.edge_law import edge_law
-        from sharpflow.theory.errors import NoClosedForm
-
-        try:
-            law = edge_law(subject)
-        except NoClosedForm as reason:
-            said = str(reason).removeprefix(f"rule {subject.name!r}: ")
-            raise InputError(f"rule {subject.name!r}: its law at the edge was not derived: {said}") from reason
-        single, orbit = law.single, law.orbit
-        series = [c for s in (single.x, single.u, single.s) for c in s.coefficients] if single else []
-        parts = [sp.srepr(c.as_expr()) for c in series] + (
-            [sp.srepr(orbit.modulus), sp.srepr(orbit.push)] if orbit else []
-        )
-        parts += [repr(sorted(subject.constants.items())), repr(sorted(vars(subject.parameters(1e-3)).items()))]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
 def make_plan(
     losses: Sequence[Loss], rules: Sequence[Rule], /, *, rates: Sequence[float], starts: int, seed: int = 0,
     time: float = 1.0, amplitude: float = 1.2, block: int | None = None, devices: int = 1,
@@ -133,7 +109,7 @@ def make_plan(
     """A plan of checked numbers.
 
     Raises:
-        InputError: with the number and what it should be.
+        InputError: with the number and what it should be, or of a rule that has no law at the edge.
     """
     for what, subjects in (("losses", losses), ("rules", rules)):
         names = [s.name for s in subjects]
@@ -162,9 +138,11 @@ def make_plan(
         block = int(max(1, min(BLOCK * devices, fits, starts)))
     elif isinstance(block, bool) or not isinstance(block, int | np.integer) or block < 1:
         raise InputError(f"block = {block!r} must be a positive whole number.")
+    for rule in rules:
+        law_of(rule)  # a rule without one is refused here, before anything runs
     return Plan(
-        losses={loss.name: fingerprint(loss) for loss in losses},
-        rules={rule.name: fingerprint(rule) for rule in rules},
+        losses={loss.name: fingerprint(loss)[:16] for loss in losses},
+        rules={rule.name: fingerprint(rule)[:16] for rule in rules},
         rates=values,
         starts=int(starts),
         seed=int(seed),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement
+from sharpflow.claim import Case, Claim, Measurement
 from sharpflow.claims._shared import on_every_loss
+from sharpflow.theory.loss import HYPOTHESES
 from sharpflow.theory.proving.proof import Proof
 
 # A coefficient that extrapolation changes by more than this part of it is none yet: the next order, sqrt(rate) relative
@@ -58,6 +59,6 @@ claim = Claim(
     section="flow",
     prove=prove,
     measure=measure,
-    hypotheses=AT_THE_EDGE,
+    hypotheses=HYPOTHESES,
     source="derived here",
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement
+from sharpflow.claim import Case, Claim, Measurement
 from sharpflow.claims._shared import COARSE, FINE, extrapolated, on_every_loss, reduces
+from sharpflow.theory.loss import HYPOTHESES
 from sharpflow.theory.proving.proof import Proof
 
 
@@ -39,5 +40,5 @@ claim = Claim(
     section="flow",
     prove=prove,
     measure=measure,
-    hypotheses=AT_THE_EDGE,
+    hypotheses=HYPOTHESES,
 )

@@ -26,6 +26,7 @@ claim = Claim(
     title="the loss is scale-invariant",
     statement=r"L(c w) = L(w), \quad c > 0",
     section="scale invariance",
+    settles="scale_invariance",
     prove=prove,
     measure=measure,
     needs_minima=False,

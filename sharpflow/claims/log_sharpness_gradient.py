@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, weigh
+from sharpflow.claim import Case, Claim, Measurement, weigh
+from sharpflow.theory.loss import HYPOTHESES
 from sharpflow.theory.proving.proof import Proof
 
 
@@ -40,5 +41,5 @@ claim = Claim(
     section="minima",
     prove=prove,
     measure=measure,
-    hypotheses=AT_THE_EDGE,
+    hypotheses=HYPOTHESES,
 )

@@ -39,4 +39,5 @@ claim = Claim(
     prove=prove,
     measure=measure,
     hypotheses=("scale_invariance", "smoothness", "minimizers"),
+    settles="minimal_kernel",
 )

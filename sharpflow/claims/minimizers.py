@@ -35,4 +35,5 @@ claim = Claim(
     prove=prove,
     measure=measure,
     hypotheses=("scale_invariance",),
+    settles="minimizers",
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, Numeric, weigh
+from sharpflow.claim import Case, Claim, Measurement, Numeric, weigh
 from sharpflow.claims._shared import COARSE, FINE, not_run
+from sharpflow.theory.loss import HYPOTHESES
 from sharpflow.theory.proving.proof import Proof
 
 
@@ -63,5 +64,5 @@ claim = Claim(
     section="flow",
     prove=prove,
     measure=measure,
-    hypotheses=AT_THE_EDGE,
+    hypotheses=HYPOTHESES,
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sharpflow.claim import AT_THE_EDGE, Case, Claim
+from sharpflow.claim import Case, Claim
 from sharpflow.claims._shared import from_own_flow
+from sharpflow.theory.loss import HYPOTHESES
 from sharpflow.theory.proving.proof import Proof
 
 
@@ -21,5 +22,5 @@ claim = Claim(
     section="schedules",
     prove=prove,
     measure=from_own_flow,
-    hypotheses=AT_THE_EDGE,
+    hypotheses=HYPOTHESES,
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement
+from sharpflow.claim import Case, Claim, Measurement
 from sharpflow.claims._shared import on_every_loss
 from sharpflow.theory import rules
+from sharpflow.theory.loss import HYPOTHESES
 from sharpflow.theory.proving.proof import Proof
 
 
@@ -46,6 +47,6 @@ claim = Claim(
     section="flow",
     prove=prove,
     measure=measure,
-    hypotheses=AT_THE_EDGE,
+    hypotheses=HYPOTHESES,
     source="derived here",
 )

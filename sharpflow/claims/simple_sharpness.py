@@ -40,4 +40,5 @@ claim = Claim(
     prove=prove,
     measure=measure,
     hypotheses=("scale_invariance", "smoothness", "minimizers", "minimal_kernel"),
+    settles="simple_sharpness",
 )

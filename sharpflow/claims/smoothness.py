@@ -34,4 +34,5 @@ claim = Claim(
     prove=prove,
     measure=measure,
     hypotheses=("scale_invariance",),
+    settles="smoothness",
 )

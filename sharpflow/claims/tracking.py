@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sharpflow.claim import AT_THE_EDGE, Case, Claim, Measurement, Numeric, weigh
+from sharpflow.claim import Case, Claim, Measurement, Numeric, weigh
 from sharpflow.claims._shared import beyond_horizon, unless_several
-from sharpflow.theory.loss import Loss
+from sharpflow.theory.loss import HYPOTHESES, Loss
 
 # Flow time of the runs that the power is fitted to. A network takes microseconds a step, and there are 1.9 million
 # of them at time 1; half of that moves it far enough for a wrong flow to be seen at every rate.
@@ -49,5 +49,5 @@ claim = Claim(
     measure=measure,
     any_rule=True,
     why_no_proof="an asymptotic bound with a remainder over 1/eps steps: its order is fitted, not proved here",
-    hypotheses=AT_THE_EDGE,
+    hypotheses=HYPOTHESES,
 )

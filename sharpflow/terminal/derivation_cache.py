@@ -18,26 +18,13 @@ import sympy as sp
 
 from sharpflow import theory
 from sharpflow.terminal.output import replacing
+from sharpflow.theory.cache import cache_folder
 from sharpflow.theory.fingerprint import fingerprint
 from sharpflow.theory.rule import Rule
 
-__all__ = ["directory", "generic_result"]
+__all__ = ["generic_result"]
 
 STYLES = ("text", "ascii", "markdown", "latex")
-
-
-def directory() -> Path | None:
-    """``$SHARPFLOW_CACHE/derivations``, else below ``$XDG_CACHE_HOME`` or ``~/.cache``; ``None`` for none."""
-    wish = os.environ.get("SHARPFLOW_CACHE", "")
-    if wish == "off":
-        return None
-    try:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        place = (Path(wish).expanduser() if wish else home / "sharpflow") / "derivations"
-        place.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # no home, or not writable
-        return None
-    return place if os.access(place, os.W_OK) else None
 
 
 @cache
@@ -51,7 +38,7 @@ def _program() -> str:
 
 def generic_result(rule: Rule, /) -> tuple[dict[str, Any], str]:
     """The JSON content, the four texts under ``"texts"``, and a sentence on the cache ("" for a plain hit or miss)."""
-    place = directory()
+    place = cache_folder("derivations")
     key = hashlib.sha256((fingerprint(rule) + _program()).encode()).hexdigest()[:32]
     path = None if place is None else place / f"{rule.name[:40].replace(os.sep, '_')}-{key}.json"
     said = ""
@@ -87,8 +74,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _derive(rule: Rule) -> dict[str, Any]:
     from sharpflow.theory.derivation.generic import derive_generic
-    from sharpflow.theory.writing.rendering import render
 
     result = derive_generic(rule)
-    texts = {style: render(result, "text" if style == "ascii" else style, unicode=style != "ascii") for style in STYLES}
+    texts = {style: result.render("text" if style == "ascii" else style, unicode=style != "ascii") for style in STYLES}
     return result.to_json() | {"texts": texts}

@@ -16,9 +16,9 @@ from sharpflow.theory.lazy import export
 
 _HOMES = {
     "Check": "sharpflow.testing.check",
-    "CheckResult": "sharpflow.testing.check",
+    "CheckResult": "sharpflow.testing.result",
     "Outcome": "sharpflow.testing.check",
-    "Report": "sharpflow.testing.running",
+    "Report": "sharpflow.testing.result",
     "Trial": "sharpflow.testing.check",
     "check_loss": "sharpflow.testing.running",
     "check_rule": "sharpflow.testing.running",
@@ -37,4 +37,4 @@ if TYPE_CHECKING:
     from sharpflow.testing.running import check_loss as check_loss
     from sharpflow.testing.running import check_rule as check_rule
 
-export(__name__, _HOMES)
+__getattr__, __dir__ = export(__name__, _HOMES)

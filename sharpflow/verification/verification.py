@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sharpflow.claim import HYPOTHESES, Case, Claim, Measurement, Numeric, Verdict
+from sharpflow.claim import Case, Claim, Measurement, Numeric, Verdict
 from sharpflow.provenance import environment
 from sharpflow.theory.errors import InputError, NoClosedForm
+from sharpflow.theory.loss import HYPOTHESES
 from sharpflow.verification.prover import Prover, Row
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ __all__ = ["Verification", "verify"]
 
 
 SECTIONS = ("scale invariance", "reduction", "edge", "minima", "flow", "schedules", "regression")
-# What other claims stand on, in the order in which it is looked at.
-FOUNDATIONS = tuple(HYPOTHESES.values())
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,8 @@ def _rows(losses: Sequence[Loss] | None, rule: Rule | str | None, names: Sequenc
 
 
 def _work_order(name: str, claim: Claim) -> tuple[int, int, str]:
-    first = FOUNDATIONS.index(name) if name in FOUNDATIONS else len(FOUNDATIONS)
+    # What other claims stand on comes first.
+    first = HYPOTHESES.index(claim.settles) if claim.settles else len(HYPOTHESES)
     return first, SECTIONS.index(claim.section), name
 
 
@@ -181,22 +181,14 @@ def _judge(row: Row, rows: Sequence[Row], done: dict[int, Verdict], prover: Prov
             verdict, proof=proved.status, steps=proved.steps, seconds=proved.seconds, message=proved.message
         )
     verdict = verdict.with_measurement(measurement, measured)
-    declared = _declared(row.id, loss)
-    if declared is None:
+    if loss is None or claim.settles not in loss.expects_to_fail:
         return verdict
     if verdict.wrong:
         return replace(
             verdict, proof="not_applicable", numeric="not_applicable",
-            message=f"hypothesis {declared} fails, as the family declares: {verdict.message}",
+            message=f"hypothesis {claim.settles} fails, as the family declares: {verdict.message}",
         )  # fmt: skip
     return replace(verdict, message=f"declared to fail, but holds: {verdict.message}")
-
-
-def _declared(name: str, loss: Loss | None) -> str | None:
-    """The hypothesis that this claim checks, where the loss declares that it fails."""
-    if loss is None:
-        return None
-    return next((h for h, checked in HYPOTHESES.items() if checked == name and h in loss.expects_to_fail), None)
 
 
 def _broken(row: Row, rows: Sequence[Row], done: dict[int, Verdict]) -> str:
@@ -209,7 +201,7 @@ def _broken(row: Row, rows: Sequence[Row], done: dict[int, Verdict]) -> str:
     for hypothesis in row.claim.hypotheses:
         if hypothesis in loss.expects_to_fail:
             return f"hypothesis {hypothesis} fails (declared by the family)"
-        checks = [other for other in rows if other.id == HYPOTHESES[hypothesis] and other.case.loss is loss]
+        checks = [other for other in rows if other.claim.settles == hypothesis and other.case.loss is loss]
         for other in checks:
             if other.index in done and done[other.index].wrong:
                 found = done[other.index]

@@ -11,9 +11,10 @@ import pytest
 
 from sharpflow import cli
 from sharpflow.naming.specs import resolve_rule
-from sharpflow.terminal.derivation_cache import _read, directory, generic_result
+from sharpflow.terminal.derivation_cache import _read, generic_result
 from sharpflow.terminal.rule_table import markdown, rule_rows
 from sharpflow.theory import rules
+from sharpflow.theory.cache import cache_folder
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.fingerprint import fingerprint
 from sharpflow.theory.rule import Rule
@@ -81,7 +82,7 @@ def test_it_is_verified_and_measured(run):
 
 
 def kept():
-    return sorted(directory().iterdir())
+    return sorted(cache_folder("derivations").iterdir())
 
 
 def test_a_derivation_is_kept_and_read_again(run, monkeypatch):
@@ -150,7 +151,6 @@ def test_a_changed_constant_or_helper_is_another_rule(run, tmp_path):
 
 def test_nothing_is_kept_where_nothing_should_be(monkeypatch):
     monkeypatch.setenv("SHARPFLOW_CACHE", "off")
-    assert directory() is None
     content, said = generic_result(rules.get("normalized-gd"))
     assert (content["edge"], said) == (None, "")
 

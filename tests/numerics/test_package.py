@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 from sharpflow import numerics
-from sharpflow.numerics.config import cache_directory
 
 
 def run(code, **environment):
@@ -34,22 +33,12 @@ def test_a_cache_that_cannot_be_written_breaks_nothing(tmp_path):
     code = """
 import jax
 from sharpflow import numerics
-from sharpflow.numerics.config import cache_directory, configure
+from sharpflow.numerics.config import configure
 configure()
-print(cache_directory(), jax.numpy.ones(1).dtype)
+print(jax.config.jax_compilation_cache_dir, jax.numpy.ones(1).dtype)
 """
     done = run(code, SHARPFLOW_CACHE=str(blocked / "below"))
     assert done.stdout.split() == ["None", "float64"], done.stderr
-
-
-def test_the_place_of_the_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("SHARPFLOW_CACHE", "off")
-    assert cache_directory() is None
-    monkeypatch.setenv("SHARPFLOW_CACHE", str(tmp_path / "kept"))
-    assert cache_directory() == tmp_path / "kept"
-    monkeypatch.delenv("SHARPFLOW_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_directory() == tmp_path / "sharpflow" / "xla"
 
 
 def test_products_in_float32_are_exact_unless_the_user_wants_others(monkeypatch):

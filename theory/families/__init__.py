@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from functools import cache
-
-from sharpflow.theory.errors import InputError, known_names
 from sharpflow.theory.family import Family
+from sharpflow.theory.registry import Registry
 
 __all__ = ["get", "names"]
 
-
-@cache
-def names() -> tuple[str, ...]:
-    """Names of the built-in families, as the command line spells them."""
-    return tuple(sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__)))
-
-
-def get(name: str) -> Family:
-    """The built-in family of that name; raises `InputError` when there is none."""
-    if name not in names():
-        raise InputError(f"no built-in family is called {name!r}; {known_names(name, names())}")
-    family: Family = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").family
-    return family
+_FOUND: Registry[Family] = Registry(__name__, "family", "built-in family")
+names, get = _FOUND.names, _FOUND.get

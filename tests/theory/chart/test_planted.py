@@ -12,7 +12,7 @@ import pytest
 import sympy as sp
 
 from sharpflow.theory import families, rules
-from sharpflow.theory.chart import routes
+from sharpflow.theory.chart import corollaries, oscillator, routes
 from sharpflow.theory.chart.assumptions import prove_chart, prove_log_sharpness_gradient, prove_simple_sharpness
 from sharpflow.theory.chart.corollaries import prove_monotone, prove_speed_bound
 from sharpflow.theory.chart.flow import TAU, prove_closed_form, sharpness_flow
@@ -104,7 +104,7 @@ def test_planted_doubled_drift_in_the_program(monkeypatch):
     right = drift_coefficient
     monkeypatch.setattr(routes, "drift_coefficient", lambda reduction: 2 * right(reduction))
     refuted(prove_drift(loss, GD), "mean square", "two routes")
-    monkeypatch.setattr(routes, "flow_coefficient", lambda k2: 4 / (4 + k2))
+    monkeypatch.setattr(corollaries, "flow_coefficient", lambda k2: 4 / (4 + k2))
     refuted(prove_monotone(loss))
     refuted(prove_speed_bound(loss))
 
@@ -161,7 +161,7 @@ def test_planted_clock_of_the_flow(factor):
     geometry, k2 = geometry_of(loss), geometry_of(loss).log_sharpness_gradient_squared
     scaled = scaled_map(loss, with_clock(factor))
     false(scaled.u_rate, 4 - 2 * (4 + k2) * X**2, geometry.domain)
-    mean_square = averaging.oscillator_of(scaled).mean_square
+    mean_square = oscillator.oscillator_of(scaled).mean_square
     flow = -2 * geometry.log_sharpness_gradient / (4 + k2)
     false(scaled.drift.subs(X**2, mean_square), flow, geometry.domain)
     true(scaled.drift.subs(X**2, mean_square), factor * flow, geometry.domain)
@@ -263,7 +263,8 @@ def test_planted_energy(monkeypatch):
 
 def test_planted_mean_square(monkeypatch):
     """<X^2> = a/(2 b), as for a sinusoidal oscillation of energy a."""
-    monkeypatch.setattr(averaging, "mean_square", lambda: A / (2 * B))
+    for module in (averaging, oscillator):
+        monkeypatch.setattr(module, "mean_square", lambda: A / (2 * B))
     refuted(averaging.prove_averages(), "mean square of the oscillation")
     refuted(prove_drift(families.get("ridge").default(), GD), "mean square of the oscillation", "two routes")
 
