@@ -42,8 +42,6 @@ def git_commit(source: Path | None = None, /) -> str | None:
 
 def provenance(command: Sequence[str] | None = None, /) -> dict[str, Any]:
     """``command`` (by default that of this process), ``versions`` and ``git``, as a manifest has them."""
-    from sharpflow.provenance import environment
-
     words = ["sharpflow", *sys.argv[1:]] if command is None else list(command)
     return {"command": words, "versions": environment(), "git": git_commit()}
 
@@ -52,7 +50,7 @@ def environment() -> dict[str, Any]:
     """Versions, machine, and the device JAX computes on."""
     import jax
 
-    from sharpflow import __version__
+    from sharpflow.version import __version__
 
     packages = ("sympy", "numpy", "scipy", "scikit-learn", "jax", "jaxlib", "diffrax", "matplotlib")
     return {

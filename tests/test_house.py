@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import json
 import re
 import shutil
@@ -12,9 +13,10 @@ from pathlib import Path
 import pytest
 
 import sharpflow
-from sharpflow import cli
+from sharpflow import cli, numerics, theory
 from sharpflow.theory import families, rules
 from sharpflow.theory.family import Family
+from sharpflow.theory.lazy import homes
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.rule import Rule
 
@@ -140,20 +142,51 @@ def test_every_survivor_is_placed_in_a_function_that_is_there():
 @pytest.mark.parametrize("package", ["sharpflow", "sharpflow.theory", "sharpflow.numerics", "sharpflow.testing"])
 def test_every_public_name_is_where_it_is_made(package):
     module = importlib.import_module(package)
-    assert set(module._HOMES) <= set(module.__all__)
-    for name, home in module._HOMES.items():
-        assert getattr(module, name).__module__ == home, name
+    known = homes(package) or homes("sharpflow")
+    for name in module.__all__:
+        assert name == "__version__" or getattr(module, name).__module__ == known[name], name
     with pytest.raises(AttributeError):
         _ = module.no_such_name
 
 
-@pytest.mark.parametrize("package", ["sharpflow", "sharpflow.testing"])
-def test_type_checkers_see_the_same_names(package):
-    module = importlib.import_module(package)
-    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
-    (block,) = (n for n in tree.body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")
-    seen = {alias.name: node.module for node in block.body for alias in node.names}
-    assert seen == module._HOMES
+PUBLIC = [name for name in sharpflow.__all__ if name != "__version__"]
+
+
+def test_the_front_door_is_small_and_its_docstring_lists_it():
+    assert len(PUBLIC) <= 45
+    rows = [line for line in sharpflow.__doc__.splitlines() if line.startswith("    ")]
+    # Names, and what they are, in two columns.
+    assert sorted(name for row in rows for name in row[:36].replace(",", " ").split()) == sorted(PUBLIC)
+    assert all(row[36:].strip() and len(row) <= 120 for row in rows)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_type_that_a_public_function_returns_is_public(name):
+    value = getattr(sharpflow, name)
+    assert value.__doc__
+    if inspect.isfunction(value):
+        returned = set(re.findall(r"\w+", str(inspect.signature(value).return_annotation)))
+        assert returned <= {*PUBLIC, "np", "ndarray", "float", "None"}
+
+
+def test_the_wings_export_what_the_front_door_has_of_them():
+    for wing in (theory, numerics):
+        assert set(wing.__all__) <= set(PUBLIC)
+        assert {getattr(wing, name) for name in wing.__all__} == {
+            value
+            for value in (getattr(sharpflow, name) for name in PUBLIC)
+            if value.__module__.startswith(f"{wing.__name__}.")
+        }
+
+
+def test_help_is_a_table_of_contents():
+    program = "import sys, sharpflow; help(sharpflow); print({'jax', 'sympy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.splitlines()[-1] == "set()"
+    assert "CLASSES" not in done.stdout
+    assert "FUNCTIONS" not in done.stdout
+    assert len(done.stdout.splitlines()) < 100
+    assert set(PUBLIC) <= set(dir(sharpflow))
 
 
 @pytest.mark.parametrize("name", families.names())

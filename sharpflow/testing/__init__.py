@@ -14,19 +14,6 @@ from typing import TYPE_CHECKING
 
 from sharpflow.theory.lazy import export
 
-_HOMES = {
-    "Check": "sharpflow.testing.check",
-    "CheckResult": "sharpflow.testing.result",
-    "Outcome": "sharpflow.testing.check",
-    "Report": "sharpflow.testing.result",
-    "Trial": "sharpflow.testing.check",
-    "check_loss": "sharpflow.testing.running",
-    "check_rule": "sharpflow.testing.running",
-    "parametrize_with_checks": "sharpflow.testing.parametrize",
-}
-
-__all__ = [*_HOMES]
-
 if TYPE_CHECKING:
     from sharpflow.testing.check import Check as Check
     from sharpflow.testing.check import Outcome as Outcome
@@ -37,4 +24,4 @@ if TYPE_CHECKING:
     from sharpflow.testing.running import check_loss as check_loss
     from sharpflow.testing.running import check_rule as check_rule
 
-__getattr__, __dir__ = export(__name__, _HOMES)
+__all__, __getattr__, __dir__ = export(__name__)

@@ -213,7 +213,7 @@ def _pictures(pictures: Sequence[Picture]) -> str:
 
 
 def _environment(verification: Verification) -> str:
-    from sharpflow import __version__
+    from sharpflow.version import __version__
 
     rows = "".join(
         f"<tr><th>{escape(str(name))}</th><td>{escape(str(value))}</td></tr>"

@@ -60,7 +60,7 @@ class Verification:
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``verify --json``."""
-        from sharpflow import __version__
+        from sharpflow.version import __version__
 
         return {
             "version": __version__,

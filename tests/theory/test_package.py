@@ -24,8 +24,8 @@ sys.exit(any(name in sys.modules for name in ("sympy", "numpy", "jax")))
 
 def test_using_it_loads_no_jax():
     code = (
-        "import sys; from sharpflow.theory import families, geometry_of; "
-        "geometry_of(families.get('ridge').default()).sharpness;"
+        "import sys; from sharpflow.theory import families, sharpness_flow; "
+        "sharpness_flow(families.get('ridge').default()).sharpness;"
         "sys.exit('jax' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
