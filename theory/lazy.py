@@ -43,7 +43,7 @@ def export(package: str, /) -> tuple[list[str], Callable[[str], Any], Callable[[
         if sys._getframe(1).f_globals.get("__name__") == "inspect":
             # help() looks at every member: it would load them all and print them below the table of contents that the
             # docstring is.
-            return sorted({*vars(sys.modules[package])} - {*own})
+            return sorted({*vars(sys.modules[package])} - {*own, "__getattr__", "__dir__"})
         return sorted({*vars(sys.modules[package]), *own})
 
     return sorted(own), load, names
