@@ -7,8 +7,12 @@ from typing import Any
 
 import jax
 import sympy as sp
+from mpmath.libmp import to_float
+from sympy.printing.numpy import JaxPrinter
+from sympy.printing.precedence import precedence
 
 from sharpflow.numerics.config import configure
+from sharpflow.theory.errors import InputError
 
 __all__ = ["lambdify"]
 
@@ -22,12 +26,49 @@ _SPECIAL = {
     "gamma": jax.scipy.special.gamma,
     "loggamma": jax.scipy.special.gammaln,
 }
+# A power up to this is some thirty products, and keeps its exponent: x**2.0 is no product, and differs at x < 0.
+_LARGEST_POWER = 2**31 - 1
+
+
+class _Printer(JaxPrinter):
+    """Every number as the float64 next to it: JAX takes a Python integer as int64, which ends at 9.2e18."""
+
+    def _rounded(self, number: sp.Rational | sp.Float) -> str:
+        try:
+            value = to_float(number._mpf_, rnd="n") if isinstance(number, sp.Float) else int(number.p) / int(number.q)
+        except OverflowError:
+            raise InputError(
+                f"a number of the formula, {sp.N(number, 6)}, is beyond float64, which ends at 1.8e308: choose other "
+                "units for the loss or its variables."
+            ) from None
+        return repr(value)
+
+    # SymPy has a class for each of the most frequent ones.
+    _print_Integer = _print_Rational = _print_Float = _print_Half = _rounded
+    _print_Zero = _print_One = _print_NegativeOne = _rounded
+
+    def _print_Pow(self, expr: sp.Pow, rational: bool = False) -> str:
+        if isinstance(expr.exp, sp.Integer) and 1 < expr.exp <= _LARGEST_POWER:
+            return f"{self.parenthesize(expr.base, precedence(expr), strict=False)}**{int(expr.exp)}"
+        printed: str = super()._print_Pow(expr, rational)
+        return printed
+
+    def _print_Sum(self, expr: sp.Sum | sp.Product) -> str:
+        # As a loop its limits would be numbers of the formula.
+        printed: str = self._print(expr.doit())
+        return printed
+
+    _print_Product = _print_Sum
 
 
 def lambdify(symbols: Any, expression: Any) -> Callable[..., Any]:
     """A SymPy expression as a function of JAX scalars, common subexpressions shared.
 
-    Symbols are renamed in it: one called arcsin would hide the function of that name.
+    Exact numbers are rounded once, to float64; symbols are renamed in it: one called arcsin would hide the function of
+    that name.
+
+    Raises:
+        InputError: a number in it is beyond the range of float64.
     """
     flat = sp.flatten([symbols])
     names = dict(zip(flat, (sp.Dummy(f"s{k}") for k in range(len(flat))), strict=True))
@@ -37,7 +78,11 @@ def lambdify(symbols: Any, expression: Any) -> Callable[..., Any]:
             return type(thing)(renamed(part) for part in thing)
         return thing.xreplace(names) if hasattr(thing, "xreplace") else thing
 
+    printer = _Printer(
+        {"fully_qualified_modules": False, "inline": True, "allow_unknown_functions": True,
+         "user_functions": {name: name for name in _SPECIAL}}
+    )  # fmt: skip
     function: Callable[..., Any] = sp.lambdify(
-        renamed(symbols), renamed(expression), modules=[_SPECIAL, "jax"], cse=True
+        renamed(symbols), renamed(expression), modules=[_SPECIAL, "jax"], cse=True, printer=printer
     )
     return function

@@ -35,6 +35,8 @@ class Numeric(enum.StrEnum):
     INCONCLUSIVE = "inconclusive"
     NOT_RUN = "not_run"
     NOT_APPLICABLE = "not_applicable"
+    # A mistake of the program itself: nothing was measured, and nobody is accused.
+    ERROR = "error"
 
 
 @dataclass(frozen=True)
@@ -217,7 +219,8 @@ class Verdict:
         id, title, statement, section, source: of the claim.
         loss: its name, or "generic".
         rule: its name.
-        proof, numeric: verdicts, as in `sharpflow.theory.proving.proof.Status` and `Numeric`.
+        proof, numeric: verdicts, as in `sharpflow.theory.proving.proof.Status` and `Numeric`; "error" is a mistake of
+            the program itself.
         measured, expected, tolerance: of the measurement.
         seconds: proof and measurement together.
         message: what a reader should know; for not_applicable the failed hypothesis by name.
@@ -251,6 +254,11 @@ class Verdict:
     def open(self) -> bool:
         """Whether something was left undecided or inconclusive."""
         return self.proof == "undecided" or self.numeric == "inconclusive"
+
+    @property
+    def error(self) -> bool:
+        """Whether proof or measurement ended by a mistake of the program itself."""
+        return "error" in (self.proof, self.numeric)
 
     def with_measurement(self, measurement: Measurement, seconds: float) -> Verdict:
         """The same with its numeric half filled in."""

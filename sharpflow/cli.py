@@ -23,12 +23,13 @@ from typing import NoReturn
 import sharpflow
 from sharpflow import commands
 from sharpflow.naming.watchdog import ending_the_process
+from sharpflow.terminal.output import BUG
 from sharpflow.terminal.stopping import interruptible, seen_exit
 from sharpflow.theory.errors import InputError, known_names
 
 __all__ = ["command_names", "main"]
 
-OK, WRONG_CALL, BUG, INTERRUPTED, PIPE_CLOSED = 0, 2, 70, 130, 141
+OK, WRONG_CALL, INTERRUPTED, PIPE_CLOSED = 0, 2, 130, 141
 
 # An option's value that begins with a minus sign and a number, which argparse takes for another option.
 _NEGATIVE = re.compile(r"-\.?\d")

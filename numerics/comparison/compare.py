@@ -27,7 +27,7 @@ from sharpflow.numerics.objective import Objective, as_objective, minima_point, 
 from sharpflow.numerics.residuals import interpolating, without_residuals
 from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.spectrum.dense import normal_rank
-from sharpflow.theory.errors import InputError
+from sharpflow.theory.errors import InputError, check_seed
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.rule import Rule
 
@@ -88,6 +88,7 @@ def compare(
     if perturbation is None:
         perturbation = 0.0 if isinstance(subject, Loss) else SEED * float(rule.intrinsic_lr(rate))
     _check_numbers(rate, time, amplitude, perturbation)
+    check_seed(seed)
     law = law_of(rule) if law is None else law
     objective = as_objective(subject)
     rank: int | None

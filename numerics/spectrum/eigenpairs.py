@@ -23,7 +23,7 @@ from sharpflow.numerics.config import configure
 from sharpflow.numerics.objective import Objective, as_objective
 from sharpflow.numerics.spectrum.dense import unit_vector
 from sharpflow.numerics.spectrum.lanczos import Eigenpairs, lanczos_eigenpairs
-from sharpflow.theory.errors import InputError
+from sharpflow.theory.errors import InputError, check_seed
 from sharpflow.theory.loss import Loss
 
 __all__ = ["Eigenpairs", "block_eigenpairs", "hessian_product", "top_eigenpairs"]
@@ -254,6 +254,7 @@ def top_eigenpairs(
         raise InputError(f"block = {block} must be between 1 and count = {count}.")
     if not tolerance > 0:
         raise InputError(f"tolerance = {tolerance} must be positive.")
+    check_seed(seed)
     random = np.random.default_rng(seed)
     if guess is None and block in (None, 1):
         arguments = theta, random.integers(2**31), np.float64(tolerance), np.bool_(block is None)

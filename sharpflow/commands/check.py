@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from sharpflow.naming import anew
-from sharpflow.terminal.output import Output, add_json, replacing, shown_progress
+from sharpflow.terminal.output import BUG, Output, add_json, replacing, shown_progress
 from sharpflow.theory.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """1 where a check failed; 2 where an input could not be read, after all others were checked."""
+    """1 where a check failed; 2 where an input could not be read, after all others were checked; 70 at a bug."""
     output = Output(arguments.json, output=arguments.output)
     if arguments.list:
         return _list(output)
@@ -76,6 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
     if errors:
         return WRONG_INPUT
     wrong = any(not report["ok"] for report in reports)
+    if any(result["outcome"] == "error" for report in reports for result in report["checks"]):
+        return BUG
     left = any(result["outcome"] == "inconclusive" for report in reports for result in report["checks"])
     return 1 if wrong or (arguments.strict and left) else 0
 

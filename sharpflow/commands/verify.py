@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from sharpflow.terminal.output import Output, add_json
+from sharpflow.terminal.output import BUG, Output, add_json
 from sharpflow.theory.errors import InputError
 from sharpflow.verification.text import remarks, summary, table
 
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """1 where something was refuted or inconsistent (with --strict also where something was left open)."""
+    """1 where something was refuted or inconsistent (with --strict also where something was left open), 70 at a bug."""
     output = Output(arguments.json)
     folder = None if arguments.report is None else _folder(arguments.report)
 
@@ -75,6 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
     output.say(summary(result))
     if result.interrupted:
         return INTERRUPTED
+    if result.errors:
+        return BUG
     return 1 if result.wrong or (arguments.strict and result.open) else 0
 
 

@@ -20,7 +20,11 @@ from typing import Any
 
 from sharpflow.theory.errors import InputError
 
-__all__ = ["Output", "add_json", "check_writable", "replacing", "shown_progress", "to_json"]
+__all__ = ["BUG", "Output", "add_json", "check_writable", "replacing", "shown_progress", "to_json"]
+
+
+# The exit status of every command where the program itself made a mistake: nothing it says then can be relied on.
+BUG = 70
 
 
 def add_json(parser: argparse._ActionsContainer, /) -> None:

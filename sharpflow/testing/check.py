@@ -36,11 +36,13 @@ class Outcome(enum.StrEnum):
     NOT_APPLICABLE = "not_applicable"
     EXPECTED_FAILURE = "expected_failure"
     UNEXPECTED_PASS = "unexpected_pass"
+    # An exception that none of the subject's lines raised: a mistake of the program itself, which accuses nobody.
+    ERROR = "error"
 
     @property
     def wrong(self) -> bool:
-        """Whether someone has to do something: a failure, or an expected one that did not come."""
-        return self in (Outcome.FAILED, Outcome.UNEXPECTED_PASS)
+        """Whether someone has to do something: a failure, an expected one that did not come, or a mistake of ours."""
+        return self in (Outcome.FAILED, Outcome.UNEXPECTED_PASS, Outcome.ERROR)
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Trial:
     """What a check found.
 
     Attributes:
-        outcome: passed, failed, inconclusive or not_applicable.
+        outcome: passed, failed, inconclusive, not_applicable or error.
         message: what was measured and the reason for the tolerance, or why nothing was.
         measured, expected, tolerance: numbers, ``None`` where there are none.
         counterexample: names to numbers, arrays or text, where it failed.

@@ -22,6 +22,7 @@ WORDS = {
     "not_applicable": "not applicable",
     "expected_failure": "failed as expected",
     "unexpected_pass": "PASSED, was expected to fail",
+    "error": "ERROR of sharpflow",
 }
 WIDTH = 100
 # Entries of a vector; the whole of it is in the JSON.

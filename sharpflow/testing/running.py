@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from sharpflow.naming import anew
@@ -17,8 +19,9 @@ from sharpflow.terminal.stopping import seen_exit
 from sharpflow.testing import checks
 from sharpflow.testing.check import Check, Outcome, RuleSubject, Subject, Trial
 from sharpflow.testing.result import CheckResult, Report
-from sharpflow.theory.errors import InputError, NoClosedForm, known_names
+from sharpflow.theory.errors import InputError, NoClosedForm, check_seed, known_names
 from sharpflow.theory.limits import TimeLimitExceeded, time_limit
+from sharpflow.verification.prover import internal_error
 
 if TYPE_CHECKING:
     from sharpflow.numerics.objective import Objective
@@ -30,6 +33,7 @@ __all__ = ["Runner", "check_loss", "check_rule", "chosen_checks"]
 
 # No check of a loss of thousands of weights takes longer; one that does is told and left.
 LIMIT = 120.0
+REPORT = "This is a mistake of sharpflow itself, and says nothing of the subject: please report it with these lines."
 
 
 class Runner:
@@ -113,7 +117,17 @@ class Runner:
             said = f"{place}: the function ends the program (sys.exit or os._exit)".lstrip(": ")
             return Trial(Outcome.FAILED, said, advice="Take that call out; raise an error where something is wrong.")
         except Exception as error:  # a user's function may raise anything, at any place
+            if not self._blames(error.__traceback__):
+                return Trial(Outcome.ERROR, internal_error(f"check {name}", error), advice=REPORT)
             return Trial(Outcome.FAILED, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
+
+    def _blames(self, trace: TracebackType | None) -> bool:
+        """Whether an exception passed through the subject's own function, or another line of the user's."""
+        given = self.subject.given
+        named = (getattr(given, attribute, None) for attribute in ("function", "residuals", "update"))
+        own = [getattr(inspect.unwrap(f), "__code__", None) for f in named if f is not None]
+        frames = [frame.f_code for frame, _ in traceback.walk_tb(trace)]
+        return bool(raised_at(trace)) or any(code in frames for code in own if code is not None)
 
     def _where(self, name: str) -> Callable[[FrameType | None], str]:
         """What is running and never ends, for the watchdog."""
@@ -259,6 +273,7 @@ def _report(
     subject: Subject | RuleSubject, names: Sequence[str], expected: Mapping[str, str] | None,
     progress: Callable[[str], None] | None,
 ) -> Report:  # fmt: skip
+    check_seed(subject.seed)
     runner = Runner(subject, expected)
     results = []
     for name in names:

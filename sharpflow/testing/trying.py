@@ -70,6 +70,7 @@ _OUTCOMES = {
     Numeric.INCONCLUSIVE: Outcome.INCONCLUSIVE,
     Numeric.NOT_RUN: Outcome.NOT_APPLICABLE,
     Numeric.NOT_APPLICABLE: Outcome.NOT_APPLICABLE,
+    Numeric.ERROR: Outcome.ERROR,
 }
 
 
@@ -142,6 +143,8 @@ def with_proof(trial: Trial, claim: str, subject: Subject, /) -> Trial:
     from sharpflow.verification.prover import prove
 
     proved = prove(0, claims.get(claim), Case(subject.loss, subject.rule, seed=subject.seed), PROOF_LIMIT)
+    if proved.status == "error":
+        return Trial(Outcome.ERROR, proved.message)
     if proved.status != "refuted":
         return replace(trial, message=f"{trial.message}; proof: {proved.status}")
     step = next(s for s in proved.steps if s.status == "refuted")

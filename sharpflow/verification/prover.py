@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from sharpflow.theory.loss import Loss
     from sharpflow.theory.rule import Rule
 
-__all__ = ["LIMIT", "Proved", "Prover", "Row", "Task", "prove", "view"]
+__all__ = ["LIMIT", "Proved", "Prover", "Row", "Task", "internal_error", "prove", "view"]
 
 
 # Ten times what the slowest claim of a built-in loss takes: a loss of a user's own may be harder.
@@ -60,7 +61,7 @@ class Proved:
 
 
 def prove(index: int, claim: Any, case: Case, limit: float = LIMIT) -> Proved:
-    """The claim's proof for a case under a time limit; what goes wrong becomes an undecided verdict that says so."""
+    """The claim's proof for a case under a time limit; what it lacks makes it undecided, an exception an error."""
     begin = time.perf_counter()
 
     def done(status: str, message: str = "", steps: tuple[StepView, ...] = ()) -> Proved:
@@ -75,10 +76,16 @@ def prove(index: int, claim: Any, case: Case, limit: float = LIMIT) -> Proved:
     except (NoClosedForm, InputError) as reason:
         return done("undecided", str(reason))
     except Exception as error:
-        return done("undecided", f"internal error in the proof: {type(error).__name__}: {error}")
+        return done("error", internal_error("proof", error))
     failed = proof.failed()
     message = "" if not failed else f"{failed[0].title}: {failed[0].status.value}{_witness(failed[0])}"
     return done(proof.status.value, message, steps)
+
+
+def internal_error(where: str, error: Exception, /) -> str:
+    """What to say of an exception that none of the user's lines raised, with its traceback."""
+    lines = "".join(traceback.format_exception(error)).rstrip()
+    return f"internal error in the {where}: {type(error).__name__}: {error}\n{lines}"
 
 
 def _witness(step: Step) -> str:
@@ -199,7 +206,7 @@ class Prover:
             return prove(row.index, row.claim, row.case)
         while row.index not in self._known:
             if self._end:
-                return Proved(row.index, "undecided", message=self._end)
+                return Proved(row.index, "error", message=self._end)
             answer = self._answers.get()
             if isinstance(answer, str):
                 assert self._process is not None

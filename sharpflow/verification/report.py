@@ -27,6 +27,7 @@ __all__ = ["Picture", "page", "write_report"]
 SIGNS = {
     "proved": "&#10003;", "consistent": "&#10003;", "refuted": "&#10007;", "inconsistent": "&#10007;", "undecided": "?",
     "inconclusive": "?", "none": "&#8211;", "not_run": "&#8211;", "not_applicable": "&#8211;",
+    "error": "&#9888;",
 }  # fmt: skip
 
 
@@ -57,6 +58,7 @@ def page(verification: Verification, /, *, pictures: Sequence[Picture] = ()) -> 
         _head(verification),
         _failures("What failed", verification.wrong),
         _failures("What was left open", verification.open),
+        _failures("Mistakes of sharpflow itself", verification.errors) if verification.errors else "",
         _contents(sections, bool(pictures)),
         *(_section(name, group) for name, group in sections),
         _pictures(pictures),

@@ -40,7 +40,8 @@ def _number(value: float | None) -> str:
 def remarks(result: Verification) -> list[str]:
     """What is wrong, what was left open, and which hypotheses fail; each once."""
     lines: list[str] = []
-    for title, found in (("wrong", result.wrong), ("left open", result.open)):
+    kinds = (("wrong", result.wrong), ("left open", result.open), ("mistakes of sharpflow itself", result.errors))
+    for title, found in kinds:
         if found:
             lines += ["", f"{title}:", *(f"  {v.id} on {v.loss} ({v.proof}, {v.numeric}): {v.message}" for v in found)]
     absent: dict[tuple[str, str], list[str]] = {}

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from sharpflow.claim import Case, Claim, Measurement, Numeric, Verdict
 from sharpflow.provenance import environment
-from sharpflow.theory.errors import InputError, NoClosedForm
+from sharpflow.theory.errors import InputError, NoClosedForm, check_seed
 from sharpflow.theory.loss import HYPOTHESES
-from sharpflow.verification.prover import Prover, Row
+from sharpflow.verification.prover import Prover, Row, internal_error
 
 if TYPE_CHECKING:
     from sharpflow.theory.loss import Loss
@@ -50,6 +50,11 @@ class Verification:
     def open(self) -> tuple[Verdict, ...]:
         """Verdicts left undecided or inconclusive, and not wrong."""
         return tuple(v for v in self.verdicts if v.open and not v.wrong)
+
+    @property
+    def errors(self) -> tuple[Verdict, ...]:
+        """Verdicts that a mistake of the program itself prevented."""
+        return tuple(v for v in self.verdicts if v.error)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many verdicts of each kind, for proofs and for measurements."""
@@ -94,6 +99,7 @@ def verify(
     Raises:
         InputError: there is no such claim or rule.
     """
+    check_seed(seed)
     begin = time.perf_counter()
     rows = _rows(losses, rule, claims, seed)
     prover = Prover([row for row in rows if row.claim.prove is not None])
@@ -181,7 +187,7 @@ def _judge(row: Row, rows: Sequence[Row], done: dict[int, Verdict], prover: Prov
             verdict, proof=proved.status, steps=proved.steps, seconds=proved.seconds, message=proved.message
         )
     verdict = verdict.with_measurement(measurement, measured)
-    if loss is None or claim.settles not in loss.expects_to_fail:
+    if loss is None or claim.settles not in loss.expects_to_fail or verdict.error:
         return verdict
     if verdict.wrong:
         return replace(
@@ -222,7 +228,7 @@ def _open_orbits(rule: Rule) -> str:
 
 
 def _measure(claim: Claim, case: Case) -> Measurement:
-    """The claim's measurement; whatever goes wrong becomes an inconclusive one that says so."""
+    """The claim's measurement; what it lacks makes it inconclusive, an exception an error."""
     if claim.measure is None:
         return Measurement(Numeric.NOT_RUN, message=claim.why_no_measurement)
     try:
@@ -230,5 +236,4 @@ def _measure(claim: Claim, case: Case) -> Measurement:
     except (InputError, NoClosedForm) as reason:
         return Measurement(Numeric.INCONCLUSIVE, message=str(reason))
     except Exception as error:
-        text = f"internal error in the measurement: {type(error).__name__}: {error}"
-        return Measurement(Numeric.INCONCLUSIVE, message=text)
+        return Measurement(Numeric.ERROR, message=internal_error("measurement", error))

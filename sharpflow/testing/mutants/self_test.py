@@ -89,7 +89,7 @@ def self_test(say: Callable[[str], None] = lambda line: None, /) -> list[Row]:
     return rows
 
 
-SIGNS = {"passed": ".", "failed": "X", "inconclusive": "?", "not_applicable": "", "expected_failure": "x"}
+SIGNS = {"passed": ".", "failed": "X", "inconclusive": "?", "not_applicable": "", "expected_failure": "x", "error": "!"}
 
 
 def markdown(rows: list[Row], /) -> str:
@@ -100,8 +100,8 @@ def markdown(rows: list[Row], /) -> str:
         "`sharpflow check --self-test --output docs/referee.md` writes this page: every check on losses and rules that",
         "are wrong on purpose, in one way each, and on right ones.",
         "",
-        "X failed, . passed, x failed as declared, ? inconclusive; blank: not applicable, mostly because a check that",
-        "it supposes failed. **X** is the check that should catch the mutant.",
+        "X failed, . passed, x failed as declared, ? inconclusive, ! a mistake of sharpflow itself; blank: not",
+        "applicable, mostly because a check that it supposes failed. **X** is the check that should catch the mutant.",
     ]
     for about in ("loss", "rule"):
         names = checks.names(about)
