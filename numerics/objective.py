@@ -235,7 +235,8 @@ def require_scale_invariant(subject: Loss | Objective, /) -> None:
         one, half, three = values[change.argmax()]
         raise InputError(
             f"objective {subject.name!r} is not scale-invariant: near its start L(w) = {one:.7g}, L(w/2) = {half:.7g} "
-            f"and L(3 w) = {three:.7g}. Normalise by |w|, and take any epsilon out of the normalization."
+            f"and L(3 w) = {three:.7g}, {change.max():.2g} apart. Normalise by |w|, and take any epsilon out of the "
+            "normalization."
         )
 
 

@@ -16,6 +16,8 @@ from sharpflow.claim import Measurement, Numeric
 from sharpflow.numerics.comparison.compare import compare
 from sharpflow.numerics.formulas import lambdify
 from sharpflow.numerics.objective import Objective, objective_of
+from sharpflow.numerics.spectrum.dense import eigenvalues, sharpness
+from sharpflow.numerics.spectrum.eigenpairs import top_eigenpairs
 from sharpflow.testing import Outcome, check_loss
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss, Minima
@@ -154,3 +156,55 @@ def test_a_negative_seed_is_refused_by_every_command(command, capsys, tmp_path, 
     monkeypatch.chdir(tmp_path)
     assert cli.main([command[0], "ridge", *command[1:], "--seed=-5"]) == 2
     assert "seed = -5 must be a whole number" in capsys.readouterr().err
+
+
+# Kind: a spectrum that was never asked for: of the sphere, of a loss that does not live there.
+LEAST_SQUARES_DATA = np.random.default_rng(5).standard_normal((30, 9)) * np.linspace(1.0, 2.0, 9)
+LEAST_SQUARES_TARGET = np.random.default_rng(6).standard_normal(30)
+
+
+def least_squares(w):
+    return 0.5 * jnp.mean((jnp.asarray(LEAST_SQUARES_DATA) @ w - jnp.asarray(LEAST_SQUARES_TARGET)) ** 2)
+
+
+def quartic(w):
+    return jnp.sum(w**4) / 12 + w[0] * w[1] ** 2
+
+
+@pytest.mark.parametrize("call", [eigenvalues, sharpness, top_eigenpairs])
+def test_a_spherical_spectrum_is_refused_where_the_loss_depends_on_the_length(call):
+    objective = Objective(least_squares, np.ones(9))
+    with pytest.raises(InputError, match=r"not scale-invariant.* apart.*spherical=False"):
+        call(objective, np.ones(9))
+
+
+@pytest.mark.parametrize("options", [{}, {"guess": np.eye(9)[:, :4]}, {"block": 2}, {"block": 1}], ids=str)
+def test_the_whole_hessian_of_least_squares_is_that_of_numpy(options):
+    objective = Objective(least_squares, np.ones(9))
+    gram = LEAST_SQUARES_DATA.T @ LEAST_SQUARES_DATA / 30
+    values, vectors = np.linalg.eigh(gram)
+    w = np.arange(1.0, 10.0)
+    found = top_eigenpairs(objective, w, count=4, spherical=False, **options)
+    assert found.converged
+    np.testing.assert_allclose(found.values, values[::-1][:4], rtol=1e-10)
+    np.testing.assert_allclose(np.abs(np.sum(found.vectors * vectors[:, ::-1][:, :4], axis=0)), 1.0, rtol=1e-8)
+    np.testing.assert_allclose(eigenvalues(objective, w, spherical=False), values[::-1], rtol=1e-12)
+
+
+def test_the_whole_hessian_is_taken_at_the_point_and_not_at_its_direction():
+    w = np.array([1.5, -0.5, 2.0, 0.3])
+    hessian = np.diag(w**2)
+    hessian[0, 1] = hessian[1, 0] = 2 * w[1]
+    hessian[1, 1] += 2 * w[0]
+    objective = Objective(quartic, w)
+    assert sharpness(objective, w, spherical=False) == pytest.approx(np.linalg.eigvalsh(hessian)[-1], rel=1e-12)
+
+
+def test_the_whole_hessian_of_a_scale_invariant_loss_falls_as_the_length_squared():
+    loss, w = ridge(1), np.array([0.9, 0.3, 0.2])
+    at, beyond = (eigenvalues(loss, c * w, spherical=False) for c in (1.0, 3.0))
+    np.testing.assert_allclose(beyond, at / 9, rtol=1e-12)
+    # The sphere leaves a direction out, and between any two eigenvalues of the whole lies one of it.
+    inside = eigenvalues(loss, w / np.linalg.norm(w))
+    whole = eigenvalues(loss, w / np.linalg.norm(w), spherical=False)
+    assert whole[0] >= inside[0] - 1e-12 >= whole[1] - 2e-12

@@ -14,7 +14,13 @@ import numpy as np
 
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
-from sharpflow.numerics.objective import Objective, as_objective, check_vector, once_for_each_loss
+from sharpflow.numerics.objective import (
+    Objective,
+    as_objective,
+    check_vector,
+    once_for_each_loss,
+    require_scale_invariant,
+)
 from sharpflow.numerics.residuals import residual_count
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
@@ -167,15 +173,40 @@ def unit_vector(objective: Objective, point: Any, what: str = "point") -> np.nda
     return result
 
 
-def eigenvalues(subject: Loss | Objective, point: Any, /) -> np.ndarray:
-    """All D - 1 eigenvalues of the spherical Hessian at point/|point|, falling."""
+@once_for_each_loss
+def _plain_eigenvalues(objective: Objective) -> Compiled:
+    return Compiled(lambda w: jnp.linalg.eigvalsh(jax.hessian(objective.function)(w))[::-1])
+
+
+def require_sphere(objective: Objective, /) -> None:
+    """Raise `InputError` where a spectrum on the sphere is asked of a loss that does not live there."""
+    try:
+        require_scale_invariant(objective)
+    except InputError as error:
+        raise InputError(
+            f"{error} The spectrum asked for is that on the unit sphere, at w/|w|; with spherical=False it is that of "
+            "the whole Hessian, at w itself."
+        ) from None
+
+
+def eigenvalues(subject: Loss | Objective, point: Any, /, *, spherical: bool = True) -> np.ndarray:
+    """All D - 1 eigenvalues of P Hess L(theta) P, theta = w/|w| and P off theta; or, not spherical, all D of Hess L(w).
+
+    Falling, of w = ``point`` (D,).
+
+    Raises:
+        InputError: spherical, and L(c w) = L(w) does not hold.
+    """
     objective = as_objective(subject)
+    if not spherical:
+        return np.asarray(_plain_eigenvalues(objective)(check_vector(point, "point", objective.dimension)))
+    require_sphere(objective)
     return np.asarray(_eigenvalues(objective)(unit_vector(objective, point)))
 
 
-def sharpness(subject: Loss | Objective, point: Any, /) -> float:
-    """lambda_1, the top eigenvalue of the spherical Hessian at point/|point|."""
-    return float(eigenvalues(subject, point)[0])
+def sharpness(subject: Loss | Objective, point: Any, /, *, spherical: bool = True) -> float:
+    """lambda_1, the largest of `eigenvalues`: on the unit sphere, or of the whole Hessian where not ``spherical``."""
+    return float(eigenvalues(subject, point, spherical=spherical)[0])
 
 
 def log_sharpness_gradient(subject: Loss | Objective, point: Any, /, *, rank: int | None = None) -> np.ndarray:
@@ -201,7 +232,7 @@ def normal_rank(subject: Loss | Objective, point: Any, /) -> int:
         return subject.dimension - 1 - len(subject.minima.chart)
     objective = as_objective(subject)
     if objective.residuals is None:
-        values = eigenvalues(objective, point)
+        values = np.asarray(_eigenvalues(objective)(unit_vector(objective, point)))
     else:
         values = np.asarray(_gram_eigenvalues(objective)(unit_vector(objective, point)))
         # Whatever the residuals do not see is kernel; theta itself, in the kernel too, is not counted.

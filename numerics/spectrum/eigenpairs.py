@@ -20,8 +20,8 @@ import numpy as np
 
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
-from sharpflow.numerics.objective import Objective, as_objective
-from sharpflow.numerics.spectrum.dense import unit_vector
+from sharpflow.numerics.objective import Objective, as_objective, check_vector
+from sharpflow.numerics.spectrum.dense import require_sphere, unit_vector
 from sharpflow.numerics.spectrum.lanczos import Eigenpairs, lanczos_eigenpairs
 from sharpflow.theory.errors import InputError, check_seed
 from sharpflow.theory.loss import Loss
@@ -197,21 +197,35 @@ def block_eigenpairs(
     return Eigenpairs(values[: k + guard], vectors.T, residuals, gap, products + k + guard, good)
 
 
+def _whole_product(objective: Objective, w: Array) -> tuple[Callable[[Array], Array], Array]:
+    """v -> Hess L(w) v in a space of one dimension more, and the unit vector e along it, to which it is orthogonal.
+
+    So what is made for the tangent space of a sphere at theta serves R^D, with e in the place of theta.
+    """
+    _, product = jax.linearize(jax.grad(objective.function), w[:-1])
+    return lambda v: jnp.append(product(v[:-1]), 0.0), jnp.zeros_like(w).at[-1].set(1.0)
+
+
+def _space(objective: Objective, w: Array, spherical: bool) -> tuple[Callable[[Array], Array], Array]:
+    """The product that the spectrum is asked of, and the direction that it leaves out."""
+    return (hessian_product(objective, w), w) if spherical else _whole_product(objective, w)
+
+
 @lru_cache(maxsize=64)
-def _single(objective: Objective, count: int, max_products: int) -> Compiled:
-    def run(theta: Array, seed: Array, tolerance: Array, probe: Array) -> Eigenpairs:
-        product, key = hessian_product(objective, theta), jax.random.key(seed)
+def _single(objective: Objective, count: int, max_products: int, spherical: bool) -> Compiled:
+    def run(w: Array, seed: Array, tolerance: Array, probe: Array) -> Eigenpairs:
+        (product, theta), key = _space(objective, w, spherical), jax.random.key(seed)
         return lanczos_eigenpairs(product, theta, key, tolerance, probe, count=count, max_products=max_products)
 
     return Compiled(run)
 
 
 @lru_cache(maxsize=64)
-def _compiled(objective: Objective, count: int, max_products: int, least: int) -> Compiled:
-    def run(theta: Array, guess: Array, tolerance: Array) -> Eigenpairs:
+def _compiled(objective: Objective, count: int, max_products: int, least: int, spherical: bool) -> Compiled:
+    def run(w: Array, guess: Array, tolerance: Array) -> Eigenpairs:
+        product, theta = _space(objective, w, spherical)
         return block_eigenpairs(
-            hessian_product(objective, theta), theta, guess, tolerance, count=count, max_products=max_products,
-            least=least,
+            product, theta, guess, tolerance, count=count, max_products=max_products, least=least
         )  # fmt: skip
 
     return Compiled(run)
@@ -219,12 +233,12 @@ def _compiled(objective: Objective, count: int, max_products: int, least: int) -
 
 def top_eigenpairs(
     subject: Loss | Objective, point: Any, /, *, count: int = 4, guess: Any = None, tolerance: float = TOLERANCE,
-    seed: int = 0, block: int | None = None, max_products: int = MAX_PRODUCTS,
+    seed: int = 0, block: int | None = None, max_products: int = MAX_PRODUCTS, spherical: bool = True,
 ) -> Eigenpairs:  # fmt: skip
-    """The top ``count`` eigenpairs of P Hess L(theta) P at theta = point/|point|.
+    """The top ``count`` eigenpairs of P Hess L(theta) P at theta = w/|w|, P off theta, w = ``point``.
 
     Args:
-        subject: the loss; with residuals the Hessian is taken as J^T J, which it is on Gamma.
+        subject: the loss; with residuals the spherical Hessian is taken as J^T J, which it is on Gamma.
         point: (D,).
         count: k, at most (D - 1)/2.
         guess: (D, k), vectors near the wanted ones; default random, by ``seed``. One random vector is added to them, so
@@ -238,18 +252,26 @@ def top_eigenpairs(
             vectors, which tells eigenvalues of this multiplicity apart for certain, in more products.
         max_products: Hessian products at most; what has not converged by then says so, and so does a probe that has not
             ended, whose pairs have small residuals.
+        spherical: False for the whole Hessian Hess L(w), at w itself and of any loss, scale-invariant or not; residuals
+            are not used then.
 
     Raises:
-        InputError: the shapes do not fit, or a number is out of range.
+        InputError: the shapes do not fit, a number is out of range, or the loss is not scale-invariant and the
+            spherical Hessian is asked for.
     """
     objective = as_objective(subject)
-    theta = unit_vector(objective, point)
+    if spherical:
+        require_sphere(objective)
+        theta = unit_vector(objective, point)
+    else:
+        theta = np.append(check_vector(point, "point", objective.dimension), 0.0)
     d = len(theta)
     for name, value in (("count", count), ("block", 1 if block is None else block)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer):
             raise InputError(f"{name} = {value!r} must be a whole number.")
     if not 1 <= count <= (d - 1) // 2:
-        raise InputError(f"count = {count} must be between 1 and (D - 1)/2 = {(d - 1) // 2}; else use eigenvalues().")
+        most = f"{'(D - 1)' if spherical else 'D'}/2 = {(d - 1) // 2}"
+        raise InputError(f"count = {count} must be between 1 and {most}; else use eigenvalues().")
     if block is not None and not 1 <= block <= count:
         raise InputError(f"block = {block} must be between 1 and count = {count}.")
     if not tolerance > 0:
@@ -258,17 +280,24 @@ def top_eigenpairs(
     random = np.random.default_rng(seed)
     if guess is None and block in (None, 1):
         arguments = theta, random.integers(2**31), np.float64(tolerance), np.bool_(block is None)
-        single: Eigenpairs = jax.tree.map(np.asarray, _single(objective, count, max_products)(*arguments))
-        return single
+        single: Eigenpairs = jax.tree.map(np.asarray, _single(objective, count, max_products, spherical)(*arguments))
+        return _given(single, objective)
     if guess is None:
         vectors = random.standard_normal((d, block or 1))
     else:
         # From a neighbour's vectors each is refined at once.
         vectors = np.asarray(guess, dtype=float)
-        if vectors.shape != (d, count) or not np.all(np.isfinite(vectors)):
-            raise InputError(f"guess must be finite and of the shape {(d, count)}, not {vectors.shape}.")
+        if vectors.shape != (objective.dimension, count) or not np.all(np.isfinite(vectors)):
+            wanted = (objective.dimension, count)
+            raise InputError(f"guess must be finite and of the shape {wanted}, not {vectors.shape}.")
+        vectors = np.concatenate([vectors, np.zeros((d - objective.dimension, count))])
         if 2 * (count + 1) < d:
             vectors = np.column_stack([vectors, random.standard_normal(d)])
-    run = _compiled(objective, count, max_products, 1 if guess is None else LEAST)
+    run = _compiled(objective, count, max_products, 1 if guess is None else LEAST, spherical)
     found: Eigenpairs = jax.tree.map(np.asarray, run(theta, vectors, np.float64(tolerance)))
-    return found
+    return _given(found, objective)
+
+
+def _given(found: Eigenpairs, objective: Objective) -> Eigenpairs:
+    """The same without the dimension that `_whole_product` adds."""
+    return found._replace(vectors=found.vectors[: objective.dimension])
