@@ -8,12 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from sharpflow.numerics.comparison import measured
 from sharpflow.numerics.descent.law import law_of
 from sharpflow.numerics.objective import Objective
 from sharpflow.numerics.results import RESULTS
 from sharpflow.theory import rules
+from sharpflow.theory.errors import InputError
 
-MODULE = importlib.import_module("sharpflow.numerics.comparison.compare")
 GD = rules.get("gd-wd")
 RATE, PERIOD = 1e-4, 200.0
 TAIL = np.arange(0, 802)
@@ -47,7 +48,7 @@ FLOW = SimpleNamespace(
 
 def join(run, **changes):
     path = SimpleNamespace(**{**vars(FLOW), **changes})
-    return MODULE._join(BOWL, GD, law_of(GD), RATE, 0.2, (0.1,), 1.2, run, path, PERIOD, GD.intrinsic_lr(RATE))
+    return measured.join(BOWL, GD, law_of(GD), RATE, 0.2, (0.1,), 1.2, run, path, PERIOD, GD.intrinsic_lr(RATE))
 
 
 def test_distances_and_means():
@@ -67,13 +68,22 @@ def test_distances_and_means():
     assert (run.result, run.message) == (RESULTS.SUCCESSFUL, "")
 
 
+def foretell(monkeypatch, time):
+    """A horizon of tracking at this flow time."""
+    found = SimpleNamespace(time=time, coefficient=4.0)
+    monkeypatch.setattr("sharpflow.numerics.predictions.horizon.tracking_horizon", lambda *a, **k: found)
+
+
 @pytest.mark.parametrize(("shift", "result"), [(0.4, RESULTS.SUCCESSFUL), (0.6, RESULTS.OFF_EDGE),
                                                (-0.4, RESULTS.SUCCESSFUL), (-0.6, RESULTS.OFF_EDGE)])  # fmt: skip
 def test_a_mean_a_quarter_from_the_edge_is_off_it(monkeypatch, shift, result):
-    monkeypatch.setattr(MODULE, "_foretold", lambda *_: "foretold")
+    foretell(monkeypatch, 0.1)
     run = join(made(shift))
     assert run.result is result
-    assert run.message == ("foretold" if result is RESULTS.OFF_EDGE else "")
+    assert ("the energy law foretells it: c = 4 at the start" in run.message) == (result is RESULTS.OFF_EDGE)
+    # What would come after the end of the run foretells nothing.
+    foretell(monkeypatch, 0.3)
+    assert join(made(shift)).message == ""
 
 
 def test_what_ended_early_is_said():
@@ -88,16 +98,16 @@ def test_what_ended_early_is_said():
 
 
 def test_series_of_several_eigenvalues(monkeypatch):
-    monkeypatch.setattr(MODULE, "top_eigenvalues", lambda *a, **k: np.ones((3, 9)))
-    found = MODULE._edges(BOWL, made(), FLOW, 1, RATE)
+    monkeypatch.setattr(measured, "top_eigenvalues", lambda *a, **k: np.ones((3, 9)))
+    found = measured.edges(BOWL, made(), FLOW, 1, RATE)
     np.testing.assert_allclose(found.mean_square[1:], [50 / 25, 64 / 64])
     np.testing.assert_allclose(found.flow_mean_square, RATE * FLOW.mean_square[:3])
     np.testing.assert_allclose(found.excess_loss[1:], [0.1, 0.2])  # above L = 1/4 on Gamma
     np.testing.assert_allclose(found.flow_excess_loss, RATE * np.array([4 * 0.2, 5.5 * 0.4, 8.5 * 0.3]) / 2)
-    assert MODULE._edges(BOWL, made(), SimpleNamespace(**{**vars(FLOW), "mean_square": None}), 1, RATE) is None
+    assert measured.edges(BOWL, made(), SimpleNamespace(**{**vars(FLOW), "mean_square": None}), 1, RATE) is None
     run = made()
     run.spectrum = np.tile(np.arange(9.0), (3, 1))  # found on the way
-    np.testing.assert_array_equal(MODULE._edges(BOWL, run, FLOW, None, RATE).spectrum, run.spectrum[:, :8])
+    np.testing.assert_array_equal(measured.edges(BOWL, run, FLOW, None, RATE).spectrum, run.spectrum[:, :8])
 
 
 def test_an_oscillation_that_is_not_known_to_the_end(monkeypatch):
@@ -107,21 +117,13 @@ def test_an_oscillation_that_is_not_known_to_the_end(monkeypatch):
         asked.update(options)
         return SimpleNamespace(steps=TAIL[:700], x=-0.1 * np.ones(700), edge=2 * np.ones(700))
 
-    monkeypatch.setattr(MODULE, "resolved_flow", known)
-    found = MODULE._resolved(BOWL, GD, BOWL.start, made(), RATE, 1.2)
+    monkeypatch.setattr(measured, "resolved_flow", known)
+    found = measured.resolved(BOWL, GD, BOWL.start, made(), RATE, 1.2)
     assert asked["time"] == pytest.approx(801 * RATE)
     assert len(found.predicted_x) == len(found.predicted_edge) == len(TAIL)
     np.testing.assert_allclose(found.predicted_x[:700], 0.1)
     assert np.isnan(found.predicted_x[700:]).all()
     np.testing.assert_allclose(found.edge, made().tail_effective_lr * 5)
-
-
-def test_what_the_energy_law_foretells(monkeypatch):
-    law = importlib.import_module("sharpflow.numerics.measurements.energy")
-    monkeypatch.setattr(law, "tracking_horizon", lambda *a, **k: SimpleNamespace(time=1.5, coefficient=4.0))
-    nowhere = (np.zeros(1), np.zeros((1, 3)))
-    assert MODULE._foretold(BOWL, GD, nowhere, 1.2, 1.4) == ""
-    assert "c = 4 at the start" in MODULE._foretold(BOWL, GD, nowhere, 1.2, 1.6)
 
 
 @pytest.mark.parametrize(
@@ -137,9 +139,26 @@ def test_what_the_energy_law_foretells(monkeypatch):
     ],
 )
 def test_numbers_out_of_range(numbers):
-    from sharpflow.theory.errors import InputError
-
     with pytest.raises(InputError):
-        MODULE._check_numbers(*numbers)
-    MODULE._check_numbers(0.1, 0.2, -1.0, 0.0)
-    MODULE._check_numbers(1e-3, 2e-3, 0.5, 1e-9)
+        compare_with(*numbers)
+
+
+@pytest.mark.parametrize("numbers", [(0.1, 0.2, -1.0, 0.0), (1e-3, 2e-3, 0.5, 1e-9)])
+def test_numbers_at_the_ends_of_their_range_are_taken(numbers, monkeypatch):
+    class Taken(Exception):
+        pass
+
+    def take(subject):
+        raise Taken
+
+    # What comes after the numbers have been looked at.
+    module = importlib.import_module("sharpflow.numerics.comparison.compare")
+    monkeypatch.setattr(module, "require_scale_invariant", take)
+    with pytest.raises(Taken):
+        compare_with(*numbers)
+
+
+def compare_with(rate, time, amplitude, perturbation):
+    from sharpflow.numerics.comparison.compare import compare
+
+    return compare(BOWL, rate=rate, time=time, amplitude=amplitude, perturbation=perturbation)
