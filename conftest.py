@@ -1,4 +1,4 @@
-"""What every test run does: compiled programs are let go before the system runs out of memory maps for them.
+"""What every test run does: the tests of a room share a process and what it compiles, for as long as it has room for it.
 
 Each program that XLA compiles holds some memory maps, and Linux grants a process 65 530. The caches of this project
 keep programs on purpose; a whole test suite makes more than a process may hold, and XLA then ends with a segmentation
@@ -11,9 +11,9 @@ import gc
 import os
 import signal
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,11 +21,17 @@ import pytest
 # machine is. Read when NumPy is imported, and by the processes that tests start.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# Programs of tests run for milliseconds and compile for seconds: a third of that is saved where LLVM optimizes nothing.
+# `XLA_FLAGS= pytest` compiles as users do, and .ci/run the deep tests.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
 # A program of its own, and no tests.
 collect_ignore = ["tests/mutation"]
 
 # Of 65 530; one module of tests makes some thousands.
-MOST_MAPS = 25_000
+MOST_MAPS = 40_000
+# The rooms that take longest come first: a process that got one last would work while the others wait.
+FIRST = ("numerics/flows", "numerics/comparison", "testing", "theory/derivation", "numerics/training", "commands")
 
 
 def _maps() -> int:
@@ -38,7 +44,8 @@ def _maps() -> int:
 
 def _let_go() -> None:
     for name, module in list(sys.modules.items()):
-        if name.split(".")[0] in ("numerics", "sharpflow"):
+        # What SymPy derived holds no programs, and takes as long to make anew.
+        if name.split(".")[0] == "sharpflow" and not name.startswith("sharpflow.theory"):
             for value in list(vars(module).values()):
                 clear = getattr(value, "cache_clear", None)
                 if callable(clear):
@@ -49,10 +56,30 @@ def _let_go() -> None:
     gc.collect()
 
 
+def room_of(nodeid: str) -> str:
+    """The folder of a test: tests/ mirrors the tree, and what a room compiles its tests have in common."""
+    return nodeid.split("::")[0].rpartition("/")[0]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files with the most slow tests first: a process that gets one last would work while the others wait."""
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    """Room by room, `FIRST` before the others."""
+    rooms = [f"tests/{name}" for name in FIRST]
+    places = {room: place for place, room in enumerate(rooms)}
+    items.sort(key=lambda item: places.get(room_of(item.nodeid), len(rooms)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A room goes to one process as a whole."""
+    if config.getvalue("dist") != "loadscope":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Rooms(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return room_of(nodeid)
+
+    return Rooms(config, log)
 
 
 @pytest.fixture(scope="module", autouse=True)

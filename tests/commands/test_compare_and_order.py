@@ -57,7 +57,6 @@ def test_compare_writes_what_it_measures(spec, tmp_path, capsys):
     np.testing.assert_array_equal(flow.times, saved.times)
 
 
-@pytest.mark.slow
 def test_compare_draws_what_is_asked_for(spec, tmp_path, capsys):
     kinds = {"plot": b"%PDF", "sphere": b"\x89PNG", "portrait": b"<?xml"}
     files = {name: tmp_path / f"{name}.{ending}" for name, ending in zip(kinds, ("pdf", "png", "svg"), strict=True)}
@@ -69,7 +68,6 @@ def test_compare_draws_what_is_asked_for(spec, tmp_path, capsys):
     assert "--portrait" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_order_fits_one(spec, capsys):
     assert cli.main(["order", spec, "--rates", "1e-6,1e-5,1e-4", "--time", "0.3", "--json", "-"]) == 0
     result = json.loads(capsys.readouterr().out)

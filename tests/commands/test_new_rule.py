@@ -67,7 +67,6 @@ def test_every_command_takes_it(run):
     assert [row["rule"] for row in json.loads(out)["rules"]] == ["twice", "gd-wd"]
 
 
-@pytest.mark.slow
 @pytest.mark.deep
 def test_it_is_verified_and_measured(run):
     status, out, _ = run("verify", "ridge", "--rule", "rule.py:mine", "--json", "-")
@@ -243,7 +242,7 @@ def test_a_learning_rate_that_grows_with_the_norm_is_not_accused(run, tmp_path):
     assert not [step["title"] for step in found["steps"] if step["status"] != "proved"]
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_soft_clipping_has_the_law_that_its_iterates_obey(run, tmp_path):
     """1 + k |g|^2 is smooth on Gamma; the clipping enters the energy law through lambda_1 = 2 |w|^2 at the edge."""
     (tmp_path / "more.py").write_text(MORE)
@@ -271,7 +270,6 @@ def test_a_mistake_in_a_rule_is_told_before_anything_runs(run, tmp_path, command
         Rule(name="r", update=lambda w, gradient, state, p, ops: (w, {}), initial={"a": 1.0})
 
 
-@pytest.mark.slow
 def test_a_rule_without_closed_orbits_is_verified_by_what_it_does(run):
     """No claim of an oscillation is refuted of it: they do not apply, and its one passage of the edge is measured."""
     status, out, _ = run("verify", "ridge", "--rule", "constant-lr", "--json", "-")

@@ -177,7 +177,7 @@ def test_a_run_that_diverges_ends_with_one_and_nulls(tmp_path, capsys):
     assert not found["complete"]
 
 
-@pytest.mark.deep  # compiles a convolutional network
+@pytest.mark.longest  # compiles a convolutional network
 @pytest.mark.parametrize("size", [("--size", "channels=4"), ()], ids=str)
 def test_cifar10_from_a_file(npz, size, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "MAX_PRODUCTS", 40)  # a rough sharpness will do
@@ -222,8 +222,7 @@ def long_run(tmp_path_factory):
     return read_training(str(folder))
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(20, marks=pytest.mark.deep)])
-@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, pytest.param(20, marks=pytest.mark.longest)])
 def test_killed_and_resumed(long_run, count, tmp_path):
     seed = int(np.random.default_rng().integers(1 << 30))
     print(f"moments from seed {seed}")

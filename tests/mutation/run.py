@@ -214,7 +214,7 @@ def run_tests(tree: Path, module: str, programs: str | None = None, limit: float
     """Outcome of the fast tests of a module in a tree, and seconds of the processor; programs are kept in a folder."""
     begin = time.perf_counter()
     call = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-n", "0", "-p", "no:cacheprovider", "-m",
-            "not slow and not deep", *TESTS[module]]  # fmt: skip
+            "not longest", *TESTS[module]]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(tree), "XDG_CACHE_HOME": os.path.abspath(programs or tree),
                    "PYTHONDONTWRITEBYTECODE": "" if limit == FIRST_LIMIT else "1"}  # fmt: skip
     # A process group of its own, so that a run over its time takes its children along.

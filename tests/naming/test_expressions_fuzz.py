@@ -132,7 +132,7 @@ def test_three_thousand_texts():
     assert 100 < right < 2_000
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_a_hundred_thousand_texts():
     right, longest, worked = feed(100_000, 1)
     assert right > 3_000

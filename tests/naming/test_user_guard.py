@@ -256,7 +256,6 @@ def _beginning_anew(folder, files):
 
 
 @pytest.mark.deep
-@pytest.mark.slow
 def test_the_command_goes_on_without_what_no_exception_ends(tmp_path):
     # The second is read, and hangs in the second of its checks.
     found = _beginning_anew(tmp_path, {"read": COMPILED.format(calls=0), "checked": COMPILED.format(calls=6)})
@@ -270,14 +269,14 @@ def test_the_command_goes_on_without_what_no_exception_ends(tmp_path):
     assert "checked.py, line 8): still running after 4 s, in compiled code" in precision["message"]
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_a_file_that_catches_every_exception_is_left_too(tmp_path):
     found = _beginning_anew(tmp_path, {"read": HANGS.replace("except Exception:", "except:")})
     (error,) = found["errors"]
     assert "read.py, line 4: still running after 6 s" in error["error"]
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 @pytest.mark.parametrize(("closed", "status"), [("2", 141), ("1", 2)], ids=["stderr", "stdout"])
 def test_so_it_is_where_nobody_reads_what_it_says(tmp_path, closed, status):
     (tmp_path / "read.py").write_text(COMPILED.format(calls=0))

@@ -27,17 +27,18 @@ def members(name):
     return st.fixed_dictionaries(draws).map(lambda values: family.member(**values))
 
 
-# Each family compiles programs of its own; the others go with the deep ones.
-SOME = ("ridge", "conic")
-SOME_AND_DEEP = [
-    pytest.param(name, marks=() if name in SOME else pytest.mark.deep)
+# Each member compiles programs of its own: one family here, two with the deep tests, the others with the longest.
+DEEP = ("ridge", "conic")
+FAMILIES = [
+    pytest.param(name, marks=pytest.mark.deep if name in DEEP else pytest.mark.longest)
     for name in families.names()
     if name != "crossing"
 ]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", families.names())
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n == "conic" else pytest.mark.deep) for n in families.names()]
+)
 @FEW
 @given(data=st.data())
 def test_scale_invariance_both_forms_and_rescaling(name, data):
@@ -51,8 +52,7 @@ def test_scale_invariance_both_forms_and_rescaling(name, data):
     assert found.schedule < 1e-12
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SOME_AND_DEEP)
+@pytest.mark.parametrize("name", FAMILIES)
 @FEW
 @given(data=st.data())
 def test_energy_sharpness_and_speed(name, data):
@@ -71,7 +71,7 @@ def test_energy_sharpness_and_speed(name, data):
     assert np.all(steps <= (0.5 + 1e-4) * np.diff(run.times[alive]))
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 @FEW
 @given(data=st.data())
 def test_regression_reaches_the_interpolant_in_closed_form(data):
@@ -86,8 +86,7 @@ def test_regression_reaches_the_interpolant_in_closed_form(data):
     assert last / first == pytest.approx(math.exp(-run.times[-1]), abs=5 * run.intrinsic_lr)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SOME_AND_DEEP)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_ends_near_the_flow(name):
     run = compare(families.get(name).default(), rate=1e-5, time=2.0)
     assert run.result.ok

@@ -58,7 +58,6 @@ def test_the_rank_is_that_of_the_starts_own_piece(start, rank):
     assert "no part of the start's Gamma" in report["minimal_kernel"].trial.message
 
 
-@pytest.mark.slow
 def test_a_flat_part_of_one_piece_is_still_found():
     assert caught(next(m for m in mutants() if m.name == "flat-on-a-part")).outcome is Outcome.FAILED
 

@@ -37,7 +37,7 @@ def test_a_check_says_what_it_means_and_what_to_do(name):
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
 # The table of `sharpflow check --self-test`, which .ci/run runs: so these, and those of right ones, are deep.
-@pytest.mark.deep
+@pytest.mark.longest
 def test_each_mutant_is_caught_by_its_check(mutant):
     result = caught(mutant)
     assert result.outcome is Outcome.FAILED, result.explain()
@@ -62,7 +62,7 @@ def test_there_are_enough_mutants():
 TEXT = "z^2/(x^2 + y^2 + z^2)*(2 + x*y/(x^2 + y^2 + z^2))"
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 @pytest.mark.parametrize("spec", ["ridge", "crossing", TEXT])
 def test_no_right_loss_is_accused(spec):
     report = check_loss(spec)
@@ -72,7 +72,7 @@ def test_no_right_loss_is_accused(spec):
     assert {r.check for r in report if r.outcome is Outcome.EXPECTED_FAILURE} == expected
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_no_right_objective_is_accused():
     report = check_loss(plain())
     assert report.ok, str(report)
@@ -81,35 +81,34 @@ def test_no_right_objective_is_accused():
     }  # fmt: skip
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 @pytest.mark.parametrize("name", ["gd-wd", "rmsprop", "sam", "constant-lr", "normalized-gd"])
 def test_no_built_in_rule_is_accused(name):
     report = check_rule(name)
     assert report.ok, str(report)
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 @pytest.mark.parametrize("name", families.names())
 def test_no_family_is_accused(name):
     assert check_loss(name).ok
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 @pytest.mark.parametrize("name", rules.names())
 def test_no_rule_is_accused(name):
     assert check_rule(name).ok
 
 
 # Measurements that only the theory itself could get wrong: a planted error there is caught by them.
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("check", "place", "factor"),
     [
         ("energy_law", "sharpflow.numerics.predictions.horizon.predicted_coefficient", 0.75),
         ("period", "sharpflow.numerics.descent.orbit.orbit_period", 0.5),
-        pytest.param("second_route", "sharpflow.numerics.descent.law.Law.drift", 0.75, marks=pytest.mark.deep),
+        pytest.param("second_route", "sharpflow.numerics.descent.law.Law.drift", 0.75, marks=pytest.mark.longest),
         pytest.param(
-            "tracking", "sharpflow.numerics.flows.edge_step.curvature_gradients", 0.75, marks=pytest.mark.deep
+            "tracking", "sharpflow.numerics.flows.edge_step.curvature_gradients", 0.75, marks=pytest.mark.longest
         ),
         ("edge_reached", "sharpflow.numerics.measurements.probes.steps_to_edge", 2.0),
     ],
@@ -214,7 +213,7 @@ def branch(condition):
     return Objective(function, (0.9, 0.4, 0.3), name="branch")
 
 
-@pytest.mark.parametrize("far", [20.0, pytest.param(100.0, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("far", [20.0, pytest.param(100.0, marks=pytest.mark.longest)])
 def test_nan_at_another_length_is_no_scale_invariance(far):
     result = check_loss(branch(lambda w, u: jnp.linalg.norm(w) > far), checks=["homogeneity"])[0]
     assert result.outcome is Outcome.FAILED
@@ -222,7 +221,7 @@ def test_nan_at_another_length_is_no_scale_invariance(far):
     assert check_loss(branch(lambda w, u: False), checks=["homogeneity"])[0].outcome is Outcome.PASSED
 
 
-@pytest.mark.parametrize("threshold", [-0.3, pytest.param(-0.6, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("threshold", [-0.3, pytest.param(-0.6, marks=pytest.mark.longest)])
 def test_a_part_of_the_sphere_without_derivatives_is_found(threshold):
     """jnp.where(u < t, 0, (u - t)**5.5): the value is right everywhere, the derivative nan where u < t."""
 

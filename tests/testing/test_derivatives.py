@@ -74,7 +74,7 @@ def test_differences_of_what_they_cannot_resolve_say_so():
     assert all(np.isinf(found.error) for found in extrapolated_derivatives(lambda t: np.nan))
 
 
-@pytest.mark.parametrize("gain", [1, pytest.param(15, marks=pytest.mark.deep), 100])
+@pytest.mark.parametrize("gain", [1, pytest.param(15, marks=pytest.mark.longest), 100])
 def test_a_steep_right_network_is_not_accused(gain):
     result = outcome_of(network(gain))
     assert result.outcome is Outcome.PASSED, result.explain()

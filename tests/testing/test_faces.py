@@ -45,7 +45,6 @@ def run_pytest(folder, *arguments):
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.slow
 def test_the_suite_needs_no_file(folder):
     status, text = run_pytest(
         folder, "--pyargs", "sharpflow.testing.suite", "--loss", "mine.py:good", "--loss", "mine.py:bad",
@@ -90,7 +89,6 @@ def test_what_is_inconclusive_fails_where_it_is_strict(folder):
     assert "1 failed" in text
 
 
-@pytest.mark.slow
 def test_the_decorator_makes_a_test_of_each_check(folder):
     (folder / "test_mine.py").write_text(
         "from mine import bad, good\n"
@@ -139,7 +137,6 @@ def test_hypothesis_resolves_the_types_and_loads_nothing_before(folder):
     assert int(done.stdout) >= 5
 
 
-@pytest.mark.slow
 def test_the_command_goes_on_after_a_file_that_fails(folder, capsys):
     (folder / "broken.py").write_text("import sys\nsys.exit(3)\n")
     status = cli.main(["check", "broken.py:loss", "mine.py:good", "mine.py:bad", "--check", "homogeneity",

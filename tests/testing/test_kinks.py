@@ -132,7 +132,6 @@ def test_places_where_an_expression_switches():
     assert switches(z**2 / r2) == ()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["native-kink-across-gamma", "relu"])
 def test_a_kink_of_an_objective_is_found_along_gamma(name):
     result = caught(next(m for m in mutants() if m.name == name))
@@ -140,7 +139,6 @@ def test_a_kink_of_an_objective_is_found_along_gamma(name):
     assert result.trial.measured > 0.01
 
 
-@pytest.mark.slow
 def test_a_flow_that_stops_at_a_kink_says_so(tmp_path, capsys, monkeypatch):
     (tmp_path / "near.py").write_text(
         "import sympy as sp\nfrom sharpflow import Loss, Minima\n"

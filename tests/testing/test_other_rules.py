@@ -42,14 +42,13 @@ def test_an_oscillation_that_grows_soon_is_told_in_plain_words():
     assert said.endswith("too soon for the run of flow time 2 that this check makes")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", rules.names())
 def test_a_right_loss_is_accused_under_no_rule(name):
     for result in check_loss("ridge", rule=rules.get(name), checks=EDGE):
         assert result.outcome in (Outcome.PASSED, Outcome.NOT_APPLICABLE), result.explain()
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 @pytest.mark.parametrize("name", rules.names())
 @pytest.mark.parametrize("loss", ["conic", plain()], ids=["conic", "plain"])
 def test_nor_are_others(loss, name):

@@ -100,7 +100,6 @@ def test_a_decay_that_is_larger_by_a_tenth():
     assert result.trial.measured == pytest.approx(4e-4, rel=0.1)
 
 
-@pytest.mark.slow
 def test_a_tenth_less_in_the_mean_square(monkeypatch):
     from sharpflow.numerics.descent.law import Law
 
@@ -111,7 +110,6 @@ def test_a_tenth_less_in_the_mean_square(monkeypatch):
     assert result.trial.measured == pytest.approx(result.trial.expected / 0.9, rel=0.02)
 
 
-@pytest.mark.slow
 def test_a_tenth_less_in_the_law_of_a_rule(monkeypatch):
     from sharpflow.numerics.descent.law import Law
 
@@ -122,7 +120,6 @@ def test_a_tenth_less_in_the_law_of_a_rule(monkeypatch):
     assert {"loss", "quantity", "measured over derived"} <= set(result.trial.counterexample)
 
 
-@pytest.mark.slow
 def test_a_flow_that_goes_up(monkeypatch):
     from sharpflow.numerics.flows import edge_step
 
@@ -142,7 +139,7 @@ def quartic(size):
     )  # fmt: skip
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_an_energy_law_that_is_not_reached_is_inconclusive():
     result = check_loss(quartic(1e4), checks=["energy_law"])[0]
     assert result.outcome is Outcome.INCONCLUSIVE, result.explain()

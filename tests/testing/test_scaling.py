@@ -30,7 +30,7 @@ def of_degree(degree, guard=0.0):
 
 
 @pytest.mark.parametrize(("degree", "said"), [
-    pytest.param(4, "", marks=pytest.mark.deep), (22, "c <= 1e-14"), (44, "c <= 1e-07 and c >= 1e+07"),
+    pytest.param(4, "", marks=pytest.mark.longest), (22, "c <= 1e-14"), (44, "c <= 1e-07 and c >= 1e+07"),
 ])  # fmt: skip
 def test_a_loss_of_high_degree_is_not_accused(degree, said):
     result = check_loss(of_degree(degree), checks=["homogeneity"])[0]
@@ -44,7 +44,7 @@ def test_nor_is_a_formula():
     assert check_loss(text, checks=["homogeneity"])[0].outcome is Outcome.PASSED
 
 
-@pytest.mark.parametrize(("degree", "c"), [pytest.param(4, 1e-14, marks=pytest.mark.deep), (22, 1e-13)])
+@pytest.mark.parametrize(("degree", "c"), [pytest.param(4, 1e-14, marks=pytest.mark.longest), (22, 1e-13)])
 def test_an_epsilon_beside_high_powers_is_caught(degree, c):
     result = check_loss(of_degree(degree, guard=1e-12), checks=["homogeneity"])[0]
     assert result.outcome is Outcome.FAILED

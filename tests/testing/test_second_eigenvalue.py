@@ -110,7 +110,7 @@ def network():
     return Objective(lambda w: jnp.sum(residuals(w) ** 2) / 2, start, residuals=residuals, name="network")
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 @pytest.mark.parametrize(("loss", "expected"), [(meets(), 0.5), (network(), 0.467)], ids=["meeting", "network"])
 def test_a_loss_is_not_accused_of_a_second_eigenvalue_at_the_edge(loss, expected):
     """In the network K^2 of the largest of the two gave 0.25 or 0.33, whichever it was at the end."""

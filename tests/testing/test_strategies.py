@@ -38,14 +38,13 @@ def test_a_new_loss_has_the_minima_it_says(loss):
         assert above > -1e-14
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 @settings(SOME, max_examples=5)
 @given(strategies.new_losses(dimension=3))
 def test_a_new_loss_is_nowhere_lower(loss):
     assert prove_minimizers(loss).status != "refuted"
 
 
-@pytest.mark.slow
 @FEW
 @given(strategies.new_losses())
 def test_a_new_loss_passes_the_checks(loss):

@@ -87,7 +87,6 @@ def test_interrupted_runs_say_so(result):
 
 
 @pytest.mark.chromium
-@pytest.mark.slow
 def test_a_browser_shows_it(result, tmp_path):
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:

@@ -235,7 +235,7 @@ def test_a_loss_without_minima_claims_what_needs_none():
 
 
 # The README's first command, which .ci/run runs before the tests.
-@pytest.mark.deep
+@pytest.mark.longest
 def test_the_main_job_leaves_nothing_wrong_and_nothing_open():
     result = verify()
     assert not result.wrong

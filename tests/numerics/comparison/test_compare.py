@@ -40,7 +40,9 @@ def test_ridge_tracks():
     assert c.gd.sharpness == pytest.approx(c.flow.sharpness, abs=5 * c.intrinsic_lr)
 
 
-@pytest.mark.parametrize("name", ["ridge", "surface", "two-layer"])
+@pytest.mark.parametrize(
+    "name", ["ridge", *(pytest.param(name, marks=pytest.mark.deep) for name in ("surface", "two-layer"))]
+)
 def test_small_oscillation_has_the_universal_period_and_mean_square(name):
     loss = families.get(name).default()
     flow = reference_flow(loss, top_of_rank_one(loss))
@@ -102,6 +104,7 @@ def test_json_and_csv(tmp_path):
     assert c.gd_trajectory().points.shape == c.flow_trajectory().points.shape == (len(c.times), 3)
 
 
+@pytest.mark.deep
 def test_an_objective_agrees_with_its_loss():
     def function(w):
         x, y, z = w
@@ -116,6 +119,7 @@ def test_an_objective_agrees_with_its_loss():
     np.testing.assert_allclose(b.flow.end, a.flow.end, atol=0.01 * a.intrinsic_lr)
 
 
+@pytest.mark.deep
 def test_gap_closing_is_a_result():
     loss = families.get("crossing").default()
     from tests.numerics.flows.test_flow import crossing_flow
@@ -137,7 +141,7 @@ def test_an_objective_without_minima_is_a_result():
     json.dumps(c.to_json(), allow_nan=False)
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 @pytest.mark.parametrize("name", NAMES)
 def test_batch_norm_regression_on_real_data(name):
     problem = bn_regression_objective(*regression_data(name, seed=1), name=name)

@@ -44,7 +44,7 @@ def test_oscillation_and_loss_are_as_predicted(run):
     np.testing.assert_allclose(series.spectrum[0], series.flow_spectrum[0], rtol=1e-3)
 
 
-@pytest.mark.deep  # the notebook of the same story is a part of .ci/run
+@pytest.mark.longest  # the notebook of the same story is a part of .ci/run
 def test_three_eigenvalues_of_a_network():
     """They join one after the other, in gradient descent and in the flow, and both come to the same point."""
     one = compare(two_layer("batch", seed=4), rate=1e-4, time=3.0)
@@ -89,7 +89,7 @@ def test_the_seed_of_the_oscillation_is_the_caller_s(capsys, tmp_path):
     assert first["max_distance"] == same["max_distance"] != other["max_distance"]
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_without_a_seed_the_symmetric_loss_overshoots():
     from sharpflow.numerics.measurements.crossing import symmetric
 
@@ -101,6 +101,7 @@ def test_without_a_seed_the_symmetric_loss_overshoots():
     assert np.nanmax(seeded.effective_lr * seeded.edges.spectrum[:, 0]) < edge.max()
 
 
+@pytest.mark.deep
 def test_other_rules_keep_the_flow_of_one_eigenvalue():
     from sharpflow.theory import rules
 

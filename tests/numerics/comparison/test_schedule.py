@@ -42,7 +42,12 @@ def test_the_law_of_a_schedule_is_the_one_by_hand():
     assert edge_law(rules.get("gd-wd")).pace == 1
 
 
-@pytest.mark.parametrize(("slope", "wd_slope"), [(0.0, 1.0), (0.7, 0.2), (-0.5, -0.3)])
+# The law of each is derived anew.
+SOME = (0.7, 0.2)
+OTHERS = [pytest.param(*slopes, marks=pytest.mark.deep) for slopes in ((0.0, 1.0), (-0.5, -0.3))]
+
+
+@pytest.mark.parametrize(("slope", "wd_slope"), [SOME, *OTHERS])
 def test_the_clock_of_a_schedule(slope, wd_slope):
     times = np.linspace(0, 0.5, 7)
     law, both = law_of(scheduled(slope, wd_slope)), slope + wd_slope
@@ -59,7 +64,7 @@ def test_no_schedule_has_the_clock_of_flow_time():
         law_of(scheduled(0.5, 0.5)).clock(np.array([0.0, 1.2]))
 
 
-@pytest.mark.parametrize(("slope", "wd_slope"), [(0.0, 1.0), (0.7, 0.2)])
+@pytest.mark.parametrize(("slope", "wd_slope"), [SOME, OTHERS[0]])
 def test_iterates_follow_it(slope, wd_slope):
     """On Gamma within a twentieth of intrinsic_lr; at the pace of the start they are off by 13 and more."""
     ridge, rule, law = families.get("ridge").default(), scheduled(slope, wd_slope), law_of(scheduled(slope, wd_slope))

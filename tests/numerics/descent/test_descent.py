@@ -183,7 +183,7 @@ def test_memory_is_that_of_the_records():
     assert sizes.temp_size_in_bytes < 2 * record + 4096
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 def test_the_compiled_scan_is_150_times_as_fast_as_a_loop(capsys):
     from benchmarks.descent import main
 

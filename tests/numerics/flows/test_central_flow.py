@@ -31,6 +31,7 @@ def distance(flow, times, points):
     return np.linalg.norm(flow.path.at(times)[0] - points, axis=1)[inside].max()
 
 
+@pytest.mark.deep
 def test_it_comes_to_the_flow_along_gamma_as_the_rate_goes_to_zero():
     # On the conic c_3 is not 0: the oscillation holds theta off Gamma, at a distance proportional to the rate.
     conic = objective_of(families.get("conic").default())
@@ -58,6 +59,7 @@ def test_two_eigenvalues_at_the_edge_as_on_gamma():
         assert central.path.residual < 1e-10
 
 
+@pytest.mark.deep
 def test_conditions_that_are_not_met_are_named(monkeypatch):
     """Newton's method for S stopped after one step."""
     monkeypatch.setattr("sharpflow.numerics.flows.complementarity.NEWTON_STEPS", 1)
@@ -69,6 +71,7 @@ def test_conditions_that_are_not_met_are_named(monkeypatch):
     assert path.residual <= 1e-10
 
 
+@pytest.mark.deep
 def test_down_a_slope():
     """Where there is no manifold of minimizers: with the slope left out, or the oscillation, it is far off."""
     for rate in (1e-3, 1e-4):
@@ -81,9 +84,9 @@ def test_down_a_slope():
 @pytest.mark.parametrize(
     ("smoothing", "scale", "rate"),
     [
-        pytest.param(0.0, 1.0, 1e-4, marks=pytest.mark.deep),
-        pytest.param(0.0, 1.0, 1e-5, marks=pytest.mark.deep),
-        pytest.param(0.1, 2.0, 1e-5, marks=pytest.mark.deep),
+        pytest.param(0.0, 1.0, 1e-4, marks=pytest.mark.longest),
+        pytest.param(0.0, 1.0, 1e-5, marks=pytest.mark.longest),
+        pytest.param(0.1, 2.0, 1e-5, marks=pytest.mark.longest),
     ],
 )
 def test_gradient_descent_on_cross_entropy(smoothing, scale, rate):
@@ -131,6 +134,7 @@ def test_before_the_edge_it_is_gradient_flow():
     assert np.all(central.path.sigma == 0) or np.abs(central.path.sigma).max() < 1e-8
 
 
+@pytest.mark.deep
 def test_eigenvalues_are_taken_along_when_needed():
     one = central_flow(broken, rate=1e-4, time=2.0, count=1)
     assert one.path.sigma.shape[1] > 1
@@ -150,6 +154,7 @@ def nowhere(w):
     return jnp.where(t[0] < 0.8, jnp.nan, 1.0) * (2 + t[0] ** 2 - t[1] ** 2) * t[2] ** 2 / 2
 
 
+@pytest.mark.deep
 def test_what_is_not_finite_is_named_and_left_out():
     flow = central_flow(Objective(nowhere, np.array([0.94, 0.34, 0.0])), rate=1e-4, time=3.0)
     # The steps towards the place where it ends are made shorter and shorter first.
@@ -158,6 +163,7 @@ def test_what_is_not_finite_is_named_and_left_out():
     assert 0 < flow.path.times[-1] < 3
 
 
+@pytest.mark.deep
 def test_a_loss_that_bends_within_an_iteration_is_named():
     # Ten times as rough, which of the two fails first, the step or what Sigma is computed from, is up to rounding.
     rough = Objective(lambda w: broken.function(w) + 1e-4 * jnp.cos(3000 * w[2] / jnp.linalg.norm(w)), broken.start)
@@ -172,7 +178,7 @@ def test_running_out_of_steps_is_named():
     assert flow.path.times[-1] < 3
 
 
-@pytest.mark.deep  # compiles for 4, 8 and 16 eigenvalues
+@pytest.mark.longest  # compiles for 4, 8 and 16 eigenvalues
 def test_too_many_edges_are_named():
     def function(w):
         t = w / jnp.linalg.norm(w)
@@ -205,7 +211,7 @@ def test_too_many_weights_are_named():
         central_flow(Objective(lambda w: (w[0] / jnp.linalg.norm(w)) ** 2, np.ones(1001)), rate=1e-3, time=1.0)
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_compare_takes_it_where_there_are_no_minima():
     from sharpflow.figures.edges import edges
 

@@ -75,7 +75,7 @@ def differences(objective, theta, vectors, *, step=1e-5):
     return out
 
 
-@pytest.mark.parametrize("which", ["function", pytest.param("residuals", marks=pytest.mark.deep)])
+@pytest.mark.parametrize("which", ["function", pytest.param("residuals", marks=pytest.mark.longest)])
 def test_rows_off_the_diagonal_against_differences(which):
     if which == "function":
         objective, theta = COUPLED, START

@@ -41,7 +41,11 @@ def ridge_like(x, y):
     return 2 + x**2 - y**2
 
 
-@pytest.mark.parametrize("name", ["ridge", "surface"])
+# For several tests, as each compiles what is its own.
+ONE, TWO = circle(ridge_like), circle(ridge_like, lambda x, y: 2.4 + 0 * x)
+
+
+@pytest.mark.parametrize("name", ["ridge", pytest.param("surface", marks=pytest.mark.deep)])
 def test_agrees_with_the_chart(name):
     loss = families.get(name).default()
     start = loss.minima.start
@@ -58,6 +62,7 @@ def test_agrees_with_the_chart(name):
     np.testing.assert_allclose(flow.effective_lr * flow.sharpness, 2, rtol=1e-5)
 
 
+@pytest.mark.deep
 def test_second_order():
     loss = families.get("surface").default()
     zeta = minima_point(loss, loss.minima.start)
@@ -70,7 +75,7 @@ def test_second_order():
 
 def test_two_eigenvalues_meet_where_one_stands_still():
     # a falls along the circle until it meets b, which is constant: nothing can lower b, and the flow stops there.
-    flow = edge_flow(circle(ridge_like, lambda x, y: 2.4 + 0 * x), time=6.0)
+    flow = edge_flow(TWO, time=6.0)
     assert flow.result is RESULTS.SUCCESSFUL
     x, y = flow.points[-1][:2]
     assert x**2 - y**2 == pytest.approx(0.4, abs=1e-3)
@@ -79,6 +84,7 @@ def test_two_eigenvalues_meet_where_one_stands_still():
     np.testing.assert_allclose(flow.mean_square[-1], 0.5, rtol=1e-3)  # effective_lr rests: 2 = 4 tr Sigma
 
 
+@pytest.mark.deep
 def test_gradient_descent_follows_through_the_crossing():
     flow = edge_flow(broken, time=4.0)
     ratios = []
@@ -97,7 +103,7 @@ def test_gradient_descent_follows_through_the_crossing():
     assert flow.edge_count[-1] == 2
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_eigenvalues_join_and_leave():
     # b alone at the edge after the start; a joins as b falls and a is constant; then all three meet.
     losses = circle(ridge_like, lambda x, y: 2.4 - 0.3 * x * y, lambda x, y: 2.2 + 0.2 * y**2)
@@ -126,7 +132,6 @@ def test_below_the_edge_it_waits():
 
 
 @pytest.mark.deep
-@pytest.mark.slow
 def test_residuals_that_do_not_vanish_are_not_used():
     def residuals(w):
         t = w / jnp.linalg.norm(w)
@@ -143,7 +148,7 @@ def test_residuals_that_do_not_vanish_are_not_used():
     assert interpolating(vanishing, vanishing.start) is vanishing
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_residuals_that_do_not_vanish_are_not_used_on_the_way_down_either():
     def residuals(w):
         t = w / jnp.linalg.norm(w)
@@ -157,7 +162,7 @@ def test_residuals_that_do_not_vanish_are_not_used_on_the_way_down_either():
     np.testing.assert_allclose(found.point, plain.point, atol=1e-9)
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_a_start_an_oscillation_away_is_brought_to_the_minima():
     """Its residuals do not vanish yet, and its Hessian has no clear rank: what it is, is asked where it lands."""
     network = two_layer("batch", examples=6, inputs=4, hidden=3)
@@ -170,6 +175,7 @@ def test_a_start_an_oscillation_away_is_brought_to_the_minima():
     assert flow.off_minima < 1e-8
 
 
+@pytest.mark.deep
 def test_the_distance_to_the_minima_is_one_along_soft_directions_too():
     objective = circle(lambda x, y: 2.0 + 0 * x, lambda x, y: 0.002 + 0 * x)
     flow = edge_flow(objective, time=0.1, rank=2)
@@ -191,7 +197,7 @@ def test_lost_rank_is_named():
     assert np.all(np.isfinite(flow.points))
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 def test_regression_with_2000_weights_against_its_closed_form():
     """Random features of real data, batch normalization: tan(alpha) falls as exp(-tau), and no flow is in that."""
     data, random = load_breast_cancer(), np.random.default_rng(0)
@@ -206,7 +212,6 @@ def test_regression_with_2000_weights_against_its_closed_form():
 
 
 @pytest.mark.deep
-@pytest.mark.slow
 def test_leaving_the_minima_is_named():
     def function(w):
         x, y, s, z = w / jnp.linalg.norm(w)
@@ -224,7 +229,7 @@ def test_leaving_the_minima_is_named():
     assert "way back to them" in lost.message
 
 
-@pytest.mark.deep  # compiles for 4, 8 and 16 eigenvalues
+@pytest.mark.longest  # compiles for 4, 8 and 16 eigenvalues
 def test_too_many_edges_are_named():
     def residuals(w):
         t = w / jnp.linalg.norm(w)
@@ -236,6 +241,7 @@ def test_too_many_edges_are_named():
     assert "16 eigenvalues" in flow.message
 
 
+@pytest.mark.deep
 def test_what_is_not_finite_is_named_and_left_out():
     def function(w):
         t = w / jnp.linalg.norm(w)
@@ -249,17 +255,16 @@ def test_what_is_not_finite_is_named_and_left_out():
 
 
 def test_running_out_of_steps_is_named():
-    flow = edge_flow(circle(ridge_like), time=5.0, tolerance=1e-9, max_steps=300)
+    flow = edge_flow(ONE, time=5.0, tolerance=1e-9, max_steps=300)
     assert flow.result is RESULTS.MAX_STEPS
     assert flow.times[-1] < 5
 
 
 def test_nothing_compiles_twice():
-    objective = circle(ridge_like, lambda x, y: 2.4 + 0 * x)
-    edge_flow(objective, time=1.0)
-    program = compiled_edge_flow(objective, rank=2, k=2)
+    edge_flow(TWO, time=1.0)
+    program = compiled_edge_flow(TWO, rank=2, k=2)
     before = program.begin.compilations, program.run.compilations
-    edge_flow(objective, time=2.0, tolerance=1e-5, effective_lr=0.1)
+    edge_flow(TWO, time=2.0, tolerance=1e-5, effective_lr=0.1)
     assert (program.begin.compilations, program.run.compilations) == before == (1, 1)
 
 
@@ -280,11 +285,12 @@ def test_bad_input_is_named(options, said):
 
 
 def test_the_start_may_be_off_gamma_by_an_oscillation():
-    flow = edge_flow(circle(ridge_like), np.array([0.94, 0.34, 1e-3]), time=0.5)
+    flow = edge_flow(ONE, np.array([0.94, 0.34, 1e-3]), time=0.5)
     assert abs(flow.points[0, 2]) < 1e-12
     assert jax.tree.all(jax.tree.map(lambda a: np.isfinite(a).all(), (flow.points, flow.spectrum)))
 
 
+@pytest.mark.deep
 def test_conditions_that_are_not_met_are_named(monkeypatch):
     """Newton's method for Sigma stopped after two steps: no path may come of that unnoticed."""
     monkeypatch.setattr("sharpflow.numerics.flows.complementarity.NEWTON_STEPS", 2)

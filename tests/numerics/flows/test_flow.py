@@ -23,11 +23,9 @@ from tests.numerics.reference_flows import reference_flow, top_of_rank_one
     ("name", "rule"),
     [
         ("ridge", "gd-wd"),
-        ("conic", "gd-wd"),
-        pytest.param("surface", "gd-wd", marks=[pytest.mark.slow, pytest.mark.deep]),
-        ("two-layer", "gd-wd"),
         ("conic", "rmsprop"),
-        ("two-layer", "normalized-gd"),
+        *(pytest.param(name, "gd-wd", marks=pytest.mark.deep) for name in ("conic", "surface", "two-layer")),
+        pytest.param("two-layer", "normalized-gd", marks=pytest.mark.deep),
     ],
 )
 def test_chart_flow_equals_manifold_flow(name, rule):

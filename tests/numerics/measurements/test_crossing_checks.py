@@ -15,7 +15,7 @@ GD = rules.get("gd-wd")
 
 
 # Claims of the main job.
-@pytest.mark.deep
+@pytest.mark.longest
 def test_claims_of_several_eigenvalues_are_consistent():
     for name in ("several-edges", "edge-sharpness", "hidden-exit"):
         found = get(name).measure(Case(loss=None, rule=GD))
@@ -28,5 +28,6 @@ def test_a_run_that_ends_before_the_crossing_proves_nothing():
     assert early.edge_count == 1
 
 
+@pytest.mark.deep
 def test_a_hidden_amplitude_of_zero_never_comes_back():
     assert math.isnan(hidden_exit(GD, rate=5e-5, time=2.0).measured)

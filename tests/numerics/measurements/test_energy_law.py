@@ -73,7 +73,7 @@ def test_a_rule_that_nothing_drives_passes_the_edge_once():
 
 
 # The claim rule-law of the main job measures the same.
-@pytest.mark.deep
+@pytest.mark.longest
 @pytest.mark.parametrize("loss", ["ridge", "conic", "surface"])
 @pytest.mark.parametrize("rule", [name for name in RULES if name not in ("gd-wd", "normalized-gd")])
 def test_every_law_on_iterates(rule, loss):

@@ -243,7 +243,7 @@ def test_what_takes_all_normal_directions_is_named():
         COMPARE._require_products(objective, rules.get("rmsprop"), replace(law, coefficient=None), False)
 
 
-@pytest.mark.deep  # compiles the flow by either way
+@pytest.mark.longest  # compiles the flow by either way
 def test_comparisons_with_and_without_residuals_agree():
     """A network of 459 weights, two eigenvalues at the edge: the same gradient descent, flow, distances and edges."""
     network = two_layer("batch", examples=12, inputs=16, hidden=27)
@@ -262,7 +262,7 @@ def test_comparisons_with_and_without_residuals_agree():
     assert products.gd.period == pytest.approx(gram.gd.period, rel=1e-2)
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_the_command_without_residuals(tmp_path, capsys):
     (tmp_path / "large.py").write_text(
         "from sharpflow.numerics.networks.two_layer import two_layer\nfrom sharpflow import Objective\n"
@@ -277,7 +277,7 @@ def test_the_command_without_residuals(tmp_path, capsys):
     assert main([*call, "--rule", "rmsprop"]) == 2
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_eigenpairs_that_do_not_converge_are_named(monkeypatch):
     """Three hundred eigenvalues from 1 to 2, and two products for each vector of the block."""
     monkeypatch.setattr("sharpflow.numerics.minima.krylov_normals.MAX_PRODUCTS", 12)

@@ -87,7 +87,7 @@ def scales_alike(model, inputs):
         np.testing.assert_allclose(model.compiled(scale * w, inputs), model.compiled(w, inputs), atol=1e-10)
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 @pytest.mark.parametrize("name", ["resnet20", "vgg11"])
 def test_networks_of_paper_size(name):
     network = networks.get(name)
@@ -147,7 +147,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=pytest.mark.deep) if "resnet" in case else case for case in OTHERS]
+    "case", [pytest.param(case, marks=pytest.mark.longest) if "resnet" in case else case for case in OTHERS]
 )
 def test_third_derivatives_of_the_others_too(case):
     third_derivatives_agree(OTHERS[case]())

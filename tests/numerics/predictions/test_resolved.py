@@ -54,7 +54,7 @@ def test_phase_and_size_over_four_periods(name, amplitude):
         assert errors[True][-1][i] < 1e-3 < errors[False][-1][i]
 
 
-@pytest.mark.deep  # compiles fourth derivatives of a network
+@pytest.mark.longest  # compiles fourth derivatives of a network
 @pytest.mark.parametrize("amplitude", [1.5, 3.0])
 def test_a_network(amplitude):
     objective = two_layer.weight

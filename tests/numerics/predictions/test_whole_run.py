@@ -24,7 +24,6 @@ INSIDE = np.array([True, True, True, True, False])
 
 
 @pytest.mark.deep
-@pytest.mark.slow
 def test_one_call_predicts_the_whole_run():
     objective = two_layer.weight
     start = objective.start / np.linalg.norm(objective.start)
@@ -77,7 +76,6 @@ def test_the_descent_lowers_effective_lr():
 
 
 @pytest.mark.deep
-@pytest.mark.slow
 def test_where_the_edge_is_met_on_the_way_down():
     # lambda_1 grows on the way down to Gamma, and effective_lr will be a fifth too large for it there.
     objective = objective_of(families.get("ridge").default())

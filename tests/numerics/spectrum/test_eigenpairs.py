@@ -260,7 +260,7 @@ def test_a_search_from_a_neighbour_sees_what_rises():
         np.testing.assert_allclose(here.values, level, atol=1e-6)
 
 
-@pytest.mark.deep  # compiles for half a minute
+@pytest.mark.longest  # compiles for half a minute
 def test_an_eigenvalue_that_rises_from_below_reaches_the_edge():
     def function(w):
         t = w / jnp.linalg.norm(w)
@@ -275,7 +275,7 @@ def test_an_eigenvalue_that_rises_from_below_reaches_the_edge():
         np.testing.assert_allclose(flow.points[-1][:2], [0.7615773, 0.6480741], atol=1e-4)  # 2 + x^2 - y^2 = .9 + 3 y^2
 
 
-@pytest.mark.deep  # compiles for half a minute
+@pytest.mark.longest  # compiles for half a minute
 def test_the_flow_on_products_agrees_with_that_of_the_frame(monkeypatch):
     objective = quadratic((9, 8.5, 4, 2, 1))
     one = edge_flow(objective, time=1.0, tolerance=1e-5)
@@ -296,7 +296,7 @@ def thousand(name):
     return Objective(function, np.append([np.cos(0.35), np.sin(0.35)], np.zeros(998)), name=name)
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_a_solver_that_stops_short_says_so(monkeypatch):
     """Two steps of conjugate gradients are too few for the three directions that are left to them, or two products."""
     normals = KrylovNormals(thousand("short"), 2)
@@ -311,7 +311,7 @@ def test_a_solver_that_stops_short_says_so(monkeypatch):
     assert jax.jit(normals.at)(theta, normals.guess(theta)).unsolved > 1e-8
 
 
-@pytest.mark.deep  # compiles for half a minute, twice
+@pytest.mark.longest  # compiles for half a minute, twice
 @pytest.mark.parametrize(
     ("limit", "said"), [("MAX_STEPS", "conjugate gradients did not"), ("MAX_PRODUCTS", "eigenpairs did not")]
 )
@@ -322,7 +322,7 @@ def test_a_flow_whose_solver_stops_short_is_named(monkeypatch, limit, said):
     assert said in flow.message
 
 
-@pytest.mark.deep  # compiles for half a minute
+@pytest.mark.longest  # compiles for half a minute
 def test_the_flow_of_a_loss_of_low_rank():
     """Five normal directions of 1000: the Krylov spaces are exhausted at once."""
     large = thousand("low rank")
@@ -339,7 +339,7 @@ def test_large_problems_have_no_frame():
     assert frames_fit(Objective(big.function, big.start, lambda w: jnp.sqrt(2.0) * (w / jnp.linalg.norm(w))[:3]))
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_a_thousand_weights_without_residuals():
     def function(w):
         t = w / jnp.linalg.norm(w)

@@ -100,7 +100,6 @@ def test_divergence_is_found_at_its_step(tmp_path):
 
 
 @pytest.mark.deep
-@pytest.mark.slow
 def test_other_rules(tmp_path):
     rows = run(tmp_path / "s", rules=[rules.get("rmsprop"), rules.get("normalized-gd")], rates=[1e-4]).rows
     assert set(rows["rule"]) == {"rmsprop", "normalized-gd"}
@@ -108,7 +107,7 @@ def test_other_rules(tmp_path):
     assert np.all(np.isnan(rows["energy_end"][rows["rule"] == "normalized-gd"]))
 
 
-@pytest.mark.parametrize("block", [4, *(pytest.param(n, marks=pytest.mark.deep) for n in (1, 6))])
+@pytest.mark.parametrize("block", [4, *(pytest.param(n, marks=pytest.mark.longest) for n in (1, 6))])
 def test_the_block_size_changes_nothing(whole, tmp_path, block):
     # A vector unit may add in another order: last bits, which an orbit of some hundred steps does not multiply by 1e4.
     same(run(tmp_path / "s", block=block).rows, whole[0].rows, 1e-12)
@@ -282,7 +281,6 @@ def command(out, *more, rates="1e-2:3e-3:2"):
     return [sys.executable, "-m", "sharpflow", "sweep", "ridge", *options, *more]
 
 
-@pytest.mark.slow
 def test_killed_and_resumed(whole, tmp_path):
     moments = np.random.default_rng().uniform(
         3.0, 7.0, 3
@@ -297,8 +295,7 @@ def test_killed_and_resumed(whole, tmp_path):
         same(run(folder, resume=resume).rows, whole[0].rows, 1e-12)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("which", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("which", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.longest)])
 def test_a_signal_ends_after_the_block_in_hand(whole, tmp_path, which):
     call = command(tmp_path / "s", "--time", "1", rates="1e-2,1e-7")
     process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -313,14 +310,13 @@ def test_a_signal_ends_after_the_block_in_hand(whole, tmp_path, which):
     assert len(read_sweep(tmp_path / "s").missing) < 4
 
 
-@pytest.mark.slow
 @pytest.mark.deep
 def test_two_devices_give_the_same(whole, tmp_path):
     subprocess.run(command(tmp_path / "devices", "--devices", "2"), check=True, capture_output=True, timeout=120)
     same(read_sweep(tmp_path / "devices").rows, whole[0].rows, 1e-12)
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_two_processes_give_the_same(whole, tmp_path):
     address = f"127.0.0.1:{20000 + os.getpid() % 20000}"
     calls = [command(tmp_path / "hosts", "--distributed", f"{address},2,{i}") for i in (0, 1)]
@@ -343,7 +339,7 @@ def test_the_page_has_every_column_and_every_result():
         assert f"`{kind}`" in page
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_killed_at_fifty_moments(whole, tmp_path):
     random = np.random.default_rng()
     folder = tmp_path / "s"
@@ -366,7 +362,7 @@ def test_killed_at_fifty_moments(whole, tmp_path):
     same(run(folder, resume=folder.exists()).rows, whole[0].rows, 1e-12)
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_a_small_file_system(whole, tmp_path):
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("a small file system can be mounted by root only")

@@ -216,7 +216,7 @@ def test_answers_in_pieces(loss):
         np.testing.assert_array_equal(pieces.test_targets(), one.targets(test=True))
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_a_record_in_pieces_holds_one_of_them(monkeypatch):
     """In eight pieces the memory of a record grows neither with the test examples nor with the eigenvalues."""
     random, used = np.random.default_rng(0), {}

@@ -37,7 +37,7 @@ def missed(prediction):
     return float(np.sqrt(np.mean(ratio**2)))
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_the_flow_is_beside_gradient_descent(beside):
     for run, found in beside[1]:
         assert found.result.ok, found.message
@@ -50,7 +50,7 @@ def test_the_flow_is_beside_gradient_descent(beside):
     assert small < large / 2
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_the_flow_of_a_completion_goes_to_the_missing_entries():
     """Half of a 10 x 10 matrix of rank 2: the test loss falls along the flow, and along gradient descent as it does."""
     experiment = experiments.get("matrix-completion")
@@ -70,7 +70,7 @@ def test_the_flow_of_a_completion_goes_to_the_missing_entries():
     np.testing.assert_allclose(found.test_loss, tested, rtol=10 * recipe.intrinsic_lr)
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_the_headline():
     """`sharpflow train digits --seeds 5`: with all right sharpness falls by 20 and test error by 4 points."""
     begun, experiment = time.process_time(), experiments.get("digits")
@@ -88,7 +88,7 @@ def test_the_headline():
     assert spent <= 2 * 120
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_a_wrong_effective_learning_rate_is_told_apart(beside):
     """The flow begins with the run's own; a falsified one predicts another waiting time, and the numbers disagree."""
     one, pairs = beside
@@ -99,7 +99,7 @@ def test_a_wrong_effective_learning_rate_is_told_apart(beside):
         assert missed(wrong) > 0.5 > 3 * missed(found)
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_with_every_norm_trains(loss, norm):
@@ -110,7 +110,7 @@ def test_every_loss_with_every_norm_trains(loss, norm):
     assert np.isfinite(run.columns["spectrum"]).all()
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 @pytest.mark.parametrize("network", ["resnet20", "vgg11"])
 def test_networks_of_paper_size_take_steps_in_pieces(network, monkeypatch):
     monkeypatch.setattr(training, "MAX_PRODUCTS", 6)  # no sharpness is wanted, only that it runs

@@ -60,7 +60,7 @@ def test_both_paths_find_the_same_jets(name):
     check(families.get(name).default())
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_mixed_terms():
     jets = check(coupled())
     assert jets.mixed != 0

@@ -40,14 +40,13 @@ def check(loss):
         assert prove_equal(title, left, right, domain=geometry.domain).status is Status.PROVED, title
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 @settings(max_examples=5, deadline=None)
 @given(members(*SIMPLE))
 def test_the_flow_of_every_member(loss):
     check(loss)
 
 
-@pytest.mark.slow
 @settings(max_examples=2, deadline=None)
 @given(members("bn-regression"))
 def test_the_flow_of_random_regressions(loss):

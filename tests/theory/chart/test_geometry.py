@@ -70,7 +70,6 @@ def top(f, w):
     return max(mpmath.eigsy(hessian(f, w), eigvals_only=True))
 
 
-@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(members())
 def test_geometry_against_differences_of_the_loss(loss):
@@ -108,7 +107,6 @@ def test_geometry_against_differences_of_the_loss(loss):
     assert at_start(geometry.log_sharpness_gradient_squared) == pytest.approx(float(squared), rel=1e-8, abs=1e-8)
 
 
-@pytest.mark.slow
 @pytest.mark.deep
 @settings(max_examples=5, deadline=None)
 @given(members("ridge", "conic", "surface", "two-layer", "rayleigh", "bn-regression"))

@@ -76,7 +76,7 @@ def parts(name, rule):
 
 
 @pytest.mark.parametrize("rule", ["gd-wd", "rmsprop", "normalized-gd"])
-@pytest.mark.parametrize("name", [*NAMES[1:], pytest.param(NAMES[0], marks=pytest.mark.deep)])
+@pytest.mark.parametrize("name", [*NAMES[1:], pytest.param(NAMES[0], marks=pytest.mark.longest)])
 def test_parts_and_verdicts(name, rule):
     derivation = derived(name, rule)
     assert [proof.title for proof in derivation.proofs] == parts(name, rule)
@@ -107,7 +107,7 @@ def test_no_flow_where_nothing_keeps_the_oscillation_up():
     assert derivation.law.closes is False
 
 
-@pytest.mark.parametrize("name", [*NAMES[1:], pytest.param(NAMES[0], marks=pytest.mark.deep)])
+@pytest.mark.parametrize("name", [*NAMES[1:], pytest.param(NAMES[0], marks=pytest.mark.longest)])
 def test_the_field_of_every_rule(name):
     flow = sharpness_flow(families.get(name).default())
     g, k2, domain = (
@@ -124,7 +124,7 @@ def test_the_field_of_every_rule(name):
         assert prove_equal(rule, field, known, domain=domain).status is Status.PROVED
 
 
-@pytest.mark.parametrize("name", [*NAMES[1:], pytest.param(NAMES[0], marks=[pytest.mark.slow, pytest.mark.deep])])
+@pytest.mark.parametrize("name", [*NAMES[1:], pytest.param(NAMES[0], marks=pytest.mark.deep)])
 def test_the_flow_of_another_rule(name):
     reference, other = derived(name).flow, derived(name, "rmsprop").flow
     assert reference is sharpness_flow(families.get(name).default())

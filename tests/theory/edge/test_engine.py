@@ -201,7 +201,7 @@ def test_an_error_planted_in_the_momentum_is_refuted(slaved, order):
     assert (step.status, bool(step.witness)) == (Status.REFUTED, True)
 
 
-STEPPED = [pytest.param(n, marks=[pytest.mark.slow] * n.startswith("heavy")) for n in ORACLES]
+STEPPED = [pytest.param(n, marks=[pytest.mark.deep] * n.startswith("heavy")) for n in ORACLES]
 
 
 @pytest.mark.parametrize("name", STEPPED)

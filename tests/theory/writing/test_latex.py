@@ -13,7 +13,7 @@ from sharpflow.theory.derivation.derivation import derive
 from sharpflow.theory.derivation.generic import generic_derivation
 
 ON_EVERY_LOSS = ("gd-wd", "gd-scheduled", "constant-lr", "sam", "heavy-ball")
-ON_ONE = (pytest.param("ridge", "rmsprop", marks=pytest.mark.deep), ("conic", "heavy-ball"))
+ON_ONE = (pytest.param("ridge", "rmsprop", marks=pytest.mark.longest), ("conic", "heavy-ball"))
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +43,12 @@ def compiled(program, folder, text):
 
 @pytest.mark.latex
 @pytest.mark.parametrize(
-    "rule", [pytest.param(r, marks=[pytest.mark.slow] * (r == "heavy-ball")) for r in ON_EVERY_LOSS]
+    "rule", [pytest.param(r, marks=[pytest.mark.deep] * (r == "heavy-ball")) for r in ON_EVERY_LOSS]
 )
 def test_a_derivation_on_every_loss_compiles(pdflatex, tmp_path, rule):
     assert compiled(pdflatex, tmp_path, generic_derivation(rules.get(rule)).render("latex")) == ([], [])
 
 
-@pytest.mark.slow
 @pytest.mark.latex
 @pytest.mark.parametrize(("loss", "rule"), ON_ONE)
 def test_a_derivation_on_one_loss_compiles(pdflatex, tmp_path, loss, rule):

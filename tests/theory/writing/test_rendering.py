@@ -202,7 +202,6 @@ def test_every_special_sign_alone(sign):
     assert not re.search(r"[_%&#~^<>|]", words)
 
 
-@pytest.mark.slow
 def test_it_compiles(tmp_path):
     if shutil.which("pdflatex") is None:
         pytest.skip("there is no pdflatex here to compile the documents with")
