@@ -1,4 +1,4 @@
-"""What every test run does: the tests of a room share a process and what it compiles, for as long as it has room for it.
+"""What every test run does: the tests of a room share a process and what it compiles, while there is room for it.
 
 Each program that XLA compiles holds some memory maps, and Linux grants a process 65 530. The caches of this project
 keep programs on purpose; a whole test suite makes more than a process may hold, and XLA then ends with a segmentation
