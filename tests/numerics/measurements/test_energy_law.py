@@ -90,7 +90,7 @@ def test_a_planted_coefficient_is_seen():
         assert abs(found.measured - factor * found.predicted) > 5 * tolerance
 
 
-@pytest.mark.parametrize("rule", ["gd-wd", "rmsprop"])
+@pytest.mark.parametrize("rule", ["gd-wd", pytest.param("rmsprop", marks=pytest.mark.deep)])
 def test_the_coefficient_in_the_chart_is_that_of_the_jets(rule):
     """Derived in the chart by SymPy, and by automatic differentiation at a point."""
     loss = families.get("ridge").default()
@@ -101,6 +101,7 @@ def test_the_coefficient_in_the_chart_is_that_of_the_jets(rule):
     assert predicted_coefficient(loss, rules.get(rule), point) == pytest.approx(known, rel=1e-7)  # dK/ds by differences
 
 
+@pytest.mark.deep
 def test_the_horizon_of_momentum_is_short():
     ridge = families.get("ridge").default()
     assert tracking_horizon(ridge, rules.get("heavy-ball")).time < 0.2
