@@ -23,7 +23,7 @@ from sharpflow.numerics.results import worst
 from sharpflow.numerics.spectrum.dense import eigenvalues, fix_sign, spherical_hessian, unit_vector
 from sharpflow.theory.rule import Rule
 
-__all__ = ["central_comparison", "may_compare"]
+__all__ = ["central_comparison", "may_compare", "oscillation_of"]
 
 RECORDS = 400
 # Eigenvalues that are reported.
@@ -40,7 +40,7 @@ def may_compare(objective: Objective, start: Any) -> bool:
     return float(eigenvalues(objective, theta)[0]) > FLAT
 
 
-def _oscillation(flow: CentralFlow) -> float:
+def oscillation_of(flow: CentralFlow) -> float:
     """tr Sigma where it has set in first; 1/2, the most there can be on Gamma, where it never does."""
     known = flow.path.mean_square
     there = known[known > 1e-3]
@@ -64,7 +64,7 @@ def central_comparison(
     top = np.asarray(fix_sign(jnp.linalg.eigh(spherical_hessian(objective, jnp.asarray(theta)))[1][:, -1]))
     noise = np.random.default_rng(seed).standard_normal(len(theta))
     moved = (
-        theta + amplitude * math.sqrt(rate * _oscillation(flow)) * top + perturbation * noise / np.linalg.norm(noise)
+        theta + amplitude * math.sqrt(rate * oscillation_of(flow)) * top + perturbation * noise / np.linalg.norm(noise)
     )
     every = 2 * max(1, math.ceil(time / rate / 2 / RECORDS))
     options: dict[str, Any] = {

@@ -25,7 +25,9 @@ from sharpflow.numerics.results import RESULTS
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.rule import Rule
 
-__all__ = ["RECORDS", "EdgeRun", "EdgeStart", "begin_at_edge", "edge_start", "parameters_at", "run_from_edge"]
+__all__ = [
+    "RECORDS", "EdgeRun", "EdgeStart", "begin_at_edge", "edge_start", "parameters_at", "run_from_edge", "stretches_of",
+]  # fmt: skip
 
 # One number of records for every run and every stretch of it: one program for each loss and rule, whatever the rate.
 RECORDS = 400
@@ -142,7 +144,7 @@ def _require_minimizer(objective: Objective, zeta: np.ndarray, normal: Normal) -
     )
 
 
-def _stretches(total: int, tail: int) -> tuple[int, int]:
+def stretches_of(total: int, tail: int) -> tuple[int, int]:
     """(every, reached): 400 records, every (even) steps apart, reach step ``reached``; the rest is dense."""
     every = 2 * ((total - tail) // (2 * RECORDS))
     return (every, every * RECORDS) if every >= 2 else (0, 0)
@@ -180,7 +182,7 @@ def run_from_edge(
     position, state = begin_at_edge(descent, law, start, parameters, rate=rate)
     descent.compile(position, state, parameters)
     started = time.perf_counter()
-    every, reached = _stretches(total, tail)
+    every, reached = stretches_of(total, tail)
     sparse: Iterates | None = None
     if every:
         sparse = descent.run(position, state, parameters, every)

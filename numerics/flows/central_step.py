@@ -31,7 +31,7 @@ from sharpflow.numerics.spectrum.curvature import curvature_gradients
 from sharpflow.numerics.spectrum.dense import spherical_hessian
 from sharpflow.numerics.spectrum.symmetric import pairs, to_matrix, to_vector
 
-__all__ = ["CentralState", "CentralStepper"]
+__all__ = ["CentralState", "CentralStepper", "phi_1"]
 
 Array = jax.Array
 
@@ -81,7 +81,7 @@ class CentralState(NamedTuple):
     unsolved: Array
 
 
-def _phi(z: Array) -> Array:
+def phi_1(z: Array) -> Array:
     """(1 - exp(-z))/z."""
     small = jnp.abs(z) < 1e-8
     return jnp.where(small, 1 - z / 2, -jnp.expm1(-z) / jnp.where(small, 1.0, z))
@@ -107,15 +107,15 @@ class CentralStepper:
         """(k,) eigenvalues of E; the edge is at 1."""
         return jnp.exp(log_lr) * here.values[: self.k] / 2
 
-    def _solve(
+    def solve(
         self, c: Look, force: Array, e: Array, edge: Array, s: CentralState, h: Array, seed: Array
     ) -> tuple[Any, Array]:
         """S over a step h about the look c, E at its beginning ``edge``; and the change of log e over h, S aside."""
         n = h / s.rate
         z = n * e * c.values
-        phi = n * e * _phi(z)
+        phi = n * e * phi_1(z)
         identity = jnp.eye(self.k)
-        spent = e**2 / s.rate * jnp.sum(force**2 * _phi(2 * z))  # of |grad L|^2, which falls on the way
+        spent = e**2 / s.rate * jnp.sum(force**2 * phi_1(2 * z))  # of |grad L|^2, which falls on the way
         quadratic = e / (4 * n) * (c.rows * phi) @ c.rows.T + 4 * np.outer(self._trace, self._trace)
         # A short step after a long one need not mend the long one's error of the edge at once.
         within = jnp.maximum(h, s.last)
@@ -123,11 +123,11 @@ class CentralStepper:
         found = solve_edge(quadratic, edge * (2 - spent) + (edge - identity) / within - e / (2 * h) * push, seed)
         return found if self.oscillating else found._replace(sigma=0 * found.sigma), 2 - spent
 
-    def _move(self, c: Look, force: Array, e: Array, s: CentralState, h: Array, sigma: Array) -> Array:
+    def move(self, c: Look, force: Array, e: Array, s: CentralState, h: Array, sigma: Array) -> Array:
         """The displacement (D,) over h, from where the gradient linearised about c is ``force``."""
         n = h / s.rate
         total = force + s.rate * to_vector(sigma) @ c.rows / 2
-        return -c.vectors @ (n * e * _phi(n * e * c.values) * total)
+        return -c.vectors @ (n * e * phi_1(n * e * c.values) * total)
 
     def begin(self, point: Array, log_lr: Array, time: Array, step: Array, rate: Array) -> CentralState:
         """The state at a unit vector (D,), with S not known yet."""
@@ -148,10 +148,10 @@ class CentralStepper:
             here, point, log_lr, seed, edge = carry
             force = here.gradient + here.values * ((s.point - point) @ here.vectors)
             e = jnp.exp(log_lr)
-            found, growth = self._solve(here, force, e, edge, s, h, seed)
+            found, growth = self.solve(here, force, e, edge, s, h, seed)
             length = jnp.where(second, h, h / 2)
-            new = _unit(s.point + self._move(here, force, e, s, length, found.sigma))
-            whole = _unit(s.point + self._move(here, force, e, s, h, found.sigma))
+            new = _unit(s.point + self.move(here, force, e, s, length, found.sigma))
+            whole = _unit(s.point + self.move(here, force, e, s, h, found.sigma))
             grown = growth - 4 * jnp.trace(found.sigma)
             look = self.look(new)
             turn = look.vectors[:, :k].T @ here.vectors[:, :k]

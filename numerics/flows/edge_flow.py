@@ -33,7 +33,7 @@ from sharpflow.numerics.spectrum.dense import normal_rank, unit_vector
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
 
-__all__ = ["EdgeFlow", "compiled_edge_flow", "edge_flow"]
+__all__ = ["EdgeFlow", "compiled_edge_flow", "edge_flow", "first_lr"]
 
 
 configure()
@@ -108,7 +108,7 @@ def edge_flow(
         time=time, tolerance=tolerance, max_steps=max_steps,
     )  # fmt: skip
     first = min(FIRST_STEP, math.sqrt(tolerance) / 10, time / 10)
-    return _landed(objective, rank, runner.run(point, _first_lr(objective, effective_lr, float(top)), first, count))
+    return _landed(objective, rank, runner.run(point, first_lr(objective, effective_lr, float(top)), first, count))
 
 
 def _landed(objective: Objective, rank: int | None, path: EdgeFlow) -> EdgeFlow:
@@ -129,7 +129,7 @@ def _flattest(spectrum: np.ndarray) -> str:
     return f"the smallest normal curvature is {spectrum[-1] / spectrum[0]:.1e} of lambda_1"
 
 
-def _first_lr(objective: Objective, effective_lr: float | None, top: float) -> float:
+def first_lr(objective: Objective, effective_lr: float | None, top: float) -> float:
     """effective_lr at the start: 2/lambda_1, or what was asked for, checked."""
     if effective_lr is None:
         return 2 / top

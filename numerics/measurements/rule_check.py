@@ -21,7 +21,18 @@ from sharpflow.theory.edge.edge_law import edge_law
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.rule import Rule
 
-__all__ = ["RATES", "Ratio", "RuleCheck", "check_rule_on"]
+__all__ = [
+    "RATES",
+    "Ratio",
+    "RuleCheck",
+    "check_rule_on",
+    "drift_pair",
+    "growth_ratio",
+    "mean_square_pair",
+    "period_pair",
+    "ratio_of",
+    "upward_crossings",
+]
 
 RATES = (1e-5, 1e-6, 1e-7)
 # The numbers of an orbit come from some 100 records a period by trapezoids and crossings by secants: 1e-3 each, and the
@@ -82,24 +93,25 @@ def check_rule_on(subject: Loss, rule: Rule, /) -> RuleCheck:
     if edge_law(rule).rests:
         return RuleCheck(rule.name, as_objective(subject).name, _passage(subject, rule))
     law = law_of(rule)
-    found = [_ratio("drift", [_drift(subject, rule, rate) for rate in RATES])]
+    found = [ratio_of("drift", [drift_pair(subject, rule, rate) for rate in RATES])]
     # In an interval of orbits of period two the mean square is that of the start, and nothing to predict.
     if law.exact.orbit is None or abs(law.exact.orbit.multiplier) != 1:
-        found.append(_ratio("mean square", [_mean_square(subject, rule, rate) for rate in RATES]))
+        found.append(ratio_of("mean square", [mean_square_pair(subject, rule, rate) for rate in RATES]))
     if law.smooth:
-        found.append(_ratio("period, amplitude 1.1", [_period(subject, rule, rate, 1.1) for rate in RATES]))
-        found.append(_ratio("period, amplitude 3", [_period(subject, rule, rate, 3.0) for rate in RATES]))
-        found.append(_energy(subject, rule))
+        found.append(ratio_of("period, amplitude 1.1", [period_pair(subject, rule, rate, 1.1) for rate in RATES]))
+        found.append(ratio_of("period, amplitude 3", [period_pair(subject, rule, rate, 3.0) for rate in RATES]))
+        found.append(growth_ratio(subject, rule))
     return RuleCheck(rule.name, as_objective(subject).name, tuple(found))
 
 
 def _passage(subject: Loss, rule: Rule) -> tuple[Ratio, ...]:
     """Of a rule that passes the edge once: U at the end, and the way along Gamma."""
     found = [passage(subject, rule, rate=rate) for rate in RATES]
-    return (_ratio(ENDS, [u for u, _ in found]), _ratio(WAY, [way for _, way in found]))
+    return (ratio_of(ENDS, [u for u, _ in found]), ratio_of(WAY, [way for _, way in found]))
 
 
-def _ratio(name: str, pairs: list[tuple[float, float]]) -> Ratio:
+def ratio_of(name: str, pairs: list[tuple[float, float]]) -> Ratio:
+    """Measured over predicted at each rate, extrapolated to rate 0."""
     # Where lambda_1 is constant on Gamma there is no drift to measure, K is rounding.
     at = tuple(measured / predicted if abs(predicted) > NOTHING else math.nan for measured, predicted in pairs)
     value, correction = at_zero_rate(at[-2], at[-1])
@@ -111,7 +123,7 @@ def _orbit(subject: Loss, rule: Rule, rate: float) -> EdgeOrbit:
     return edge_orbit(subject, rule, rate=rate, amplitude=1.6 if law_of(rule).smooth else 1.0)
 
 
-def _drift(subject: Loss, rule: Rule, rate: float) -> tuple[float, float]:
+def drift_pair(subject: Loss, rule: Rule, rate: float) -> tuple[float, float]:
     """Length travelled along Gamma in flow time 1, over a whole period."""
     orbit, law = _orbit(subject, rule, rate), law_of(rule)
     k2 = float(orbit.log_gradient_squared[0])
@@ -122,24 +134,27 @@ def _drift(subject: Loss, rule: Rule, rate: float) -> tuple[float, float]:
     period = orbit.period
     if period is None:
         return math.nan, predicted
-    ends = np.interp(_crossings(orbit), orbit.steps, travelled)
+    ends = np.interp(upward_crossings(orbit), orbit.steps, travelled)
     return float((ends[1] - ends[0]) / (period * rate)), predicted
 
 
-def _crossings(orbit: EdgeOrbit) -> list[float]:
+def upward_crossings(orbit: EdgeOrbit) -> list[float]:
+    """The first two iterations, between records, at which U passes 0 on its way up."""
     at = np.flatnonzero((orbit.u[:-1] < 0) & (orbit.u[1:] >= 0))[:2]
     steps, u = orbit.steps, orbit.u
     return [float(steps[k] - u[k] * (steps[k + 1] - steps[k]) / (u[k + 1] - u[k])) for k in at]
 
 
-def _mean_square(subject: Loss, rule: Rule, rate: float) -> tuple[float, float]:
+def mean_square_pair(subject: Loss, rule: Rule, rate: float) -> tuple[float, float]:
+    """<X^2> measured over an orbit, and as the law has it."""
     orbit, law = _orbit(subject, rule, rate), law_of(rule)
     predicted = float(law.mean_square(float(orbit.log_gradient_squared[0]), float(orbit.sharpness[0])))
     measured = orbit.mean(orbit.x**2) if law.smooth else float(np.mean(orbit.x**2))
     return measured, predicted
 
 
-def _period(subject: Loss, rule: Rule, rate: float, amplitude: float) -> tuple[float, float]:
+def period_pair(subject: Loss, rule: Rule, rate: float, amplitude: float) -> tuple[float, float]:
+    """The period in iterations at an amplitude, measured and predicted."""
     law = law_of(rule)
     orbit = edge_orbit(subject, rule, rate=rate, amplitude=amplitude, periods=2.5 if amplitude < 2 else 4.0)
     a, b = law.response(float(orbit.log_gradient_squared[0]))
@@ -147,7 +162,8 @@ def _period(subject: Loss, rule: Rule, rate: float, amplitude: float) -> tuple[f
     return orbit.period or math.nan, predicted
 
 
-def _energy(subject: Loss, rule: Rule) -> Ratio:
+def growth_ratio(subject: Loss, rule: Rule) -> Ratio:
+    """c of dE/d tau = c <U^2>, measured over predicted at pairs of rates."""
     coarse = energy_growth(subject, rule, coarse=RATES[0], fine=RATES[1])
     fine = energy_growth(subject, rule, coarse=RATES[1], fine=RATES[2])
     # c may be near 0, where a ratio says nothing: differences are taken in units of 1, c's natural size, below that.

@@ -17,7 +17,7 @@ from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.rule import Rule
 
-__all__ = ["Horizon", "predicted_coefficient", "tracking_horizon"]
+__all__ = ["Horizon", "predicted_coefficient", "reached_at", "tracking_horizon"]
 
 # The horizon looks ahead as far as the default time of a comparison, twice; c is smooth, so 17 trapezoids do.
 LOOK, NODES = 4.0, 17
@@ -94,10 +94,12 @@ def tracking_horizon(
     tau, c = times[chosen], _predicted(as_objective(subject), rule, points[chosen], normal_rank(subject, points[0]))
     c = c * law_of(rule).pace(tau)
     total = np.concatenate([[0.0], np.cumsum((c[1:] + c[:-1]) / 2 * np.diff(tau))])
-    return Horizon(float(c[0]), _reached(tau, total, float(c[-1]), energy_ratio(amplitude, largest)), float(total[-1]))
+    return Horizon(
+        float(c[0]), reached_at(tau, total, float(c[-1]), energy_ratio(amplitude, largest)), float(total[-1])
+    )
 
 
-def _reached(tau: np.ndarray, total: np.ndarray, last: float, wanted: float) -> float:
+def reached_at(tau: np.ndarray, total: np.ndarray, last: float, wanted: float) -> float:
     """When ``total`` first reaches ``wanted``, growing at the rate ``last`` beyond its end."""
     above = np.flatnonzero(total >= wanted)
     if len(above):

@@ -9,7 +9,7 @@ import pytest
 import sympy as sp
 
 from sharpflow.theory import families, rules
-from sharpflow.theory.chart.geometry import _elementary, _roots, geometry_of
+from sharpflow.theory.chart.geometry import elementary, geometry_of, roots_of
 from sharpflow.theory.edge.edge_law import energy_ratio, horizon
 from sharpflow.theory.edge.energy_law import BEND, decompose, log_rate
 from sharpflow.theory.edge.jets import K
@@ -92,17 +92,17 @@ def test_elementary_symmetric_functions_and_roots(values):
     n = len(values)
     change = sp.Matrix(n + 1, n + 1, lambda i, j: sp.Rational((i + 2) ** j, 1 + i + j))
     matrix = change * sp.diag(*values, 0) * change.inv()
-    found = _elementary(matrix, n)
+    found = elementary(matrix, n)
     t = sp.Symbol("t")
     expected = sp.Poly(sp.prod(1 + v * t for v in values), t).all_coeffs()[::-1][1:]
     assert list(found) == expected
-    assert sorted(_roots(found)) == sorted(sp.Integer(v) for v in values)
+    assert sorted(roots_of(found)) == sorted(sp.Integer(v) for v in values)
 
 
 def test_roots_of_a_quadratic_that_does_not_factor():
-    found = _roots((sp.Integer(6), sp.Integer(7)))  # mu^2 - 6 mu + 7
+    found = roots_of((sp.Integer(6), sp.Integer(7)))  # mu^2 - 6 mu + 7
     assert {sp.simplify(r) for r in found} == {3 - sp.sqrt(2), 3 + sp.sqrt(2)}
-    assert _roots((sp.Integer(1), sp.Integer(1), sp.Integer(3))) == []  # mu^3 - mu^2 + mu - 3 is irreducible
+    assert roots_of((sp.Integer(1), sp.Integer(1), sp.Integer(3))) == []  # mu^3 - mu^2 + mu - 3 is irreducible
 
 
 @pytest.mark.parametrize("name", ["ridge", "conic", "crossing", "two-layer"])

@@ -27,7 +27,7 @@ from sharpflow.theory.errors import InputError, NoClosedForm
 from sharpflow.theory.proving.zero import normal_form
 from sharpflow.theory.sphere.reduction import Reduction
 
-__all__ = ["NonsmoothOrbit", "ScaledMap", "expand", "expand_nonsmooth"]
+__all__ = ["NonsmoothOrbit", "ScaledMap", "expand", "expand_nonsmooth", "taylor_of"]
 
 _XI = Scaled("xi", real=True)
 _DELTA = Scaled("delta", positive=True)
@@ -67,7 +67,7 @@ class _Taylor:
     second: sp.Matrix
 
 
-def _taylor(geometry: Geometry) -> _Taylor:
+def taylor_of(geometry: Geometry) -> _Taylor:
     """|u|^2 grad L(u) along the curve u(delta), differentiated twice in delta as it stands."""
     loss, w = geometry.loss, geometry.edge_direction
     others = _other_normals(geometry)
@@ -115,7 +115,7 @@ def expand(geometry: Geometry, reduction: Reduction, /) -> ScaledMap:
     """
     if reduction.schedule is None:
         raise InputError(f"rule {reduction.rule.name!r} is not smooth on Gamma: there is no oscillator to expand.")
-    w, taylor = geometry.edge_direction, _taylor(geometry)
+    w, taylor = geometry.edge_direction, taylor_of(geometry)
     lam = sp.Symbol("lambda_1", positive=True)
     effective_lr = (2 + _DELTA * U) / lam
     sharpness = normal_form(_along(taylor.first, w) / _XI)
@@ -189,7 +189,7 @@ def expand_nonsmooth(geometry: Geometry, reduction: Reduction, /) -> NonsmoothOr
     The gradient is not differentiable at Gamma once divided by its norm, so the two signs of x are expanded apart: no
     multiplier of a linearised map exists, and none is claimed.
     """
-    w, taylor = geometry.edge_direction, _taylor(geometry)
+    w, taylor = geometry.edge_direction, taylor_of(geometry)
     start, modulus, lam = sp.symbols("X modulus lambda_1", positive=True)
     sharpness = normal_form(_along(taylor.first, w) / _XI)
     length2 = normal_form(w.dot(w) / geometry.ray_squared)

@@ -22,7 +22,7 @@ from sharpflow.theory.loss import Loss
 from sharpflow.theory.proving.proof import Proof, Step
 from sharpflow.theory.proving.zero import normal_form, prove_equal
 
-__all__ = ["TAU", "SharpnessFlow", "flow_coefficient", "prove_closed_form", "sharpness_flow"]
+__all__ = ["TAU", "SharpnessFlow", "flow_coefficient", "invert", "prove_closed_form", "quadratures", "sharpness_flow"]
 
 TAU = sp.Symbol("tau", positive=True)
 QUADRATURE_SECONDS = 4.0
@@ -96,7 +96,7 @@ def sharpness_flow(loss: Loss, /) -> SharpnessFlow:
     k2 = geometry.log_sharpness_gradient_squared
     velocity = (-flow_coefficient(k2) * geometry.log_sharpness_gradient).applyfunc(tidy)
     gaps = geometry.gaps
-    invariants, closed = _solve(geometry, velocity)
+    invariants, closed = quadratures(geometry, velocity)
     assert geometry.minima.domain is not None
     return SharpnessFlow(
         loss=loss,
@@ -114,7 +114,9 @@ def sharpness_flow(loss: Loss, /) -> SharpnessFlow:
     )
 
 
-def _solve(geometry: Geometry, velocity: sp.Matrix) -> tuple[dict[sp.Symbol, sp.Expr], dict[sp.Symbol, sp.Expr] | None]:
+def quadratures(
+    geometry: Geometry, velocity: sp.Matrix
+) -> tuple[dict[sp.Symbol, sp.Expr], dict[sp.Symbol, sp.Expr] | None]:
     """Quadrature of every coordinate that goes its own way, and its inversion."""
     invariants: dict[sp.Symbol, sp.Expr] = {}
     closed: dict[sp.Symbol, sp.Expr] = {}
@@ -136,7 +138,7 @@ def _solve(geometry: Geometry, velocity: sp.Matrix) -> tuple[dict[sp.Symbol, sp.
         if quadrature is None:
             continue
         invariants[symbol] = quadrature
-        solution = _invert(quadrature, symbol, geometry.start[symbol])
+        solution = invert(quadrature, symbol, geometry.start[symbol])
         if solution is not None:
             closed[symbol] = solution
     return invariants, closed if len(closed) == len(geometry.chart) else None
@@ -170,7 +172,7 @@ def _quadrature(f: sp.Expr, symbol: sp.Symbol) -> sp.Expr | None:
     return result.replace(sp.log, lambda x: sp.log(sp.Abs(x))).subs(z, back)
 
 
-def _invert(quadrature: sp.Expr, symbol: sp.Symbol, start: sp.Expr) -> sp.Expr | None:
+def invert(quadrature: sp.Expr, symbol: sp.Symbol, start: sp.Expr) -> sp.Expr | None:
     """p(tau) from I(p) = I(p_0) + tau, the branch that passes through the start; ``None`` where SymPy finds none."""
     plain = quadrature.replace(sp.Abs, lambda x: x)
     before = initial(symbol)

@@ -22,7 +22,9 @@ from sharpflow.theory.limits import TimeLimitExceeded, time_limit
 from sharpflow.theory.loss import Loss, Minima
 from sharpflow.theory.proving.zero import decide_zero, normal_form
 
-__all__ = ["Geometry", "geometry_of", "tidy"]
+__all__ = [
+    "Geometry", "double_angles", "elementary", "geometry_of", "index_of_largest", "roots_of", "square_root", "tidy",
+]  # fmt: skip
 
 TIDY_SECONDS = 2.0
 TIDY_OPERATIONS = 250
@@ -37,14 +39,14 @@ def tidy(expression: sp.Expr) -> sp.Expr:
             with time_limit(TIDY_SECONDS):
                 if normal.has(sp.sin, sp.cos):
                     candidates.append(sp.trigsimp(normal))
-                    candidates += [sp.cancel(_double_angles(normal)), sp.factor(_double_angles(normal))]
+                    candidates += [sp.cancel(double_angles(normal)), sp.factor(double_angles(normal))]
                 candidates.append(sp.factor(normal))
         except (TimeLimitExceeded, sp.PolynomialError):
             pass
     return min(candidates, key=lambda e: (sp.count_ops(e), len(str(e))))
 
 
-def _double_angles(e: sp.Expr) -> sp.Expr:
+def double_angles(e: sp.Expr) -> sp.Expr:
     """Squares of sines and cosines as cosines of the double angle: short where everything is even."""
     x = sp.Wild("x")
     halves = e.replace(sp.sin(x) ** 2, (1 - sp.cos(2 * x)) / 2).replace(sp.cos(x) ** 2, (1 + sp.cos(2 * x)) / 2)
@@ -154,7 +156,7 @@ class Geometry:
 
         By Newton's identities from the traces of powers of H (the kernel adds nothing to a trace).
         """
-        return _elementary(self.hessian, self.codimension)
+        return elementary(self.hessian, self.codimension)
 
     @cached_property
     def eigenvalues(self) -> tuple[sp.Expr, ...]:
@@ -162,7 +164,7 @@ class Geometry:
         r = self.codimension
         roots = self._roots_by_blocks()
         if len(roots) != r:
-            roots = _roots(self.coefficients)
+            roots = roots_of(self.coefficients)
         if len(roots) != r:
             raise NoClosedForm(
                 f"the {r} eigenvalues of the Hessian of {self.loss.name!r} on Gamma have no closed form here."
@@ -173,10 +175,10 @@ class Geometry:
         """Eigenvalues of the blocks of H that no entry couples, without the zeros: their polynomials factor at once."""
         roots: list[sp.Expr] = []
         for block in self.hessian.connected_components():
-            coefficients = list(_elementary(self.hessian.extract(block, block), len(block)))
+            coefficients = list(elementary(self.hessian.extract(block, block), len(block)))
             while coefficients and coefficients[-1] == 0:
                 coefficients.pop()
-            roots += _roots(coefficients)
+            roots += roots_of(coefficients)
         return roots
 
     @property
@@ -223,14 +225,15 @@ class Geometry:
                 f"no eigenvector of {self.loss.name!r} for lambda_1: it is 0, or a multiple eigenvalue, all over Gamma."
             )
         # Divided by its largest entry at the start: short, and free of the roots that a unit vector would need.
-        return (column / column[_largest(at_start[best])]).applyfunc(normal_form)
+        return (column / column[index_of_largest(at_start[best])]).applyfunc(normal_form)
 
 
-def _largest(column: sp.Matrix) -> int:
+def index_of_largest(column: sp.Matrix) -> int:
+    """The first of the largest absolute values, to nine digits."""
     return max(range(len(column)), key=lambda i: (round(abs(float(column[i])), 9), -i))
 
 
-def _elementary(matrix: sp.Matrix, count: int) -> tuple[sp.Expr, ...]:
+def elementary(matrix: sp.Matrix, count: int) -> tuple[sp.Expr, ...]:
     """e_1 .. e_count of the eigenvalues, by Newton's identities."""
     powers, power = [], matrix
     for k in range(count):
@@ -244,7 +247,7 @@ def _elementary(matrix: sp.Matrix, count: int) -> tuple[sp.Expr, ...]:
     return tuple(e[1:])
 
 
-def _roots(coefficients: Sequence[sp.Expr]) -> list[sp.Expr]:
+def roots_of(coefficients: Sequence[sp.Expr]) -> list[sp.Expr]:
     """Roots of mu^r - e_1 mu^(r-1) + e_2 mu^(r-2) - ... by factors of degree one and two; [] if there are others."""
     r = len(coefficients)
     if r < 2:
@@ -263,14 +266,14 @@ def _roots(coefficients: Sequence[sp.Expr]) -> list[sp.Expr]:
         elif p.degree() == 2:
             a, b, c = p.all_coeffs()
             discriminant = tidy(sp.cancel(b**2 - 4 * a * c))
-            root = _square_root(discriminant)
+            root = square_root(discriminant)
             roots += [tidy((-b + root) / (2 * a)), tidy((-b - root) / (2 * a))] * multiplicity
         else:
             return []
     return roots
 
 
-def _square_root(discriminant: sp.Expr) -> sp.Expr:
+def square_root(discriminant: sp.Expr) -> sp.Expr:
     """sqrt(A), without the root where A is visibly a square in the field."""
     if discriminant == 0:
         return sp.Integer(0)

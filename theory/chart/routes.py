@@ -26,6 +26,7 @@ from sharpflow.theory.rule import Rule
 from sharpflow.theory.sphere.reduction import Reduction, reduce_rule
 
 __all__ = [
+    "balance",
     "drift_coefficient",
     "prove_drift",
     "prove_excess_loss",
@@ -141,7 +142,7 @@ def prove_drift(loss: Loss, rule: Rule, /) -> Proof:
     averaged = scaled.drift.applyfunc(lambda e: e.subs(X**2, oscillator.mean_square))
     g = sp.Symbol("g")
     steps = [
-        *_balance(reduction),
+        *balance(reduction),
         prove_equal(
             "mean square of the oscillation over an orbit",
             oscillator.mean_square,
@@ -177,7 +178,7 @@ def _reduced(expression: sp.Expr) -> sp.Expr:
     return sp.factor(expression) if expression.xreplace(towers).is_rational_function() else expression
 
 
-def _balance(reduction: Reduction) -> tuple[Step, Step]:
+def balance(reduction: Reduction) -> tuple[Step, Step]:
     """a > 0 and b > 0 in U' = a - b X^2: only then are there closed orbits to average over."""
     growth, brake = schedule_rates(reduction)
     return (
@@ -201,7 +202,7 @@ def prove_mean_square(loss: Loss, rule: Rule, /) -> Proof:
         f"mean square of the oscillation of {rule.name} on {loss.name}",
         (
             *prove_averages().steps,
-            *_balance(reduction),
+            *balance(reduction),
             prove_equal(
                 "mean square of the oscillation",
                 oscillator.mean_square * rate,

@@ -30,7 +30,7 @@ from sharpflow.theory.errors import InputError, NoClosedForm
 from sharpflow.theory.proving.proof import Status, Step
 from sharpflow.theory.rule import Operations
 
-__all__ = ["confirm_map", "run_twice"]
+__all__ = ["confirm_map", "dot", "lr_of_norm", "norm_squared_of", "run_twice", "series_of"]
 
 RANGE = 2**64
 POINTS = 2
@@ -70,12 +70,13 @@ class _Vector:
         return _Vector(tuple(a / divisor for a in self.parts))
 
 
-def _dot(a: _Vector, b: _Vector) -> Number:
+def dot(a: _Vector, b: _Vector) -> Number:
+    """<a, b>, of series."""
     first, *rest = (x * y for x, y in zip(a.parts, b.parts, strict=True))
     return sum(rest, start=first)
 
 
-_OPERATIONS = Operations(dot=_dot, norm=lambda a: _dot(a, a).sqrt(), sqrt=lambda a: Number.of(a).sqrt())
+_OPERATIONS = Operations(dot=dot, norm=lambda a: dot(a, a).sqrt(), sqrt=lambda a: Number.of(a).sqrt())
 
 
 class _Gradient:
@@ -145,35 +146,35 @@ def run_twice(single: EdgeMap, values: dict[sp.Symbol, Fraction], /) -> Run:
     exact = {symbol: sp.Rational(v.numerator, v.denominator) for symbol, v in values.items()}
     delta = Number.of(1, 1)
     parameters = {
-        name: value if not isinstance(value, sp.Expr) else _polynomial(value, exact)
+        name: value if not isinstance(value, sp.Expr) else series_of(value, exact)
         for name, value in frame.parameters.items()
     }
     jets = {symbol.name: Number.of(v, degrees=Degrees(1)) for symbol, v in values.items()}
     sharpness, edge = _at(single.edge.sharpness, exact), _at(single.edge.value, exact)
     gradient = _Gradient(jets, sharpness)
     lr = (edge + jets["U"] * delta) / sharpness
-    states: dict[str, Any] = {name: _polynomial(value, exact) for name, value in frame.scalars.items()}
+    states: dict[str, Any] = {name: series_of(value, exact) for name, value in frame.scalars.items()}
     slaved = {name: _known(series.coefficients, exact) for name, series in single.slaved.items()}
     for name in frame.vectors:
         states[name] = _Vector(tuple(slaved[f"{name}.{part}"] for part in _PARTS))
     w = _Vector((Number.of(1), jets["X"] * delta, slaved["y"], Number.of(0)))
     if frame.on_weights:
         # |w|^2 by the definition of effective_lr: a step from rest multiplies theta and -G by numbers of this ratio.
-        squared = _norm_squared(frame, lr, parameters, states)
-        w = w * (squared / _dot(w, w)).sqrt()
+        squared = norm_squared_of(frame, lr, parameters, states)
+        w = w * (squared / dot(w, w)).sqrt()
     else:
-        w = w / _dot(w, w).sqrt()
+        w = w / dot(w, w).sqrt()
         if "effective_lr" in rule.state:
             states["effective_lr"] = lr
     for _ in range(2):
         w, new = rule.step(w, gradient, SimpleNamespace(**states), SimpleNamespace(**parameters), _OPERATIONS)
         states = vars(new)
         if not frame.on_weights:
-            w = w / _dot(w, w).sqrt()
+            w = w / dot(w, w).sqrt()
     xi = [part / w.parts[0] for part in w.parts[1:]]
     foot = xi[2] * (1 + jets["h"] * xi[0])
     if frame.on_weights:
-        lr = _lr_of_norm(frame, _dot(w, w), parameters, states)
+        lr = lr_of_norm(frame, dot(w, w), parameters, states)
     elif "effective_lr" in rule.state:
         lr = states["effective_lr"]
     edge_now = lr * sharpness * (1 + jets["K"] * foot)
@@ -198,7 +199,7 @@ def _known(coefficients: Any, exact: dict[sp.Symbol, Any]) -> Number:
     return Number(total.c[:KNOWN], total.degrees)
 
 
-def _polynomial(value: Any, exact: dict[sp.Symbol, Any]) -> Number:
+def series_of(value: Any, exact: dict[sp.Symbol, Any]) -> Number:
     """An expression in delta with numbers put in, of non-negative powers."""
     from sharpflow.theory.edge.series import DELTA
 
@@ -210,7 +211,7 @@ def _polynomial(value: Any, exact: dict[sp.Symbol, Any]) -> Number:
     return total
 
 
-def _lr_of_norm(frame: Any, squared: Number, parameters: dict[str, Any], states: dict[str, Any]) -> Number:
+def lr_of_norm(frame: Any, squared: Number, parameters: dict[str, Any], states: dict[str, Any]) -> Number:
     """effective_lr at |w|^2 on Gamma: one step from rest along a small G orthogonal to theta, on numbers.
 
     Of |G| = delta^3 no other trace is left: what a rule makes of |G|^2 comes with delta^6, beyond what is known then.
@@ -227,12 +228,12 @@ def _lr_of_norm(frame: Any, squared: Number, parameters: dict[str, Any], states:
     return -moved.parts[1].down(SMALL) / moved.parts[0]
 
 
-def _norm_squared(frame: Any, lr: Number, parameters: dict[str, Any], states: dict[str, Any]) -> Number:
+def norm_squared_of(frame: Any, lr: Number, parameters: dict[str, Any], states: dict[str, Any]) -> Number:
     """|w|^2 where effective_lr is a number over |w|^n: two evaluations, at |w| = 1 and 2, give the number and n.
 
     n = 2 for every multiple of the gradient (scale invariance); a rule may scale that by |w| once more.
     """
-    at_one, at_two = (_lr_of_norm(frame, Number.of(squared), parameters, states) for squared in (1, 4))
+    at_one, at_two = (lr_of_norm(frame, Number.of(squared), parameters, states) for squared in (1, 4))
     for power in range(1, STEEPEST + 1):
         if not any((at_two * 2**power - at_one).c):
             return (at_one / lr) ** Fraction(2, power)

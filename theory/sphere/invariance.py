@@ -19,7 +19,10 @@ from sharpflow.theory.proving.proof import Proof, Status, Step
 from sharpflow.theory.proving.zero import Decision, decide_zero, prove_equal, witness_of
 from sharpflow.theory.sphere.homogeneous import degree, euler_by_polynomials
 
-__all__ = ["contracted_derivative", "prove_euler", "prove_euler_generic", "prove_homogeneity", "require_homogeneous"]
+__all__ = [
+    "contracted_derivative", "prove_euler", "prove_euler_generic", "prove_homogeneity", "require_homogeneous",
+    "worst_of",
+]  # fmt: skip
 
 ENTRY_SECONDS = 3.0
 _ORDERS = {0: "first", 1: "second", 2: "third"}
@@ -69,7 +72,7 @@ def prove_euler(loss: Loss, /) -> Proof:
         elif polynomial is None and all(f == 0 or degree(f, loss.variables) == -k for f in entries):
             decision = Decision(Status.PROVED, f"degree of each of {len(entries)} entries", sp.Integer(0), {})
         else:
-            decision = _worst([sum(sp.diff(f, v) * v for v in loss.variables) + k * f for f in entries])
+            decision = worst_of([sum(sp.diff(f, v) * v for v in loss.variables) + k * f for f in entries])
         steps.append(
             Step(
                 title=f"Euler identity, {_ORDERS[k]} order",
@@ -96,7 +99,7 @@ def _entries(loss: Loss, k: int) -> list[sp.Expr]:
     return [loss.hessian[i, j] for i in range(loss.dimension) for j in range(i, loss.dimension)]
 
 
-def _worst(residuals: list[sp.Expr]) -> Decision:
+def worst_of(residuals: list[sp.Expr]) -> Decision:
     """The verdict on residuals that should all vanish; a refutation is looked for in all of them first."""
     for residual in residuals:
         found = witness_of(residual)

@@ -15,7 +15,7 @@ from sharpflow.numerics.descent.oscillation import oscillation, window_mean
 from sharpflow.numerics.minima.relax import relax
 from sharpflow.numerics.objective import Objective
 from sharpflow.numerics.predictions import delay
-from sharpflow.numerics.predictions.horizon import _reached
+from sharpflow.numerics.predictions.horizon import reached_at
 from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.spectrum.dense import fix_sign, normal_rank, top_eigenvalues
 
@@ -78,11 +78,11 @@ def test_points_are_worked_off_in_blocks_of_one_size(monkeypatch, count):
 
 def test_when_an_integral_reaches_a_value():
     tau, total = np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 3.0])
-    assert _reached(tau, total, 2.0, 0.0) == 0.0
-    assert _reached(tau, total, 2.0, 2.0) == 1.5
-    assert _reached(tau, total, 2.0, 5.0) == 3.0  # 3 at 2, and 2 more at the rate 2
-    assert _reached(tau, total, 0.0, 5.0) == _reached(tau, total, -1.0, 5.0) == math.inf
-    assert _reached(tau, -total, 4.0, 1.0) == 3.0
+    assert reached_at(tau, total, 2.0, 0.0) == 0.0
+    assert reached_at(tau, total, 2.0, 2.0) == 1.5
+    assert reached_at(tau, total, 2.0, 5.0) == 3.0  # 3 at 2, and 2 more at the rate 2
+    assert reached_at(tau, total, 0.0, 5.0) == reached_at(tau, total, -1.0, 5.0) == math.inf
+    assert reached_at(tau, -total, 4.0, 1.0) == 3.0
 
 
 def test_the_mean_over_a_window_is_that_of_the_trapezoids():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sharpflow.numerics.descent.descent import descend, prepare
-from sharpflow.numerics.descent.edge_run import RECORDS, _stretches, edge_start, run_from_edge
+from sharpflow.numerics.descent.edge_run import RECORDS, edge_start, run_from_edge, stretches_of
 from sharpflow.numerics.descent.law import law_of
 from sharpflow.numerics.objective import Objective, objective_of
 from sharpflow.numerics.results import RESULTS
@@ -68,7 +68,7 @@ def test_the_first_step_that_is_not_finite_is_named():
 @pytest.mark.parametrize("total", [1000, 1600, 4321, 100_000])
 @pytest.mark.parametrize("tail", [100, 400, 801])
 def test_sparse_records_are_even_and_leave_the_tail(total, tail):
-    every, reached = _stretches(total, tail)
+    every, reached = stretches_of(total, tail)
     assert every % 2 == 0
     assert reached == every * RECORDS <= total - tail
     assert (every + 2) * RECORDS > total - tail

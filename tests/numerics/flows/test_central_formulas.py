@@ -15,7 +15,7 @@ from scipy.linalg import expm
 from sharpflow.numerics.comparison import central as central_run
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.flows.central_flow import CentralFlow
-from sharpflow.numerics.flows.central_step import CentralStepper, Look, _phi
+from sharpflow.numerics.flows.central_step import CentralStepper, Look, phi_1
 from sharpflow.numerics.flows.path import EdgeFlow
 from sharpflow.numerics.flows.stretches import Program, Stretches, trace
 from sharpflow.numerics.objective import Objective
@@ -47,7 +47,7 @@ def test_the_mean_loss_adds_half_the_trace_of_the_oscillation():
 @pytest.mark.parametrize("z", [0.0, 1e-9, 1e-3, 2.0, 300.0, -1.5])
 def test_the_mean_of_an_exponential(z):
     expected = 1.0 if z == 0 else -math.expm1(-z) / z
-    assert float(_phi(jnp.asarray(z))) == pytest.approx(expected, rel=1e-12)
+    assert float(phi_1(jnp.asarray(z))) == pytest.approx(expected, rel=1e-12)
 
 
 # L is never asked here: everything at the point is in the look.
@@ -74,7 +74,7 @@ def test_a_move_is_that_of_the_linear_equation():
     """d theta/dt = -e (G + H (theta - z) + rate sum_ij Sigma_ij A_ij/2) over h/rate iterations, by quadrature."""
     sigma = np.array([[0.4, 0.1], [0.1, 0.2]])
     here = look()
-    found = STEPPER._move(here, here.gradient, jnp.asarray(LR), STATE, jnp.asarray(STEP), jnp.asarray(sigma))
+    found = STEPPER.move(here, here.gradient, jnp.asarray(LR), STATE, jnp.asarray(STEP), jnp.asarray(sigma))
     force = GRADIENT + RATE * np.einsum("ij,ijd->d", sigma, MATRICES) / 2
     n = STEP / RATE
     whole = quad_vec(lambda t: expm(-t * LR * HESSIAN), 0, n, epsabs=1e-12)[0]
@@ -87,13 +87,13 @@ def test_the_oscillation_holds_the_edge_and_log_e_counts_the_gradient():
     small, off = jnp.asarray(1e-2 * here.gradient), 2e-3
     edge = jnp.diag(jnp.array([1.0 + off, 0.2]))
     state: Any = SimpleNamespace(rate=RATE, last=0.0)
-    found, growth = STEPPER._solve(here, small, jnp.asarray(LR), edge, state, jnp.asarray(h), jnp.zeros((2, 2)))
+    found, growth = STEPPER.solve(here, small, jnp.asarray(LR), edge, state, jnp.asarray(h), jnp.zeros((2, 2)))
     # e^2/rate times the mean of |grad L|^2 on the way, |exp(-t e H) G|^2.
     force = 1e-2 * GRADIENT
     mean = quad_vec(lambda t: np.sum((expm(-t * LR * HESSIAN) @ force) ** 2), 0, n)[0] / n
     assert float(growth) == pytest.approx(2 - LR**2 / RATE * mean, rel=1e-9)
     sigma = np.asarray(found.sigma)
-    moved = np.asarray(STEPPER._move(here, small, jnp.asarray(LR), state, jnp.asarray(h), found.sigma))
+    moved = np.asarray(STEPPER.move(here, small, jnp.asarray(LR), state, jnp.asarray(h), found.sigma))
     end = edge - np.eye(2) + h * (float(growth) * edge - 4 * np.trace(sigma) * np.eye(2)) + LR / 2 * MATRICES @ moved
     assert np.linalg.eigvalsh(sigma)[-1] > 0.1
     assert np.linalg.eigvalsh(sigma)[0] > -1e-12
@@ -101,12 +101,12 @@ def test_the_oscillation_holds_the_edge_and_log_e_counts_the_gradient():
     assert np.sum(sigma * end) == pytest.approx(0, abs=1e-8)
     # After a step that was ten times as long, only a tenth of the error of the edge is mended.
     late: Any = SimpleNamespace(rate=RATE, last=10 * h)
-    found = STEPPER._solve(here, small, jnp.asarray(LR), edge, late, jnp.asarray(h), jnp.zeros((2, 2)))[0]
-    moved = np.asarray(STEPPER._move(here, small, jnp.asarray(LR), state, jnp.asarray(h), found.sigma))
+    found = STEPPER.solve(here, small, jnp.asarray(LR), edge, late, jnp.asarray(h), jnp.zeros((2, 2)))[0]
+    moved = np.asarray(STEPPER.move(here, small, jnp.asarray(LR), state, jnp.asarray(h), found.sigma))
     end = (edge - np.eye(2)) / 10 + h * (float(growth) * edge - 4 * np.trace(found.sigma) * np.eye(2))
     assert np.linalg.eigvalsh(end + LR / 2 * MATRICES @ moved)[-1] == pytest.approx(0, abs=1e-8)
     still = CentralStepper(STEPPER.objective, 2, oscillating=False)
-    none, same = still._solve(here, small, jnp.asarray(LR), edge, state, jnp.asarray(h), jnp.zeros((2, 2)))
+    none, same = still.solve(here, small, jnp.asarray(LR), edge, state, jnp.asarray(h), jnp.zeros((2, 2)))
     assert not np.any(none.sigma)
     assert float(same) == float(growth)
 
@@ -228,8 +228,8 @@ def test_how_stretches_end(options, result, said, end):
 def test_the_first_oscillation_there_is():
     spectrum = [[4.0, 2.0]] * 3
     late = np.array([[[0.0009]], [[0.3]], [[0.2]]])
-    assert central_run._oscillation(CentralFlow(1e-2, path(POINTS, spectrum, late), TIMES)) == pytest.approx(0.3)
-    assert central_run._oscillation(CentralFlow(1e-2, path(POINTS, spectrum, 0 * late), TIMES)) == 0.5
+    assert central_run.oscillation_of(CentralFlow(1e-2, path(POINTS, spectrum, late), TIMES)) == pytest.approx(0.3)
+    assert central_run.oscillation_of(CentralFlow(1e-2, path(POINTS, spectrum, 0 * late), TIMES)) == 0.5
 
 
 def bowl(w):

@@ -10,7 +10,7 @@ import pytest
 
 from sharpflow.numerics.compiled import NUMBERS, STEPS, buffer
 from sharpflow.numerics.flows.central_step import CentralStepper
-from sharpflow.numerics.flows.edge_flow import _first_lr
+from sharpflow.numerics.flows.edge_flow import first_lr
 from sharpflow.numerics.flows.edge_step import Stepper
 from sharpflow.numerics.flows.path import EdgeFlow
 from sharpflow.numerics.objective import Objective
@@ -50,13 +50,13 @@ def test_between_the_steps_and_beyond():
 
 def test_the_learning_rate_begins_at_the_edge_or_below():
     objective = Objective(lambda w: w @ w, (1.0, 0.0), name="any")
-    assert _first_lr(objective, None, 4.0) == 0.5
+    assert first_lr(objective, None, 4.0) == 0.5
     # the edge itself, up to rounding of lambda_1
-    assert _first_lr(objective, 0.5 * (1 + 5e-7), 4.0) == 0.5 * (1 + 5e-7)
-    assert _first_lr(objective, 0.5, 4.0) == 0.5
+    assert first_lr(objective, 0.5 * (1 + 5e-7), 4.0) == 0.5 * (1 + 5e-7)
+    assert first_lr(objective, 0.5, 4.0) == 0.5
     for wrong in (0.5 * (1 + 3e-6), 0.0, -0.1, float("nan")):
         with pytest.raises(InputError, match="beyond the edge"):
-            _first_lr(objective, wrong, 4.0)
+            first_lr(objective, wrong, 4.0)
 
 
 @pytest.mark.parametrize(("last", "crowded"), [(0.985, True), (0.975, False), (1.2, True), (-0.5, False)])

@@ -44,7 +44,7 @@ def given(monkeypatch, **changes):
 
 
 def test_a_ratio_agrees_within_its_correction_and_the_sampling():
-    found = rule_check._ratio("drift", [(2.2, 2.0), (2.02, 2.0), (2.002, 2.0)])
+    found = rule_check.ratio_of("drift", [(2.2, 2.0), (2.02, 2.0), (2.002, 2.0)])
     assert found.at == pytest.approx((1.1, 1.01, 1.001))
     # What is linear in the root of the rate: two values at rates 1/10 apart.
     slope = (1.01 - 1.001) / (math.sqrt(10) - 1)
@@ -53,21 +53,21 @@ def test_a_ratio_agrees_within_its_correction_and_the_sampling():
     assert found.predicted == 2.0
     assert found.tolerance == pytest.approx(slope + FLOOR)
     assert found.agrees
-    assert math.isnan(rule_check._ratio("none", [(1.0, 1e-7)] * 3).value)
+    assert math.isnan(rule_check.ratio_of("none", [(1.0, 1e-7)] * 3).value)
     for value, agrees in ((1.0149, True), (1.0151, False), (0.9851, True), (0.9849, False), (math.nan, None)):
         assert Ratio("r", (1.0,), value, 0.01, 1.0).agrees is agrees
 
 
 def test_drift_is_the_way_of_a_period(monkeypatch):
     given(monkeypatch)
-    assert rule_check._crossings(orbit()) == pytest.approx([107.5, 507.5], abs=0.05)
-    measured, predicted = rule_check._drift(None, GD, RATE)
+    assert rule_check.upward_crossings(orbit()) == pytest.approx([107.5, 507.5], abs=0.05)
+    measured, predicted = rule_check.drift_pair(None, GD, RATE)
     assert measured == pytest.approx(1.0, rel=1e-3)  # 1e-5 a step, in flow time
     assert predicted == pytest.approx(2 / (4 + K2) * math.sqrt(K2))
     given(monkeypatch, period=None)
-    assert math.isnan(rule_check._drift(None, GD, RATE)[0])
+    assert math.isnan(rule_check.drift_pair(None, GD, RATE)[0])
     asked = given(monkeypatch)
-    measured, predicted = rule_check._drift(None, FREE, RATE)
+    measured, predicted = rule_check.drift_pair(None, FREE, RATE)
     assert measured == pytest.approx(1.0)  # the whole way
     assert predicted == pytest.approx(math.sqrt(K2) / 4)
     assert asked[-1]["amplitude"] == 1.0
@@ -75,15 +75,15 @@ def test_drift_is_the_way_of_a_period(monkeypatch):
 
 def test_mean_squares_and_periods(monkeypatch):
     asked = given(monkeypatch)
-    measured, predicted = rule_check._mean_square(None, GD, RATE)
+    measured, predicted = rule_check.mean_square_pair(None, GD, RATE)
     assert measured == pytest.approx(np.mean((1 + 0.1 * SWING) ** 2))
     assert predicted == pytest.approx(2 / (4 + K2))
     assert asked[-1]["amplitude"] == 1.6
     law = law_of(GD)
     known = orbit_period(*law.response(K2), float(1 + 0.1 * SWING[0]), float(SWING[0]), RATE, law.alpha)
-    assert rule_check._period(None, GD, RATE, 1.1) == (400.0, pytest.approx(known))
+    assert rule_check.period_pair(None, GD, RATE, 1.1) == (400.0, pytest.approx(known))
     assert asked[-1] == {"rate": RATE, "amplitude": 1.1, "periods": 2.5}
-    rule_check._period(None, GD, RATE, 3.0)
+    rule_check.period_pair(None, GD, RATE, 3.0)
     assert asked[-1]["periods"] == 4.0
 
 
@@ -114,7 +114,7 @@ def test_energy_in_units_of_its_size_or_of_one(monkeypatch, predicted, scale):
         )  # fmt: skip
 
     monkeypatch.setattr(rule_check, "energy_growth", growth)
-    found = rule_check._energy(None, GD)
+    found = rule_check.growth_ratio(None, GD)
     assert found.at == pytest.approx((1 + 0.6 / scale, 1 + 0.3 / scale, 1 + 0.1 / scale))
     assert found.value == pytest.approx(1 - 0.05 / scale)
     assert found.correction == pytest.approx(0.025 / scale)

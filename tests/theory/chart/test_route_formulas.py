@@ -8,7 +8,7 @@ import sympy as sp
 
 from sharpflow.theory import families, rules
 from sharpflow.theory.chart import corollaries, routes
-from sharpflow.theory.chart.expansion import _taylor, expand, expand_nonsmooth
+from sharpflow.theory.chart.expansion import expand, expand_nonsmooth, taylor_of
 from sharpflow.theory.chart.geometry import geometry_of
 from sharpflow.theory.chart.routes import K2, drift_coefficient, schedule_rates
 from sharpflow.theory.edge.averaging import X
@@ -117,7 +117,7 @@ def test_the_speed_shown_is_that_of_the_flow():
 
 def test_balance_needs_both_signs():
     """Growth 2 and brake 4 of gradient descent: shown as a > 0 and b > 0."""
-    up, down = routes._balance(reduce_rule(GD))
+    up, down = routes.balance(reduce_rule(GD))
     assert (up.lhs, down.lhs) == (2, 4 + K2)
     assert {up.relation, down.relation} == {">"}
     assert (up.rhs, down.rhs) == (0, 0)
@@ -130,7 +130,7 @@ def test_a_brake_that_only_holds_where_the_sharpness_changes_is_no_brake():
         g, e = gradient(w), state.effective_lr
         return w - e * g, {"effective_lr": e * (1 + p.speed) * (1 + e**2 * ops.dot(g, g) / 8)}
 
-    up, down = routes._balance(reduce_rule(on_sphere(update)))
+    up, down = routes.balance(reduce_rule(on_sphere(update)))
     assert (up.status, down.status) == (Status.PROVED, Status.REFUTED)
 
 
@@ -161,7 +161,7 @@ def test_the_other_normal_directions_are_carried_along():
     """|u|^2 grad L(u) at order delta^2 has the Hessian times sum_j Y_j n_j in it, before that is seen to drop out."""
     for name in ("rayleigh", "two-layer"):
         geometry = geometry_of(families.get(name).default())
-        taylor = _taylor(geometry)
+        taylor = taylor_of(geometry)
         assert len(taylor.normal_symbols) == geometry.codimension - 1
         for j, symbol in enumerate(taylor.normal_symbols):
             found = taylor.second.diff(symbol) - geometry.hessian * taylor.normal[:, j]

@@ -9,13 +9,13 @@ import sympy as sp
 
 from sharpflow.theory import rules
 from sharpflow.theory.derivation.rational_map import (
-    _dot,
     _Gradient,
-    _lr_of_norm,
-    _norm_squared,
-    _polynomial,
     _Vector,
     confirm_map,
+    dot,
+    lr_of_norm,
+    norm_squared_of,
+    series_of,
 )
 from sharpflow.theory.derivation.rational_series import LENGTH, Degrees, Number, degrees_of
 from sharpflow.theory.edge.edge_law import edge_law
@@ -92,7 +92,7 @@ def test_what_has_no_series():
 
 def test_a_polynomial_in_delta_at_numbers():
     b = sp.Symbol("b")
-    assert _polynomial(3 - b * DELTA**2 + DELTA**8, {b: sp.Rational(1, 2)}).c == coefficients(3 - D**2 / 2 + D**8, 9)
+    assert series_of(3 - b * DELTA**2 + DELTA**8, {b: sp.Rational(1, 2)}).c == coefficients(3 - D**2 / 2 + D**8, 9)
 
 
 def test_the_gradient_written_out_is_that_of_its_loss():
@@ -110,7 +110,7 @@ def test_the_gradient_written_out_is_that_of_its_loss():
     found = gradient(point)
     known = [6 * sp.diff(loss, v).subs(dict(zip(w, at, strict=True))) for v in w]
     assert [part.c[0] for part in found.parts] == [Fraction(str(v)) for v in known]
-    assert not any(_dot(point, found).c)  # Euler's identity
+    assert not any(dot(point, found).c)  # Euler's identity
     assert gradient.excess_loss(point).c[0] == Fraction(str(6 * loss.subs(dict(zip(w, at, strict=True)))))
 
 
@@ -122,17 +122,17 @@ def test_vectors_of_series():
     assert [part.c for part in negative.parts] == [(-A).c, (-B).c, (-C).c, (-A).c]
     assert [part.c for part in scaled.parts] == [(A + A + A).c, (B + B + B).c, (C + C + C).c, (A + A + A).c]
     assert [part.c for part in divided.parts] == [(A / B).c, (B / B).c, (C / B).c, (A / B).c]
-    assert _dot(a, b).c == (A * B + B * B + C * A + A * C).c
+    assert dot(a, b).c == (A * B + B * B + C * A + A * C).c
 
 
 def test_the_effective_learning_rate_of_a_norm_and_back():
     """eta/((1 - eps) |w|^2), at eta = 1/4, lambda = 1/3 and |w|^2 = 4."""
     frame = Frame(rules.get("gd-wd"))
     parameters = {"learning_rate": Fraction(1, 4), "weight_decay": Fraction(1, 3)}
-    lr = _lr_of_norm(frame, Number.of(4), parameters, {})
+    lr = lr_of_norm(frame, Number.of(4), parameters, {})
     assert lr.c[0] == Fraction(1, 4) / (Fraction(11, 12) * 4)
     assert not any(lr.c[1:])
-    assert _norm_squared(frame, lr, parameters, {}).c[0] == 4
+    assert norm_squared_of(frame, lr, parameters, {}).c[0] == 4
 
 
 R, Q = sp.symbols("r q", positive=True)

@@ -9,8 +9,8 @@ import pytest
 import sympy as sp
 
 from sharpflow.theory import families, rules
-from sharpflow.theory.chart.flow import TAU, _invert, _solve, initial
-from sharpflow.theory.chart.geometry import _roots, _square_root, geometry_of
+from sharpflow.theory.chart.flow import TAU, initial, invert, quadratures
+from sharpflow.theory.chart.geometry import geometry_of, roots_of, square_root
 from sharpflow.theory.chart.law import prove_law_drift
 from sharpflow.theory.derivation.generic import generic_derivation
 from sharpflow.theory.derivation.horizon import tracking_in_chart
@@ -56,7 +56,7 @@ def test_what_is_said_of_tracking_follows_the_multipliers():
     ],
 )
 def test_roots_have_the_sums_and_products_asked_for(coefficients, roots):
-    found = _roots([sp.sympify(c) for c in coefficients])
+    found = roots_of([sp.sympify(c) for c in coefficients])
     order = lambda e: float(sp.sympify(e).subs(T, 3))  # noqa: E731
     difference = [sp.simplify(a - b) for a, b in zip(sorted(found, key=order), sorted(roots, key=order), strict=True)]
     assert difference == [0, 0]
@@ -64,17 +64,17 @@ def test_roots_have_the_sums_and_products_asked_for(coefficients, roots):
 
 @pytest.mark.parametrize("root", [T, 3 * T / 2, (T + 1) / T**3, T**2 * (1 + T), 5 / (1 + T**2)])
 def test_square_roots_of_squares(root):
-    assert sp.simplify(_square_root(sp.expand(root**2)) ** 2 - root**2) == 0
-    assert not _square_root(sp.factor(root**2)).has(sp.sqrt(T))
-    assert [_square_root(sp.Integer(n)) for n in (0, 1, 4)] == [0, 1, 2]
-    assert sp.simplify(_square_root(root**2 * (1 + T)) ** 2 - root**2 * (1 + T)) == 0
+    assert sp.simplify(square_root(sp.expand(root**2)) ** 2 - root**2) == 0
+    assert not square_root(sp.factor(root**2)).has(sp.sqrt(T))
+    assert [square_root(sp.Integer(n)) for n in (0, 1, 4)] == [0, 1, 2]
+    assert sp.simplify(square_root(root**2 * (1 + T)) ** 2 - root**2 * (1 + T)) == 0
 
 
 @pytest.mark.parametrize("rate", [sp.Integer(-2), sp.Rational(-1, 3)])
 def test_a_coordinate_that_decays_on_its_own(rate):
     p, q = sp.symbols("p q", real=True)
     geometry = SimpleNamespace(chart=(p, q))
-    invariants, closed = _solve(geometry, sp.Matrix([rate * p, sp.Rational(3, 5)]))
+    invariants, closed = quadratures(geometry, sp.Matrix([rate * p, sp.Rational(3, 5)]))
     assert sp.simplify(closed[p] - initial(p) * sp.exp(rate * TAU)) == 0
     assert closed[q] == initial(q) + sp.Rational(3, 5) * TAU
     # along the flow each invariant grows as tau
@@ -97,7 +97,7 @@ def test_the_jets_are_the_derivatives_they_are_named_after():
 def test_a_quadrature_that_decays_is_inverted():
     """-log(p)/3 = -log(p_0)/3 + tau: p = p_0 exp(-3 tau)."""
     p = sp.Symbol("p", real=True)
-    assert sp.simplify(_invert(-sp.log(sp.Abs(p)) / 3, p, sp.Rational(1, 2)) - initial(p) * sp.exp(-3 * TAU)) == 0
+    assert sp.simplify(invert(-sp.log(sp.Abs(p)) / 3, p, sp.Rational(1, 2)) - initial(p) * sp.exp(-3 * TAU)) == 0
 
 
 @pytest.mark.parametrize(

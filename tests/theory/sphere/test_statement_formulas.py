@@ -11,18 +11,18 @@ import sympy as sp
 
 from sharpflow.theory import families, rules
 from sharpflow.theory.chart.flow import TAU, prove_closed_form, sharpness_flow
-from sharpflow.theory.chart.geometry import _double_angles, _largest, geometry_of, tidy
+from sharpflow.theory.chart.geometry import double_angles, geometry_of, index_of_largest, tidy
 from sharpflow.theory.chart.regression import kernel_chart, prove_kernel_decay, prove_regression_angle
 from sharpflow.theory.loss import Loss, Minima
 from sharpflow.theory.proving.proof import Status
 from sharpflow.theory.proving.zero import prove_equal
 from sharpflow.theory.sphere.homogeneous import euler_by_polynomials
 from sharpflow.theory.sphere.invariance import (
-    _worst,
     contracted_derivative,
     prove_euler,
     prove_euler_generic,
     prove_homogeneity,
+    worst_of,
 )
 from sharpflow.theory.sphere.reduction import reduce_rule
 from sharpflow.theory.sphere.statements import (
@@ -73,9 +73,9 @@ def test_the_method_of_euler_is_told_with_its_entries():
 
 
 def test_residuals_are_looked_at_one_by_one():
-    assert (_worst([]).status, _worst([]).residual) == (Status.PROVED, 0)
-    assert _worst([(x + 1) ** 2 - x**2 - 2 * x - 1, sp.Integer(0)]).status is Status.PROVED
-    found = _worst([sp.Integer(0), x - 1])
+    assert (worst_of([]).status, worst_of([]).residual) == (Status.PROVED, 0)
+    assert worst_of([(x + 1) ** 2 - x**2 - 2 * x - 1, sp.Integer(0)]).status is Status.PROVED
+    found = worst_of([sp.Integer(0), x - 1])
     assert (found.status, found.residual) == (Status.REFUTED, x - 1)
 
 
@@ -286,17 +286,17 @@ def test_closed_forms_in_other_charts(expression, point, domain, start, expected
 def test_double_angles_and_tidy_keep_the_value():
     for e in (sp.sin(p) ** 2, sp.cos(p) ** 2, sp.sin(p) * sp.cos(p), sp.sin(3 * p) ** 2 * sp.cos(p) ** 2 / 7,
               1 / (2 + sp.sin(p) ** 2) + sp.sin(p) * sp.cos(p)):  # fmt: skip
-        assert abs((_double_angles(e) - e).subs(p, sp.Rational(5, 7)).evalf(30)) < 1e-25
+        assert abs((double_angles(e) - e).subs(p, sp.Rational(5, 7)).evalf(30)) < 1e-25
         assert abs((tidy(e) - e).subs(p, sp.Rational(5, 7)).evalf(30)) < 1e-25
-    assert _double_angles(sp.sin(p) ** 2) == sp.Rational(1, 2) - sp.cos(2 * p) / 2
+    assert double_angles(sp.sin(p) ** 2) == sp.Rational(1, 2) - sp.cos(2 * p) / 2
     assert sp.count_ops(tidy(sp.cos(p) ** 2 - sp.sin(p) ** 2)) <= 2
 
 
 def test_of_entries_of_one_size_the_first_is_the_largest():
-    assert _largest(sp.Matrix([1, -3, 3])) == 1
-    assert _largest(sp.Matrix([2, 1, 1])) == 0
+    assert index_of_largest(sp.Matrix([1, -3, 3])) == 1
+    assert index_of_largest(sp.Matrix([2, 1, 1])) == 0
     # Equal but for rounding: the choice does not depend on it.
-    assert _largest(sp.Matrix([sp.Float(1), sp.Float(1) + sp.Float("4e-15")])) == 0
+    assert index_of_largest(sp.Matrix([sp.Float(1), sp.Float(1) + sp.Float("4e-15")])) == 0
 
 
 def test_a_matrix_identity_is_checked_in_every_entry():
