@@ -170,6 +170,7 @@ def test_objectives_of_one_loss_share_what_is_compiled():
     assert len(made) == 7
 
 
+@pytest.mark.deep
 def test_relax_of_a_copy_compiles_nothing_anew(caplog):
     objective = Objective(objective_of(families.get("ridge").default()).function, [0.9, 0.3, 0.2], name="here")
     copy = replace(objective, start=np.array([0.9, 0.3, 0.1]))

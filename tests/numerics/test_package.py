@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from sharpflow import numerics
 
 
@@ -32,6 +34,8 @@ def test_a_cache_that_cannot_be_written_breaks_nothing(tmp_path):
     blocked.write_text("")
     code = """
 import jax
+import pytest
+
 from sharpflow import numerics
 from sharpflow.numerics.config import configure
 configure()
@@ -41,10 +45,13 @@ print(jax.config.jax_compilation_cache_dir, jax.numpy.ones(1).dtype)
     assert done.stdout.split() == ["None", "float64"], done.stderr
 
 
+@pytest.mark.deep
 def test_products_in_float32_are_exact_unless_the_user_wants_others(monkeypatch):
     monkeypatch.delenv("JAX_DEFAULT_MATMUL_PRECISION", raising=False)
     code = """
 import jax, jax.numpy as jnp
+import pytest
+
 from sharpflow import numerics
 from sharpflow.numerics.config import configure
 configure()

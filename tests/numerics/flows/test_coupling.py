@@ -30,6 +30,7 @@ START = np.array([np.cos(ANGLE), 0, 0, np.sin(ANGLE), 0, 0])
 COUPLED = Objective(curved, START, name="coupled")
 
 
+@pytest.mark.deep
 def test_the_flow_where_eigenvectors_turn_against_its_closed_form():
     """At y = s = 0 both eigenvalues are h = 2 + x^2, and stay one: leaving along f or c would part them.
 

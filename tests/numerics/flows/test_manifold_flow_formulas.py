@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from sharpflow.numerics.flows.chart_flow import integrate
 from sharpflow.numerics.flows.manifold_flow import manifold_flow
@@ -25,6 +26,7 @@ def test_the_flow_on_the_manifold_goes_all_the_time_asked_for():
     np.testing.assert_allclose(path.points[-1], chart.evaluate(np.array([0.5])).points[0], atol=1e-6)
 
 
+@pytest.mark.deep
 def test_no_flow_sets_off_where_two_eigenvalues_are_one():
     """A gap of 5e-4, along a drift that would widen it."""
     for t in np.linspace(0, 1, 2001):  # from the start to where b > a

@@ -80,6 +80,7 @@ def runs(problem, patched):
     return found
 
 
+@pytest.mark.deep
 def test_the_start_on_the_edge_is_the_same(runs):
     gram, products = (begun for begun, _ in runs)
     np.testing.assert_allclose(products.point, gram.point, atol=1e-9)  # eigenpairs have residuals of 1e-8
@@ -89,6 +90,7 @@ def test_the_start_on_the_edge_is_the_same(runs):
     assert products.effective_lr == pytest.approx(gram.effective_lr, rel=1e-12)
 
 
+@pytest.mark.deep
 def test_points_and_eigenvalues_are_those_of_the_gram_matrix(problem, runs):
     gram, products = (run for _, run in runs)
     assert products.result is RESULTS.SUCCESSFUL
@@ -110,6 +112,7 @@ def test_points_and_eigenvalues_are_those_of_the_gram_matrix(problem, runs):
     np.testing.assert_allclose(products.spectrum, exact, rtol=1e-7)
 
 
+@pytest.mark.deep
 def test_the_order_of_the_points_changes_nothing(problem, runs):
     begun, run = runs[1]
     objective, order = without_residuals(problem.objective), [2, 0, 3, 1]

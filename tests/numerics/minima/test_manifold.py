@@ -167,6 +167,7 @@ def test_no_minima_is_a_result():
     assert relax(Objective(quartic, [1.0, 0.5, 0.3]), max_steps=500).result is RESULTS.NOT_AT_MINIMA
 
 
+@pytest.mark.deep
 def test_analysis_is_independent_of_blocks(monkeypatch):
     loss = families.get("ridge").default()
     points = minima_point(loss, (0.3,)) + 0.01 * np.random.default_rng(0).standard_normal((7, 3))
@@ -182,6 +183,7 @@ def test_analysis_is_independent_of_blocks(monkeypatch):
     assert {len(leaf) for leaf in jax.tree.leaves(analyse(objective, points, rank=1, block=400))} == {7}
 
 
+@pytest.mark.deep
 def test_residuals_that_gradient_flow_leaves_along_a_soft_direction(monkeypatch):
     """lambda_1 is 1e4 times lambda_2: gradient flow rests while the second residual is far from rounding yet."""
 

@@ -25,7 +25,7 @@ def _cap(bad, high=0.95):
     return Objective(function, start=(0.5, 0.8, 0.1), name="cap")
 
 
-@pytest.mark.parametrize("bad", [jnp.nan, jnp.inf, -jnp.inf])
+@pytest.mark.parametrize("bad", [jnp.nan, *(pytest.param(b, marks=pytest.mark.deep) for b in (jnp.inf, -jnp.inf))])
 def test_the_end_of_gradient_flow_is_named(bad):
     """nan in a branch of jnp.where has gradient and Hessian 0: such an end was called a flat minimum."""
     found = relax(_cap(bad))
@@ -34,6 +34,7 @@ def test_the_end_of_gradient_flow_is_named(bad):
     assert "0.95" in found.message
 
 
+@pytest.mark.deep
 def test_a_place_of_many_entries_is_cut():
     start = np.r_[0.5, 0.8, np.full(20, 0.01)]
     found = relax(Objective(_cap(jnp.nan).function, start=start, name="long"))
