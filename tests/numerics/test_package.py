@@ -34,9 +34,6 @@ def test_a_cache_that_cannot_be_written_breaks_nothing(tmp_path):
     blocked.write_text("")
     code = """
 import jax
-import pytest
-
-from sharpflow import numerics
 from sharpflow.numerics.config import configure
 configure()
 print(jax.config.jax_compilation_cache_dir, jax.numpy.ones(1).dtype)
@@ -50,9 +47,6 @@ def test_products_in_float32_are_exact_unless_the_user_wants_others(monkeypatch)
     monkeypatch.delenv("JAX_DEFAULT_MATMUL_PRECISION", raising=False)
     code = """
 import jax, jax.numpy as jnp
-import pytest
-
-from sharpflow import numerics
 from sharpflow.numerics.config import configure
 configure()
 print(jax.jit(jnp.dot).lower(jnp.ones((2, 2), "float32"), jnp.ones((2, 2), "float32")).as_text())
