@@ -43,7 +43,9 @@ def two_levels(depth, sign):
     return Objective(function, start, name="two-levels")
 
 
-@pytest.mark.parametrize(("start", "rank"), [((0.9, 0.4, 0.3, 0.1), 2), ((0.7, 0.5, 0.42, 0.1), 1)])
+@pytest.mark.parametrize(
+    ("start", "rank"), [((0.9, 0.4, 0.3, 0.1), 2), pytest.param((0.7, 0.5, 0.42, 0.1), 1, marks=pytest.mark.deep)]
+)
 def test_the_rank_is_that_of_the_starts_own_piece(start, rank):
     loss = two_pieces(start)
     sample = minima_sample(loss)
@@ -58,10 +60,12 @@ def test_the_rank_is_that_of_the_starts_own_piece(start, rank):
     assert "no part of the start's Gamma" in report["minimal_kernel"].trial.message
 
 
+@pytest.mark.deep
 def test_a_flat_part_of_one_piece_is_still_found():
     assert caught(next(m for m in mutants() if m.name == "flat-on-a-part")).outcome is Outcome.FAILED
 
 
+@pytest.mark.deep
 def test_a_lower_basin_that_is_high_at_random_is_found():
     """The 4096 directions have their lowest values in the wide basin, from where every descent stays in it."""
     loss = two_levels(0.05, 1)
@@ -74,10 +78,12 @@ def test_a_lower_basin_that_is_high_at_random_is_found():
     assert result.trial.measured == pytest.approx(0.05, rel=0.1)
 
 
+@pytest.mark.deep
 def test_a_gamma_that_is_the_lowest_passes_among_higher_minima():
     assert check_loss(two_levels(-0.05, 1), checks=["minimizers"])["minimizers"].outcome is Outcome.PASSED
 
 
+@pytest.mark.deep
 def test_the_search_takes_little_time_once_it_is_compiled():
     loss = two_levels(0.05, 1)
     first = lowest_point(loss, 0.05)

@@ -47,7 +47,11 @@ def test_the_charts_of_all_families_are_regular(name):
 
 
 @pytest.mark.parametrize(
-    ("angle", "said"), [(sp.Rational(3, 5), "singular everywhere"), (p**2, "the chart is singular at p = 0")]
+    ("angle", "said"),
+    [
+        pytest.param(sp.Rational(3, 5), "singular everywhere", marks=pytest.mark.deep),
+        (p**2, "the chart is singular at p = 0"),
+    ],
 )
 def test_a_bad_chart_is_one_failure(angle, said):
     report = check_loss(ridge(angle))

@@ -104,7 +104,9 @@ def test_no_rule_is_accused(name):
 @pytest.mark.parametrize(
     ("check", "place", "factor"),
     [
-        ("energy_law", "sharpflow.numerics.predictions.horizon.predicted_coefficient", 0.75),
+        pytest.param(
+            "energy_law", "sharpflow.numerics.predictions.horizon.predicted_coefficient", 0.75, marks=pytest.mark.deep
+        ),
         ("period", "sharpflow.numerics.descent.orbit.orbit_period", 0.5),
         pytest.param("second_route", "sharpflow.numerics.descent.law.Law.drift", 0.75, marks=pytest.mark.longest),
         pytest.param(

@@ -59,6 +59,7 @@ def test_the_suite_needs_no_file(folder):
     assert "1 failed, 2 passed" in text
 
 
+@pytest.mark.deep
 def test_the_suite_without_a_loss_skips_and_a_wrong_name_fails_alone(folder):
     status, text = run_pytest(folder, "--pyargs", "sharpflow.testing.suite")
     assert status == 0
@@ -72,6 +73,7 @@ def test_the_suite_without_a_loss_skips_and_a_wrong_name_fails_alone(folder):
     assert "Traceback" not in text
 
 
+@pytest.mark.deep
 def test_what_is_inconclusive_fails_where_it_is_strict(folder):
     (folder / "conftest.py").write_text(
         "from sharpflow.testing import check, running\n"
@@ -131,6 +133,7 @@ print(len(seen))
 """
 
 
+@pytest.mark.deep
 def test_hypothesis_resolves_the_types_and_loads_nothing_before(folder):
     done = subprocess.run([sys.executable, "-c", HYPOTHESIS], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

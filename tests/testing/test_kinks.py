@@ -40,8 +40,8 @@ def on_circle(name, expression, start=0.35):
     ("factor", "place"),
     [
         (3 + sp.Abs(x) / r, np.pi / 2),
-        (3 + sp.Max(y / r, sp.Rational(1, 2)), np.pi / 6),
-        (3 + sp.Abs(x - y) ** 3 / r**3 + sp.Abs(x - y) / (100 * r), np.pi / 4),
+        pytest.param(3 + sp.Max(y / r, sp.Rational(1, 2)), np.pi / 6, marks=pytest.mark.deep),
+        pytest.param(3 + sp.Abs(x - y) ** 3 / r**3 + sp.Abs(x - y) / (100 * r), np.pi / 4, marks=pytest.mark.deep),
         (sp.Piecewise((3, x > y), (3 + (x - y) / r, True)), np.pi / 4),
     ],
 )
@@ -56,7 +56,7 @@ def test_a_kink_that_gamma_crosses_is_found_where_it_is(factor, place):
     assert derivative_jump(loss) > KINK
 
 
-@pytest.mark.parametrize("power", [2, 3, 4])
+@pytest.mark.parametrize("power", [2, *(pytest.param(power, marks=pytest.mark.deep) for power in (3, 4))])
 def test_what_vanishes_on_gamma_to_high_order_is_no_kink(power):
     # D^3 of z^4 is proportional to z: across Gamma it changes by twice its size, which shrinks with the distance.
     loss = on_circle("flat", (z**2 / r2) ** power * (3 + x * y / r2))
@@ -66,6 +66,7 @@ def test_what_vanishes_on_gamma_to_high_order_is_no_kink(power):
     assert chart_jump(loss)[0].value < KINK
 
 
+@pytest.mark.deep
 def test_only_the_rank_is_at_fault_in_a_quartic():
     report = check_loss(on_circle("quartic", z**4 / r2**2 * (3 + x * y / r2)))
     assert [result.check for result in report.failed] == ["minimal_kernel"]
@@ -86,7 +87,7 @@ def test_rounding_of_derivatives_that_vanish_on_gamma_is_no_kink():
     assert report["smoothness"].trial.measured < KINK / 30
 
 
-@pytest.mark.parametrize("size", [1, sp.Rational(1, 10**6)])
+@pytest.mark.parametrize("size", [pytest.param(1, marks=pytest.mark.deep), sp.Rational(1, 10**6)])
 def test_a_kink_where_all_other_derivatives_vanish_is_found(size):
     """However small the part with the kink is beside what the loss is off Gamma."""
     loss = on_cone("kinked", CONE**4 + size * CONE**2 * (2 + sp.Abs(x - y) / r))
@@ -95,7 +96,9 @@ def test_a_kink_where_all_other_derivatives_vanish_is_found(size):
     assert abs(at["p"]) < 1e-3
 
 
-@pytest.mark.parametrize("name", families.names())
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in ("ridge", "surface") else pytest.mark.deep) for n in families.names()]
+)
 def test_no_family_has_a_kink_anywhere_near(name):
     # Three decades: what is analytic leaves rounding and the fifth derivative over a fifty-thousandth of an interval.
     assert derivative_jump(families.get(name).default()) < KINK / 30
@@ -132,6 +135,7 @@ def test_places_where_an_expression_switches():
     assert switches(z**2 / r2) == ()
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("name", ["native-kink-across-gamma", "relu"])
 def test_a_kink_of_an_objective_is_found_along_gamma(name):
     result = caught(next(m for m in mutants() if m.name == name))
@@ -139,6 +143,7 @@ def test_a_kink_of_an_objective_is_found_along_gamma(name):
     assert result.trial.measured > 0.01
 
 
+@pytest.mark.deep
 def test_a_flow_that_stops_at_a_kink_says_so(tmp_path, capsys, monkeypatch):
     (tmp_path / "near.py").write_text(
         "import sympy as sp\nfrom sharpflow import Loss, Minima\n"
@@ -157,8 +162,10 @@ def test_a_flow_that_stops_at_a_kink_says_so(tmp_path, capsys, monkeypatch):
     ("expression", "said"),
     [
         (z**2 / r2 * (3 + 2 * sp.Abs(x) * y / r2), "x = 0 there"),
-        (sp.Abs(z) / r * (3 + x * y / r2), "z = 0 there"),
-        (z**2 / r2 * (3 + x * y / r2) + (z**2 / r2) ** sp.Rational(3, 4), "z = 0 there"),
+        pytest.param(sp.Abs(z) / r * (3 + x * y / r2), "z = 0 there", marks=pytest.mark.deep),
+        pytest.param(
+            z**2 / r2 * (3 + x * y / r2) + (z**2 / r2) ** sp.Rational(3, 4), "z = 0 there", marks=pytest.mark.deep
+        ),
     ],
     ids=["across", "first-derivative", "second-derivative"],
 )

@@ -34,6 +34,7 @@ def test_what_speaks_of_another_rule_is_not_applicable(name, passed):
             assert name in result.trial.message
 
 
+@pytest.mark.deep
 def test_an_oscillation_that_grows_soon_is_told_in_plain_words():
     result = check_loss("ridge", rule=rules.get("heavy-ball"), checks=["tracking"])[0]
     assert result.outcome is Outcome.NOT_APPLICABLE, result.explain()
@@ -42,7 +43,9 @@ def test_an_oscillation_that_grows_soon_is_told_in_plain_words():
     assert said.endswith("too soon for the run of flow time 2 that this check makes")
 
 
-@pytest.mark.parametrize("name", rules.names())
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in ("gd-wd", "rmsprop") else pytest.mark.deep) for n in rules.names()]
+)
 def test_a_right_loss_is_accused_under_no_rule(name):
     for result in check_loss("ridge", rule=rules.get(name), checks=EDGE):
         assert result.outcome in (Outcome.PASSED, Outcome.NOT_APPLICABLE), result.explain()

@@ -110,6 +110,7 @@ def test_a_tenth_less_in_the_mean_square(monkeypatch):
     assert result.trial.measured == pytest.approx(result.trial.expected / 0.9, rel=0.02)
 
 
+@pytest.mark.deep
 def test_a_tenth_less_in_the_law_of_a_rule(monkeypatch):
     from sharpflow.numerics.descent.law import Law
 
@@ -120,6 +121,7 @@ def test_a_tenth_less_in_the_law_of_a_rule(monkeypatch):
     assert {"loss", "quantity", "measured over derived"} <= set(result.trial.counterexample)
 
 
+@pytest.mark.deep
 def test_a_flow_that_goes_up(monkeypatch):
     from sharpflow.numerics.flows import edge_step
 

@@ -45,6 +45,7 @@ def test_a_new_loss_is_nowhere_lower(loss):
     assert prove_minimizers(loss).status != "refuted"
 
 
+@pytest.mark.deep
 @FEW
 @given(strategies.new_losses())
 def test_a_new_loss_passes_the_checks(loss):
