@@ -89,10 +89,12 @@ def equal(left, right):
 @pytest.mark.parametrize(
     ("name", "rule"),
     [
-        ("rayleigh", "rmsprop"), ("ridge", "rmsprop"), ("two-layer", "normalized-gd"), ("bn-regression", "gd-wd"),
-        ("surface", "normalized-gd"),
+        ("rayleigh", "rmsprop"),
+        pytest.param("ridge", "rmsprop", marks=pytest.mark.deep),
+        pytest.param("bn-regression", "gd-wd", marks=pytest.mark.deep),
+        *(pytest.param(name, "normalized-gd", marks=pytest.mark.deep) for name in ("two-layer", "surface")),
     ],
-)  # fmt: skip
+)
 def test_json_is_what_was_derived(run, monkeypatch, name, rule):
     made = []
     monkeypatch.setattr(
@@ -129,7 +131,14 @@ def test_json_is_what_was_derived(run, monkeypatch, name, rule):
         assert read(result["flow"]["closed_form"][symbol.name], names) == expression
 
 
-@pytest.mark.parametrize(("style", "begin"), [("text", "From "), ("markdown", "# From "), ("latex", r"\documentclass")])
+@pytest.mark.parametrize(
+    ("style", "begin"),
+    [
+        ("markdown", "# From "),
+        pytest.param("text", "From ", marks=pytest.mark.deep),
+        pytest.param("latex", r"\documentclass", marks=pytest.mark.deep),
+    ],
+)
 def test_formats(run, tmp_path, style, begin):
     call = ("rayleigh", "--rule", "normalized-gd", "--format", style)
     status, out, err = run(*call)
@@ -147,12 +156,24 @@ def test_formats(run, tmp_path, style, begin):
     [
         (["own.py:own", "--rule", "normalized-gd"], 0, "From normalized-gd on own to the flow"),
         (["z^2/(x^2 + y^2 + z^2)", "--rule", "rmsprop"], 0, "minima=None: what needs a chart of Gamma"),
-        (["crossing", "--rule", "normalized-gd", "--strict"], 0, "refuted, as the loss declares"),
+        pytest.param(
+            ["crossing", "--rule", "normalized-gd", "--strict"],
+            0,
+            "refuted, as the loss declares",
+            marks=pytest.mark.deep,
+        ),
         (["own.py:grows_as_told"], 0, "it is refuted as declared"),
         (["own.py:grows"], 1, "the hypothesis scale_invariance was refuted"),
         (["x^2 + y^2"], 1, "the hypothesis scale_invariance was refuted"),
-        (["own.py:elsewhere", "--rule", "rmsprop"], 1, "the hypothesis minimizers was refuted"),
-        (["own.py:own", "--rule", "own.py:ball"], 0, "on every loss: the energy law"),
+        pytest.param(
+            ["own.py:elsewhere", "--rule", "rmsprop"],
+            1,
+            "the hypothesis minimizers was refuted",
+            marks=pytest.mark.deep,
+        ),
+        pytest.param(
+            ["own.py:own", "--rule", "own.py:ball"], 0, "on every loss: the energy law", marks=pytest.mark.deep
+        ),
         (["own.py:own", "--rule", "own.py:up"], 1, "what multiplies G on the sphere [refuted]"),
     ],
 )

@@ -93,7 +93,11 @@ def test_a_derivation_is_kept_and_read_again(run, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda text: text[:-20], lambda text: text.replace("4/(K2", "3/(K2"), lambda text: ""]
+    "damage",
+    [
+        lambda text: text.replace("4/(K2", "3/(K2"),
+        *(pytest.param(cut, marks=pytest.mark.deep) for cut in (lambda text: text[:-20], lambda text: "")),
+    ],
 )
 def test_a_damaged_file_is_noticed_and_written_anew(run, damage):
     call = ("derive", "generic", "--rule", "rule.py:mine")
@@ -188,6 +192,7 @@ def test_the_rule_is_named_as_any_other(run):
     assert resolve_rule(f"{os.getcwd()}/rule.py:mine").name == "twice"
 
 
+@pytest.mark.deep
 def test_the_page_of_rules_is_what_is_derived():
     page = (Path(__file__).resolve().parents[2] / "docs" / "rules.md").read_text(encoding="utf-8").splitlines()
     lines = [line for line in markdown(rule_rows([rules.get(name) for name in rules.names()])).splitlines() if line]
@@ -198,6 +203,7 @@ def test_the_page_of_rules_is_what_is_derived():
     assert sum("\u00b1" in line for line in page) == 3 * len(rules.names())
 
 
+@pytest.mark.deep
 def test_a_run_that_leaves_the_edge_says_what_foretold_it(run):
     status, out, _ = run("compare", "ridge", "--rule", "heavy-ball", "--rate", "1e-4")
     assert status == 1
@@ -228,6 +234,7 @@ clock = Rule(name="clock", update=by_norm, at_rate=lambda r: {"learning_rate": 1
 """
 
 
+@pytest.mark.deep
 def test_a_learning_rate_that_grows_with_the_norm_is_not_accused(run, tmp_path):
     """effective_lr is learning_rate/|w| here: identities of gradient descent, where it is over |w|^2, say nothing."""
     (tmp_path / "more.py").write_text(MORE)
@@ -270,6 +277,7 @@ def test_a_mistake_in_a_rule_is_told_before_anything_runs(run, tmp_path, command
         Rule(name="r", update=lambda w, gradient, state, p, ops: (w, {}), initial={"a": 1.0})
 
 
+@pytest.mark.deep
 def test_a_rule_without_closed_orbits_is_verified_by_what_it_does(run):
     """No claim of an oscillation is refuted of it: they do not apply, and its one passage of the edge is measured."""
     status, out, _ = run("verify", "ridge", "--rule", "constant-lr", "--json", "-")

@@ -222,7 +222,9 @@ def long_run(tmp_path_factory):
     return read_training(str(folder))
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(20, marks=pytest.mark.longest)])
+@pytest.mark.parametrize(
+    "count", [pytest.param(2, marks=pytest.mark.deep), pytest.param(20, marks=pytest.mark.longest)]
+)
 def test_killed_and_resumed(long_run, count, tmp_path):
     seed = int(np.random.default_rng().integers(1 << 30))
     print(f"moments from seed {seed}")

@@ -37,8 +37,13 @@ def against_descent(*arguments, **options):
     return found
 
 
-@pytest.mark.parametrize("name", ["ridge", "conic"])
-@pytest.mark.parametrize("amplitude", [1.5, 3.0])
+@pytest.mark.parametrize(
+    ("name", "amplitude"),
+    [
+        ("ridge", 1.5),
+        *(pytest.param(*case, marks=pytest.mark.deep) for case in (("ridge", 3.0), ("conic", 1.5), ("conic", 3.0))),
+    ],
+)
 def test_phase_and_size_over_four_periods(name, amplitude):
     objective = objective_of(families.get(name).default())
     zeta = objective.start
@@ -79,6 +84,7 @@ def test_every_single_step():
     assert np.all(np.sign(found.x) == np.where(found.steps % 2 == 0, 1, -1))
 
 
+@pytest.mark.deep
 def test_the_phase_holds_over_times_of_order_one_over_the_rate():
     objective = objective_of(families.get("ridge").default())
     errors = [against_descent(objective, objective.start, r, 1.5, periods=1 / r / law_of(GD).period(r)) for r in RATES]
@@ -88,7 +94,7 @@ def test_the_phase_holds_over_times_of_order_one_over_the_rate():
     assert errors[-1][1] < 5e-3
 
 
-@pytest.mark.parametrize("amplitude", [1.1, 3.0])
+@pytest.mark.parametrize("amplitude", [1.1, pytest.param(3.0, marks=pytest.mark.deep)])
 def test_the_period_is_that_of_the_quadrature(amplitude):
     objective = objective_of(families.get("conic").default())
     rate, law = 1e-8, law_of(GD)
@@ -240,6 +246,7 @@ def test_what_is_made_of_the_solution_between_its_records():
     assert "flow time 0.03" in ran.message
 
 
+@pytest.mark.deep
 def test_nothing_compiles_twice():
     program = compiled_resolved_flow(GD)
     for name, rate in (("ridge", 1e-4), ("conic", 1e-3), ("surface", 1e-4)):
@@ -256,12 +263,14 @@ def test_a_second_eigenvalue_ends_it():
     assert "curve along Gamma ends" in found.message
 
 
+@pytest.mark.deep
 def test_an_oscillation_that_grows_out_of_bounds_is_named():
     found = resolved_flow(families.get("ridge").default(), rate=1e-2, time=4.0, rule=rules.get("heavy-ball"))
     assert found.result is RESULTS.DIVERGED
     assert np.all(np.isfinite(found.points))
 
 
+@pytest.mark.deep
 def test_running_out_of_steps_is_named(monkeypatch):
     monkeypatch.setattr(resolved, "MAX_STEPS", 50)
     found = resolved_flow(families.get("ridge").default(), rate=1e-5, time=1.0, rule=replace(GD, name="again"))

@@ -41,7 +41,13 @@ def test_one_call_predicts_the_whole_run():
     assert run.flow.times[np.argmax(run.flow.edge_count > 0)] == pytest.approx(run.waiting, abs=0.1)
 
 
-@pytest.mark.parametrize(("rate", "displacement"), [(5e-3, 1e-3), (1e-3, 1e-3), (1e-3, 1e-6)])
+@pytest.mark.parametrize(
+    ("rate", "displacement"),
+    [
+        (5e-3, 1e-3),
+        *(pytest.param(1e-3, displacement, marks=pytest.mark.deep) for displacement in (1e-3, 1e-6)),
+    ],
+)
 def test_the_onset_of_the_oscillation(rate, displacement):
     objective = objective_of(families.get("ridge").default())
     zeta = objective.start
@@ -134,7 +140,7 @@ def test_no_minima_is_a_result():
     assert whole_run(flat, effective_lr=0.1, time=1.0).result is RESULTS.NOT_AT_MINIMA
 
 
-@pytest.mark.parametrize("rate", [1e-2, 5e-3, 2e-3])
+@pytest.mark.parametrize("rate", [1e-2, *(pytest.param(rate, marks=pytest.mark.deep) for rate in (5e-3, 2e-3))])
 def test_the_exit_of_a_hidden_eigenvalue_is_predicted(rate):
     seed = 1e-3
     delay = bifurcation_delay(symmetric, INSIDE, rate=rate, time=3.0, seed=seed)
@@ -157,6 +163,7 @@ def test_at_small_rates_it_never_comes_back():
     assert not bifurcation_delay(symmetric, INSIDE, rate=1e-4, time=3.0).returns
 
 
+@pytest.mark.deep
 def test_a_flow_that_failed_inside_is_told_apart_from_never():
     def function(w):
         x, y, z, u, hidden = w / jnp.linalg.norm(w)

@@ -281,6 +281,7 @@ def command(out, *more, rates="1e-2:3e-3:2"):
     return [sys.executable, "-m", "sharpflow", "sweep", "ridge", *options, *more]
 
 
+@pytest.mark.deep
 def test_killed_and_resumed(whole, tmp_path):
     moments = np.random.default_rng().uniform(
         3.0, 7.0, 3
@@ -295,7 +296,13 @@ def test_killed_and_resumed(whole, tmp_path):
         same(run(folder, resume=resume).rows, whole[0].rows, 1e-12)
 
 
-@pytest.mark.parametrize("which", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.longest)])
+@pytest.mark.parametrize(
+    "which",
+    [
+        pytest.param(signal.SIGTERM, marks=pytest.mark.deep),
+        pytest.param(signal.SIGINT, marks=pytest.mark.longest),
+    ],
+)
 def test_a_signal_ends_after_the_block_in_hand(whole, tmp_path, which):
     call = command(tmp_path / "s", "--time", "1", rates="1e-2,1e-7")
     process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -23,7 +23,12 @@ x, y, z = sp.symbols("x y z", real=True)
 p = sp.Symbol("p", real=True)
 RIDGE = families.get("ridge").default()
 FORGET = sp.Symbol("C_b", positive=True)
-NAMES = ("two-layer", "ridge", "crossing", "rayleigh")
+# What all derivations share is seen on the ridge; those of the two-layer loss take minutes.
+EVERY = [
+    "ridge",
+    *(pytest.param(name, marks=pytest.mark.deep) for name in ("crossing", "rayleigh")),
+    pytest.param("two-layer", marks=pytest.mark.longest),
+]
 
 
 @cache
@@ -76,7 +81,7 @@ def parts(name, rule):
 
 
 @pytest.mark.parametrize("rule", ["gd-wd", "rmsprop", "normalized-gd"])
-@pytest.mark.parametrize("name", [*NAMES[1:], pytest.param(NAMES[0], marks=pytest.mark.longest)])
+@pytest.mark.parametrize("name", EVERY)
 def test_parts_and_verdicts(name, rule):
     derivation = derived(name, rule)
     assert [proof.title for proof in derivation.proofs] == parts(name, rule)
@@ -87,8 +92,18 @@ def test_parts_and_verdicts(name, rule):
 
 
 # Heavy-ball momentum is tried below, on a rule without symbols: it takes a fraction of the time.
-@pytest.mark.parametrize("rule", ["gd-l2", "gd-scheduled", "rmsprop-after", "sam", "sqrt-loss"])
-@pytest.mark.parametrize("name", ["ridge", "rayleigh"])
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("ridge", "gd-l2"),
+        *(
+            pytest.param(name, rule, marks=pytest.mark.deep)
+            for name in ("ridge", "rayleigh")
+            for rule in ("gd-l2", "gd-scheduled", "rmsprop-after", "sam", "sqrt-loss")
+            if (name, rule) != ("ridge", "gd-l2")
+        ),
+    ],
+)
 def test_rules_without_a_route_of_their_own(name, rule):
     """Each has a drift on this loss, from its law on every loss where it has no form on the sphere."""
     derivation = derived(name, rule)
@@ -107,7 +122,7 @@ def test_no_flow_where_nothing_keeps_the_oscillation_up():
     assert derivation.law.closes is False
 
 
-@pytest.mark.parametrize("name", [*NAMES[1:], pytest.param(NAMES[0], marks=pytest.mark.longest)])
+@pytest.mark.parametrize("name", EVERY)
 def test_the_field_of_every_rule(name):
     flow = sharpness_flow(families.get(name).default())
     g, k2, domain = (
@@ -124,7 +139,7 @@ def test_the_field_of_every_rule(name):
         assert prove_equal(rule, field, known, domain=domain).status is Status.PROVED
 
 
-@pytest.mark.parametrize("name", [*NAMES[1:], pytest.param(NAMES[0], marks=pytest.mark.deep)])
+@pytest.mark.parametrize("name", EVERY)
 def test_the_flow_of_another_rule(name):
     reference, other = derived(name).flow, derived(name, "rmsprop").flow
     assert reference is sharpness_flow(families.get(name).default())
@@ -141,6 +156,7 @@ def test_the_default_rule_is_the_reference():
     assert derived("ridge", "rmsprop").clock == derived("ridge", "normalized-gd").clock == "learning_rate**2*t"
 
 
+@pytest.mark.deep
 def test_the_surface_keeps_what_it_conserves():
     """Every rule moves along the same curves, so that what is constant on them stays so."""
     derivation = derived("surface", "normalized-gd")
@@ -148,6 +164,7 @@ def test_the_surface_keeps_what_it_conserves():
     assert [step.title for step in derivation.proofs[-1].steps] == ["a conserved quantity of the flow"]
 
 
+@pytest.mark.deep
 def test_regression_ends_in_its_angle():
     assert derived("bn-regression").proofs[-1].title == "angle to the minimum-norm interpolant of bn-regression"
 
@@ -160,7 +177,7 @@ def test_regression_ends_in_its_angle():
     [
         ("ridge", "gd-wd", ["there is a quadrature", "asked for, 1: it tracks"]),
         ("ridge", "normalized-gd", ["Edge: none, nonsmooth", "No closed form"]),
-        ("rayleigh", "normalized-gd", ["Edge: none, nonsmooth", "stands still"]),
+        pytest.param("rayleigh", "normalized-gd", ["Edge: none, nonsmooth", "stands still"], marks=pytest.mark.deep),
         ("crossing", "gd-wd", ["derived where the gap is open", "there is a quadrature", "it tracks"]),
     ],
 )
@@ -185,7 +202,14 @@ FAILING = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("hypothesis", FAILING)
+@pytest.mark.parametrize(
+    "hypothesis",
+    [
+        "scale_invariance",
+        "minimizers",
+        *(pytest.param(name, marks=pytest.mark.deep) for name in ("minimal_kernel", "simple_sharpness")),
+    ],
+)
 def test_a_hypothesis_that_fails(hypothesis):
     loss, title, count, first = FAILING[hypothesis]
     derivation = derive(loss)
@@ -258,6 +282,7 @@ def test_gradient_ascent_is_refuted():
     assert "effective learning rate: what multiplies G on the sphere" in not_proved(derivation)
 
 
+@pytest.mark.deep
 def test_a_rule_with_momentum_is_derived_on_every_loss():
     def update(w, gradient, state, p, ops):
         momentum = state.momentum / 2 + gradient(w)
@@ -272,7 +297,7 @@ def test_a_rule_with_momentum_is_derived_on_every_loss():
 # Names of the user's own
 
 
-@pytest.mark.parametrize("name", ["tau", "K2"])
+@pytest.mark.parametrize("name", ["K2", pytest.param("tau", marks=pytest.mark.deep)])
 def test_the_name_of_the_chart_does_not_matter(name):
     symbol = sp.Symbol(name, real=True)
     minima = Minima(chart=(symbol,), point=(sp.cos(symbol), sp.sin(symbol), 0), start=(0.35,), domain=((-3, 3),))
@@ -281,7 +306,9 @@ def test_the_name_of_the_chart_does_not_matter(name):
     assert sp.simplify(derivation.flow.field[0].subs(symbol, p) - derived("ridge", "normalized-gd").flow.field[0]) == 0
 
 
-@pytest.mark.parametrize("name", ["xi", "X", "U", "delta", "lambda_1", "K2"])
+@pytest.mark.parametrize(
+    "name", ["X", *(pytest.param(n, marks=pytest.mark.deep) for n in ("xi", "U", "delta", "lambda_1", "K2"))]
+)
 def test_a_coordinate_may_bear_a_name_of_the_theory(name):
     """`xi` and `X` met the expansion's own variables once, and a true drift was refuted."""
     q = sp.Symbol(name, real=True)
@@ -303,6 +330,7 @@ def test_no_flow_where_the_drift_is_refuted():
     assert any("the drift was refuted" in remark for remark in derivation.remarks)
 
 
+@pytest.mark.deep
 def test_a_rough_loss_is_named():
     x, y, z, q = *sp.symbols("x y z", real=True), sp.Symbol("p", real=True)
     r2 = x**2 + y**2 + z**2

@@ -47,7 +47,11 @@ def written(case, style):
     return derivation(case).render(style)
 
 
-every_case = pytest.mark.parametrize("case", CASES)
+# All parts of the text, signs that are marks, a witness, and what was given up.
+PLAIN = ("ridge", "nasty", "wrong", "slow")
+every_case = pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=() if case in PLAIN else pytest.mark.deep) for case in CASES]
+)
 every_style = pytest.mark.parametrize("style", STYLES)
 
 
@@ -105,7 +109,7 @@ def test_no_line_of_the_text_is_too_long(case):
     assert [line for line in lines if len(line) > 88 and line not in titles and set(line) != {"-"}] == []
 
 
-@pytest.mark.parametrize("case", ["ridge", "regression"])
+@pytest.mark.parametrize("case", ["ridge", pytest.param("regression", marks=pytest.mark.deep)])
 def test_text_in_ascii(case):
     """Also where equations are drawn; the same steps."""
     text = derivation(case).render("text", unicode=False)
@@ -130,12 +134,12 @@ def test_no_other_style():
         ("ridge", "text", "The flow, in the time tau = learning_rate weight_decay t:"),
         ("ridge", "markdown", r"\lambda_{1} = \cos{\left(2 p \right)} + 2"),
         ("ridge", "latex", r"\lambda_{1} = \cos{\left(2 p \right)} + 2"),
-        ("regression", "text", "Its solution:"),
-        ("regression", "latex", r"p_{0} e^{- \tau}"),
-        ("surface", "text", "This quantity is conserved:"),
-        ("surface", "text", "The flow, in the time tau = learning_rate^2 t:"),
-        ("rayleigh", "markdown", r"\frac{d}{d \tau} p{\left(\tau \right)} = 0"),
-        ("crossing", "text", "refuted, as the loss declares"),
+        pytest.param("regression", "text", "Its solution:", marks=pytest.mark.deep),
+        pytest.param("regression", "latex", r"p_{0} e^{- \tau}", marks=pytest.mark.deep),
+        pytest.param("surface", "text", "This quantity is conserved:", marks=pytest.mark.deep),
+        pytest.param("surface", "text", "The flow, in the time tau = learning_rate^2 t:", marks=pytest.mark.deep),
+        pytest.param("rayleigh", "markdown", r"\frac{d}{d \tau} p{\left(\tau \right)} = 0", marks=pytest.mark.deep),
+        pytest.param("crossing", "text", "refuted, as the loss declares", marks=pytest.mark.deep),
         ("wrong", "text", "Witness: p = "),
         ("slow", "text", "did not end in time"),
     ],
@@ -144,7 +148,7 @@ def test_results(case, style, words):
     assert words in squeezed(written(case, style))
 
 
-@pytest.mark.parametrize("case", ["wrong", "slow", "bare"])
+@pytest.mark.parametrize("case", ["wrong", "slow", pytest.param("bare", marks=pytest.mark.deep)])
 def test_no_result_without_a_flow(case):
     text = written(case, "text").partition("\nResult\n------\n")[2]
     assert text
@@ -202,6 +206,7 @@ def test_every_special_sign_alone(sign):
     assert not re.search(r"[_%&#~^<>|]", words)
 
 
+@pytest.mark.deep
 def test_it_compiles(tmp_path):
     if shutil.which("pdflatex") is None:
         pytest.skip("there is no pdflatex here to compile the documents with")
