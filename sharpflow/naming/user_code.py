@@ -28,6 +28,7 @@ __all__ = ["line_of", "load_file", "load_module"]
 # A file that takes longer to be read hangs; one that loads a large data set takes a few seconds.
 SECONDS = 60.0
 VARIABLE = "SHARPFLOW_FILE_SECONDS"
+_HERE = Path(__file__).parents[1]
 # Files that were run, by place and content: file.py:a and file.py:b share their symbols and run once.
 _LOADED: dict[tuple[str, bytes], ModuleType] = {}
 
@@ -50,13 +51,19 @@ def load_file(path: str, /) -> ModuleType:
 
 
 def _full_name(name: str) -> str:
-    """``numerics.networks.mlp`` is ``sharpflow.numerics.networks.mlp``, unless the user has a package of that name."""
-    wing, _, inside = name.partition(".")
-    if wing in ("theory", "numerics"):
-        found = importlib.machinery.PathFinder.find_spec(wing)
-        if found is None or (inside and found.submodule_search_locations is None):
-            return f"sharpflow.{name}"
-    return name
+    """``numerics.networks.mlp`` is ``sharpflow.numerics.networks.mlp``, unless the user has a module of that name."""
+    wing, *inside = name.split(".")
+    if wing not in ("theory", "numerics"):
+        return name
+    found = importlib.machinery.PathFinder.find_spec(wing)
+    if found is not None and found.origin and Path(found.origin).samefile(_HERE / wing / "__init__.py"):
+        found = None  # the folder of the sources itself, from where it is the current directory
+    for k, part in enumerate(inside):
+        if found is not None:  # a plain module has nothing inside
+            places = found.submodule_search_locations
+            full = ".".join((wing, *inside[:k], part))
+            found = None if places is None else importlib.machinery.PathFinder.find_spec(full, list(places))
+    return f"sharpflow.{name}" if found is None else name
 
 
 def load_module(name: str, /) -> ModuleType:

@@ -129,10 +129,9 @@ def measured_by(claim: str, /, *, orbit: bool = True, smooth: bool = False) -> C
 
         if orbit and (none := _no_orbit(subject.rule, smooth)) is not None:
             return none
-        case = subject.case
-        return from_measurement(
-            claims.get(claim).measure(case), start=case.objective.start, rate=case.rate, rule=case.rule.name
-        )
+        case, measure = subject.case, claims.get(claim).measure
+        assert measure is not None  # a claim without a measurement checks nothing
+        return from_measurement(measure(case), start=case.objective.start, rate=case.rate, rule=case.rule.name)
 
     return run
 
