@@ -53,13 +53,14 @@ def test_sphere_shows_minima_iterates_and_flow(run, ridge):
     np.testing.assert_allclose(x**2 + y**2 + z**2, 1, atol=1e-12)
 
 
+@pytest.mark.deep
 def test_sphere_says_that_it_projects():
     surface = families.get("surface").default()
     figure = plots.sphere(compare(surface, rate=1e-3, time=0.5), surface)
     assert "projected from 4 dimensions" in figure.axes[0].get_title()
 
 
-@pytest.mark.parametrize("rule", ["gd-wd", "rmsprop"])
+@pytest.mark.parametrize("rule", ["gd-wd", pytest.param("rmsprop", marks=pytest.mark.deep)])
 def test_portrait_lies_on_its_level_set(ridge, rule):
     orbit = edge_orbit(ridge, rules.get(rule), rate=1e-6, amplitude=2.0, periods=3.0)
     figure = plots.portrait([orbit])
@@ -89,6 +90,7 @@ def test_order_draws_every_run(ridge):
     assert f"{result.estimate:.3f}" in "".join(str(label) for label in drawn(figure))
 
 
+@pytest.mark.deep
 def test_a_run_without_effective_lr_and_one_that_stopped(ridge):
     crossing = families.get("crossing").default()
     stopped = compare(crossing, rate=1e-3, time=8.0)

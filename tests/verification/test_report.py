@@ -86,6 +86,7 @@ def test_interrupted_runs_say_so(result):
     assert "interrupted" not in page(result)
 
 
+@pytest.mark.deep
 @pytest.mark.chromium
 def test_a_browser_shows_it(result, tmp_path):
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

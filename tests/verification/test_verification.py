@@ -98,10 +98,15 @@ def loss_file(tmp_path, expression, point="(sp.cos(p), sp.sin(p), 0)"):
     ("expression", "point", "broken"),
     [
         ("z**2/2", "(sp.cos(p), sp.sin(p), 0)", "homogeneity"),
-        ("z**2/(2*r2)*(1 + (x**2 + y**2 + z**2)/1000000)", "(sp.cos(p), sp.sin(p), 0)", "homogeneity"),
+        pytest.param(
+            "z**2/(2*r2)*(1 + (x**2 + y**2 + z**2)/1000000)",
+            "(sp.cos(p), sp.sin(p), 0)",
+            "homogeneity",
+            marks=pytest.mark.deep,
+        ),
         ("z**2/(2*r2)", "(sp.cos(p), sp.sin(p), 1)", "minimizers"),
-        ("-z**2/(2*r2)", "(sp.cos(p), sp.sin(p), 0)", "minimizers"),
-        ("z**4/(2*r2**2)", "(sp.cos(p), sp.sin(p), 0)", "minimal-kernel"),
+        pytest.param("-z**2/(2*r2)", "(sp.cos(p), sp.sin(p), 0)", "minimizers", marks=pytest.mark.deep),
+        pytest.param("z**4/(2*r2**2)", "(sp.cos(p), sp.sin(p), 0)", "minimal-kernel", marks=pytest.mark.deep),
     ],
     ids=["not scale-invariant", "almost scale-invariant", "wrong Gamma", "maxima", "flat"],
 )
