@@ -201,7 +201,8 @@ def test_an_error_planted_in_the_momentum_is_refuted(slaved, order):
     assert (step.status, bool(step.witness)) == (Status.REFUTED, True)
 
 
-STEPPED = [pytest.param(n, marks=[pytest.mark.deep] * n.startswith("heavy")) for n in ORACLES]
+# The others with the deep tests, and as claims in the main job.
+STEPPED = [pytest.param(n, marks=() if n in ("gd-wd", "sam") else pytest.mark.deep) for n in ORACLES]
 
 
 @pytest.mark.parametrize("name", STEPPED)
