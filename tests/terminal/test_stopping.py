@@ -62,6 +62,7 @@ def test_who_ignores_interrupts_goes_on_doing_so():
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("after", [3.0])
 def test_a_command_is_ended_whenever_the_interrupt_comes(after, tmp_path):
     words = ["train", "digits", "--time", "3", "--out", str(tmp_path / "run")]

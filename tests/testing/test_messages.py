@@ -117,6 +117,7 @@ def test_a_state_that_stays_is_named():
         assert check_rule(rules.get(name), checks=["rule_purity"]).ok
 
 
+@pytest.mark.deep
 def test_a_forgotten_decay_is_one_failure():
     report = check_rule(next(m for m in wrong_rules() if m.name == "forgotten-decay").make())
     assert [result.check for result in report.failed] == ["weight_decay"]
