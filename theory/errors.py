@@ -40,7 +40,7 @@ def did_you_mean(name: str, names: Iterable[str], /) -> str:
 
 
 def known_names(name: str, names: Iterable[str], /) -> str:
-    """What ends the sentence "there is no ... ;": the nearest of the names there are, and all of them.
+    """The end of the sentence "there is no ... ;": the nearest of the names there are, and all of them.
 
     >>> known_names("rigde", ["conic", "ridge"]), known_names("q", [])
     ('did you mean ridge? There are conic, ridge.', 'there are none.')

@@ -88,7 +88,7 @@ _OWN = (_Limit.__enter__.__code__, _Limit.__exit__.__code__)
 
 
 def swallowed(frame: FrameType | None, /) -> bool:
-    """Whether an exception raised in this frame by a signal's handler would end in a warning: Python discards it."""
+    """True where an exception raised in this frame by a signal's handler would end in a warning: Python discards it."""
     while frame is not None:
         if _swallows(frame):
             return True
@@ -97,7 +97,7 @@ def swallowed(frame: FrameType | None, /) -> bool:
 
 
 def _swallows(frame: FrameType) -> bool:
-    """Whether this is a finalizer, the callback of weakref's dictionaries, or JAX's or Hypothesis's hook."""
+    """True for a finalizer, the callback of weakref's dictionaries, or JAX's or Hypothesis's hook."""
     code = frame.f_code
     if code.co_name == "remove":
         return code.co_filename.endswith("weakref.py")

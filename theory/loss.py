@@ -82,7 +82,7 @@ class Minima:
         return check_start(self.start, chart, domain)
 
     def contains(self, point: Sequence[float]) -> bool:
-        """Whether chart coordinates lie in the (open) domain."""
+        """True where chart coordinates lie in the (open) domain."""
         return all(
             math.isfinite(v) and float(low) < v < float(high)
             for v, (low, high) in zip(point, self.domain or (), strict=True)

@@ -22,7 +22,7 @@ __all__ = ["Operations", "Rule"]
 
 @dataclass(frozen=True)
 class Operations:
-    """What an update may use besides ``+ - * /`` and powers: the inner product, the Euclidean norm, the square root."""
+    """Operations of an update besides ``+ - * /`` and powers: the inner product, the Euclidean norm, the square root."""
 
     dot: Callable[[Any, Any], Any]
     norm: Callable[[Any], Any]
@@ -90,7 +90,7 @@ class Rule:
 
     @property
     def has_effective_lr(self) -> bool:
-        """Whether the rule carries an effective learning rate (normalized GD has none)."""
+        """True where the rule carries an effective learning rate (normalized GD has none)."""
         return self.space == "weights" or "effective_lr" in self.state
 
     def parameters(self, rate: Any) -> SimpleNamespace:
@@ -128,7 +128,7 @@ def _sentence(text: str) -> str:
 
 
 def _blame(error: Exception, p: Any, state: Any) -> str:
-    """What the update did wrong, in the words of its author: the line, the names there are, what an update may use."""
+    """A mistake of the update, in the words of its author: the line, the names there are, what an update may use."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames[1:] if not Path(f.filename).is_relative_to(Path(__file__).parent)][:1]
     where = f" in line {own[0].lineno} of {os.path.basename(own[0].filename)}" if own else ""

@@ -1,4 +1,4 @@
-"""What the theory supposes of Gamma, each assumption with its own verdict.
+"""The assumptions of the theory on Gamma, each with its own verdict.
 
 Gamma is made of minimizers: L is constant on it, its gradient vanishes, and its Hessian is positive semidefinite.
 Minimal kernel: its rank is D - 1 - dim Gamma. Both follow from e_k > 0, k = 1..r, the elementary symmetric functions

@@ -70,7 +70,7 @@ class SharpnessFlow:
 
     @property
     def stands_still(self) -> bool:
-        """Whether the field vanishes identically: lambda_1 is constant on Gamma."""
+        """True where the field vanishes identically: lambda_1 is constant on Gamma."""
         return all(entry == 0 for entry in self.field)
 
 
@@ -220,7 +220,7 @@ def _conserved(velocity: sp.Matrix, chart: tuple[sp.Symbol, ...]) -> sp.Expr | N
 
 
 def prove_closed_form(flow: SharpnessFlow, /) -> Proof:
-    """What was found of a closed form, put back into the flow: derivatives along it, and values at tau = 0."""
+    """A closed form, or a part of one, put back into the flow: derivatives along it, and values at tau = 0."""
     steps: list[Step] = []
     domain = dict(zip(flow.chart, flow.domain, strict=True))
     # Two analytic functions that agree for small tau agree as long as both go on.

@@ -68,7 +68,7 @@ def schedule_rates(reduction: Reduction, /) -> tuple[sp.Expr, sp.Expr]:
 
 
 def drift_coefficient(reduction: Reduction, /) -> sp.Expr:
-    """What multiplies -g in the drift of a smooth rule, in K2: <X^2> at balance, growth/(brake + K^2).
+    """The factor of -g in the drift of a smooth rule, in K2: <X^2> at balance, growth/(brake + K^2).
 
     U' = 2 (growth - brake X^2) + 2 d log lambda_1/d tau with d zeta/d tau = -X^2 g, that is -2 K^2 X^2.
     """
@@ -173,7 +173,7 @@ def prove_drift(loss: Loss, rule: Rule, /) -> Proof:
 
 
 def _reduced(expression: sp.Expr) -> sp.Expr:
-    """What is printed: a quotient of polynomials (in exp, too) in lowest terms, anything else as it was derived."""
+    """A quotient of polynomials (in exp, too) in lowest terms; anything else as it was derived."""
     towers = {e: sp.Dummy() for e in expression.atoms(sp.exp)}
     return sp.factor(expression) if expression.xreplace(towers).is_rational_function() else expression
 

@@ -93,7 +93,7 @@ def _composition(loss: Loss, count: int, seconds: float) -> Step:
 
 
 def _conditions(e: sp.Expr) -> Iterator[tuple[str, sp.Expr]]:
-    """What must be positive for ``e`` to be C^4, innermost first."""
+    """The expressions that must be positive for ``e`` to be C^4, innermost first."""
     if e.is_Symbol or e.is_number:
         return
     if isinstance(e, sp.Piecewise):
@@ -143,7 +143,7 @@ def _without_smooth_powers(e: sp.Expr) -> Iterator[sp.Expr]:
 
 
 def _is_smooth_power(e: sp.Expr, beside: Any) -> bool:
-    """Whether e = |f|^q times f^beside is C^4 for its power alone."""
+    """True where e = |f|^q times f^beside is C^4 for its power alone."""
     base, power = e.as_base_exp()
     if not isinstance(base, sp.Abs) or not power.is_number:
         return False

@@ -161,7 +161,7 @@ class Derivation(Document):
         return {"at_start": found.coefficient, "horizon": found.horizon if math.isfinite(found.horizon) else None}
 
     def _tracks(self) -> dict[str, float | bool | None] | None:
-        """Whether the horizon exceeds the time asked for; null without an energy law in the chart."""
+        """The time asked for, and true where the horizon exceeds it; null without an energy law in the chart."""
         found = self.tracking
         if found is None:
             return None

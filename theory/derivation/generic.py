@@ -29,7 +29,7 @@ __all__ = ["GenericDerivation", "derive_generic", "generic_derivation"]
 
 @dataclass(frozen=True, eq=False)
 class GenericDerivation(Document):
-    """What `derive_generic` found.
+    """A derivation on the generic loss, as `derive_generic` found it.
 
     Attributes:
         rule, law: of which rule, and its law.
@@ -48,7 +48,7 @@ class GenericDerivation(Document):
         return f"{self.rule.name} at the edge of stability, on every loss"
 
     def setting(self) -> Iterator[tuple[str, Equation]]:
-        """What is given: words and an equation each."""
+        """The generic loss near Gamma."""
         yield (
             "The loss near zeta on Gamma, in units of lambda_1, x along v_1, y along another normal eigenvector, "
             "s along g (every other term leaves no trace up to the order of the energy law):",
@@ -56,7 +56,7 @@ class GenericDerivation(Document):
         )
 
     def results(self) -> Iterator[tuple[str, Equation]]:
-        """What the reader came for: words and an equation each."""
+        """Edge, mean square, period, drift and energy law of the rule."""
         law = self.law
         if law.smooth:
             yield "Edge:", (sp.Symbol("effective_lr*lambda_1"), "=", law.edge)

@@ -37,7 +37,7 @@ class Tracking:
     growth: float
 
     def tracks(self, time: float) -> bool:
-        """Whether the horizon exceeds the time asked for."""
+        """True where the horizon exceeds the time asked for."""
         return self.horizon > time
 
     def sentence(self, time: float) -> str:

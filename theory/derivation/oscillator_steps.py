@@ -1,4 +1,4 @@
-"""What the two-step field makes of an orbit: energy, averages, period, drift, energy law, horizon, as checked steps.
+"""An orbit of the two-step field: its energy, averages, period, drift, energy law, horizon, as checked steps.
 
 A mean over a closed orbit is never read off a formula: the quantity is written as its mean plus the derivative of a
 function along the field, and that identity in X and U is what is checked.
@@ -159,7 +159,7 @@ def drift_steps(energy: EnergyLaw, law: EdgeLaw, /) -> Iterator[Step]:
 
 
 def clock_steps(energy: EnergyLaw, law: EdgeLaw, /) -> Iterator[Step]:
-    """What a schedule does to the flow: slow scalars of the state change its clock, and the clock alone."""
+    """A schedule: slow scalars of the state change the clock of the flow, and the clock alone."""
     if law.single is None or not law.single.slow or law.drift is None:
         return
     a, b, push = energy.moving

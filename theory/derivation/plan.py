@@ -92,7 +92,7 @@ class Plan:
 
     @cached_property
     def reduces(self) -> bool:
-        """Whether the rule has a form on the sphere with effective_lr as its only state, of a kind with a route here.
+        """True for a rule on the sphere with effective_lr as its only state, of a kind with a route here.
 
         Not a step that depends on the size of the gradient and is smooth on Gamma all the same: the routes of rules
         that are not smooth take it to have a fixed length.
@@ -112,12 +112,12 @@ class Plan:
 
     @property
     def decays_weights(self) -> bool:
-        """Whether the rule is gradient descent with decay 1 - rate of the weights."""
+        """True for gradient descent with decay 1 - rate of the weights."""
         return self.reduces and decays_by_one_minus_rate(self.reduction)
 
     @cached_property
     def is_reference(self) -> bool:
-        """Whether the drift is that of gradient descent with weight decay."""
+        """True where the drift is that of gradient descent with weight decay."""
         if not self.reduces:
             return self.law is not None and self.law.drift is not None and self.law.drift == flow_coefficient(K2)
         smooth = self.reduction.is_smooth
@@ -160,7 +160,7 @@ class Plan:
                 yield Part("angle to the origin of the chart", lambda: _prove_angle(loss), DRIFTED)
 
     def _on_every_loss(self, *titles: str) -> Iterator[Part]:
-        """What was derived from the jets of a generic loss; all of it, or the parts of these titles."""
+        """The parts derived from the jets of a generic loss; all of it, or the parts of these titles."""
         for proof in generic_derivation(self.rule).proofs:
             if not titles or proof.title in titles:
                 yield Part(name := f"on every loss: {proof.title}", partial(replace, proof, title=name), GENERIC)

@@ -191,7 +191,7 @@ def _at(expression: Any, exact: dict[sp.Symbol, Any]) -> Number:
 
 
 def _known(coefficients: Any, exact: dict[sp.Symbol, Any]) -> Number:
-    """What is damped is known to delta^3."""
+    """The damped directions are known to delta^3."""
     total = Number.of(0)
     for power, coefficient in enumerate(coefficients[:KNOWN]):
         expression = coefficient.as_expr()
@@ -308,7 +308,7 @@ def _expected(steps: TwoStep, start: dict[sp.Symbol, int]) -> list[tuple[str, st
 def _pairs(
     single: EdgeMap, run: Run, expected: list[tuple[str, str, int, sp.Expr]], values: dict[sp.Symbol, Fraction]
 ) -> Iterator[tuple[str, Number, int, Number]]:
-    """What is compared: a name, a series on rational numbers, which coefficient of it, and what it should be."""
+    """One comparison: a name, a series on rational numbers, which coefficient of it, and what it should be."""
     exact = {symbol: sp.Rational(v.numerator, v.denominator) for symbol, v in values.items()}
     for name, which, power, expression in expected:
         yield name, getattr(run, which), power, _at(expression, exact)

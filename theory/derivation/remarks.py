@@ -1,4 +1,4 @@
-"""What a derivation on one loss left out, and why, in sentences for the reader."""
+"""Remarks on what a derivation on one loss left out, and why, in sentences for the reader."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["remarks", "ties"]
 
 
 def ties(loss: Loss) -> bool:
-    """Whether lambda_1 vanishes or equals another eigenvalue all over Gamma."""
+    """True where lambda_1 vanishes or equals another eigenvalue all over Gamma."""
     geometry = geometry_of(loss)
     return any(value == 0 for value in (geometry.sharpness, *geometry.gaps))
 

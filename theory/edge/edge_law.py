@@ -1,4 +1,4 @@
-"""What a rule does at the edge of stability, on every loss: edge, oscillator, drift, energy law, and whether it tracks.
+"""The law of a rule at the edge of stability, on every loss: edge, oscillator, drift, energy law, tracking.
 
     effective_lr*lambda_1 = edge,    X' = alpha X U,    U' = growth - brake X^2,    d zeta/d tau = -drift g,
     dE/d tau = coefficient <U^2>
@@ -64,7 +64,7 @@ class EdgeLaw:
 
     @property
     def smooth(self) -> bool:
-        """Whether the linearised step exists on Gamma, and with it an edge."""
+        """True where the linearised step exists on Gamma, and with it an edge."""
         return self.single is not None
 
     @cached_property
@@ -92,7 +92,7 @@ class EdgeLaw:
 
     @property
     def closes(self) -> bool | None:
-        """Whether the leading orbits are closed (at the default constants); ``None`` without an oscillator."""
+        """True where the leading orbits are closed (at the default constants); ``None`` without an oscillator."""
         if not self.smooth:
             return None
         numbers = self.defaults | {K: sp.Integer(1)}
@@ -100,12 +100,12 @@ class EdgeLaw:
 
     @property
     def rests(self) -> bool:
-        """Whether effective_lr*lambda_1 neither grows nor falls where the gradient vanishes: no weight decay at all."""
+        """True where effective_lr*lambda_1 stays as it is at zero gradient: no weight decay at all."""
         return self.smooth and self._energy.growth == 0
 
     @cached_property
     def crossing(self) -> Crossing:
-        """Whether another multiplier of a normal direction leaves the unit circle first, at the default constants."""
+        """True where another normal multiplier leaves the unit circle first, at the default constants."""
         assert self.single is not None
         return first_crossing(self.single.frame, self.single.edge, self.defaults)
 
@@ -294,7 +294,7 @@ def _edge_law(key: Identity[Rule]) -> EdgeLaw:
 
 
 def law_json(law: EdgeLaw | None, /) -> dict[str, Any]:
-    """What a rule does at the edge on every loss; null where that was not derived."""
+    """The law of a rule as JSON; null where that was not derived."""
     if law is None:
         return {"edge": None, "oscillator": None, "orbit": None, "drift": None, "tracks": None}
     energy, orbit = law.energy, law.orbit

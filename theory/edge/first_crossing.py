@@ -31,7 +31,7 @@ _W = sp.Symbol("w", real=True)
 
 @dataclass(frozen=True)
 class Crossing:
-    """What happens between rest and the edge.
+    """The multipliers of normal directions between rest and the edge.
 
     Attributes:
         count: values of e in (0, edge) that may have a multiplier on the unit circle; ``None`` where it is one for all.
@@ -70,7 +70,7 @@ class Crossing:
 
 
 def first_crossing(frame: Frame, edge: Edge, defaults: Mapping[sp.Symbol, sp.Expr], /) -> Crossing:
-    """Whether and where a multiplier leaves the unit circle between e = 0 and the edge, at the default constants."""
+    """Find where a multiplier leaves the unit circle between e = 0 and the edge, at the default constants."""
     assert edge.block is not None
     assert edge.value is not None
     numbers = dict(defaults) | {NORM: sp.Integer(1)} | dict.fromkeys(frame.scalar_units.values(), sp.Integer(1))

@@ -28,7 +28,7 @@ SHARPNESS = sp.Symbol("lambda_1", positive=True)
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """What a rule is made of, in symbols.
+    """An update rule in symbols.
 
     Attributes:
         rule: the rule.
@@ -62,7 +62,7 @@ class Frame:
 
     @cached_property
     def units(self) -> tuple[sp.Symbol, ...]:
-        """What a series may be divided by: the norm, constants, slow scalars."""
+        """Divisors that a series may have: the norm, constants, slow scalars."""
         return (NORM, *self.constants.values(), *(self.scalar_units[name] for name in self.scalars))
 
     @property
@@ -72,7 +72,7 @@ class Frame:
 
     @property
     def on_weights(self) -> bool:
-        """Whether the rule moves w, and effective_lr follows from its norm."""
+        """True where the rule moves w, and effective_lr follows from its norm."""
         return self.rule.space == "weights"
 
     @cached_property
@@ -81,7 +81,7 @@ class Frame:
         return self.effective_lr_of(self.parameters, {name: sp.Symbol(name, positive=True) for name in self.scalars})
 
     def effective_lr_of(self, parameters: Mapping[str, Any], scalars: Mapping[str, Any]) -> sp.Expr:
-        """What multiplies -G in one step from rest, over what multiplies theta; on Gamma, where it exists there."""
+        """The factor of -G in one step from rest, over what multiplies theta; on Gamma, where it exists there."""
         from sharpflow.theory.sphere.vectors import SpanVector, gradient_of
         from sharpflow.theory.sphere.vectors import operations as span_operations
 

@@ -1,4 +1,4 @@
-"""What a derivation is made of: checked steps, each with two sides, a residual and the method that closed it."""
+"""Proofs made of checked steps, each with two sides, a residual and the method that closed it."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ class Tower:
 
     @property
     def description(self) -> str:
-        """What was adjoined, as the method of a step."""
+        """The elements adjoined, as the method of a step."""
         if not self.back:
             return "normal form of rational functions"
         return (

@@ -39,7 +39,7 @@ EXPAND_OPERATIONS = 300
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether an expression is zero, how that was found, and, if it is not, where."""
+    """The verdict on an expression that may be zero, how it was found, and, if it is not, where."""
 
     status: Status
     method: str
@@ -116,7 +116,7 @@ def _rational(symbol: sp.Symbol, index: int, attempt: int, interval: tuple[Any, 
 
 
 def decide_zero(expression: sp.Expr, *, domain: Mapping[sp.Symbol, tuple[Any, Any]] | None = None) -> Decision:
-    """Whether an expression vanishes identically on its domain.
+    """Decide whether an expression vanishes identically on its domain.
 
     Returns proved only from a normal form (or from ``simplify`` reaching 0), refuted only with a witness.
     """

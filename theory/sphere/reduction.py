@@ -64,7 +64,7 @@ class Reduction:
 
     @property
     def is_smooth(self) -> bool:
-        """Whether the step is effective_lr times the gradient, hence as smooth as the loss."""
+        """True where the step is effective_lr times the gradient, hence as smooth as the loss."""
         return self.schedule is not None
 
     def at_rate(self, rate: sp.Expr) -> dict[sp.Symbol, sp.Expr]:
@@ -151,7 +151,7 @@ def norm_squared_at(step: sp.Expr, norm_squared: sp.Symbol, effective_lr: sp.Sym
 
 
 def decays_by_one_minus_rate(reduction: Reduction, /) -> bool:
-    """Whether w+ = (1 - learning_rate weight_decay) w where G = 0 and effective_lr goes as 1/|w|^2, as for GD+WD."""
+    """True where w+ = (1 - learning_rate weight_decay) w at G = 0 and effective_lr goes as 1/|w|^2, as for GD+WD."""
     names = ("learning_rate", "weight_decay")
     if reduction.next_norm_squared is None or not set(names) <= set(reduction.parameters):
         return False
@@ -164,7 +164,7 @@ def decays_by_one_minus_rate(reduction: Reduction, /) -> bool:
 
 
 def is_decayed_descent(reduction: Reduction, /) -> bool:
-    """Whether effective_lr+ = effective_lr/((1 - eps)^2 (1 + effective_lr^2 |G|^2)), eps = learning_rate weight_decay.
+    """True for effective_lr+ = effective_lr/((1 - eps)^2 (1 + effective_lr^2 |G|^2)), eps = learning_rate weight_decay.
 
     So it is for gradient descent with weight decay, decoupled or not, and then (eta, lambda, w) and
     (c^2 eta, lambda/c^2, c w) are one run.

@@ -1,4 +1,4 @@
-"""What the reduction of a rule to the sphere says, proved for every loss in every dimension.
+"""Statements on the reduction of a rule to the sphere, proved for every loss in every dimension.
 
 theta+ = (theta - effective_lr G)/|theta - effective_lr G| and effective_lr+ = schedule(effective_lr, |G|^2) come out
 of `sharpflow.theory.sphere.reduction`, which runs the rule's own update on vectors of span{theta, G} and uses nothing

@@ -41,11 +41,11 @@ class Document(ABC):
 
     @abstractmethod
     def setting(self) -> Iterator[tuple[str, Equation]]:
-        """What is given: words and an equation each."""
+        """The assumptions: words and an equation each."""
 
     @abstractmethod
     def results(self) -> Iterator[tuple[str, Equation]]:
-        """What the reader came for: words and an equation each."""
+        """The results: words and an equation each."""
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:

@@ -121,7 +121,7 @@ _SPACES = {",": " ", "quad": " ", "left": "", "right": ""}
 
 
 class _Terms:
-    """What both printers do alike: a sum begins with a positive term where it has one, 1 - x and not -x + 1."""
+    """The order of terms in both printers: a sum begins with a positive term where it has one, 1 - x and not -x + 1."""
 
     def _as_ordered_terms(self, expr: sp.Expr, order: str | None = None) -> list[sp.Expr]:
         terms: list[sp.Expr] = super()._as_ordered_terms(expr, order=order)  # type: ignore[misc]

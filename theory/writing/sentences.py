@@ -46,7 +46,7 @@ class Style(ABC):
         """A paragraph of words."""
 
     def end(self) -> Iterable[str]:
-        """What comes last."""
+        """The last lines."""
         return ()
 
 
