@@ -22,7 +22,7 @@ __all__ = ["Operations", "Rule"]
 
 @dataclass(frozen=True)
 class Operations:
-    """Operations of an update besides ``+ - * /`` and powers: the inner product, the Euclidean norm, the square root."""
+    """Operations besides ``+ - * /`` and powers: the inner product, the Euclidean norm, the square root."""
 
     dot: Callable[[Any, Any], Any]
     norm: Callable[[Any], Any]
