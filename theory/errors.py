@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["InputError", "NoClosedForm", "check_seed", "did_you_mean", "known_names"]
+__all__ = ["InputError", "NoClosedForm", "did_you_mean", "known_names"]
 
 
 class InputError(ValueError):
@@ -21,12 +21,6 @@ class NoClosedForm(ArithmeticError):
 
     Not a mistake of the user's: the claims that need the closed form are undecided, the numeric checks go on.
     """
-
-
-def check_seed(seed: object, /) -> None:
-    """Raise `InputError` where ``seed`` is no whole number from 0 on: what random numbers are drawn by."""
-    if isinstance(seed, bool) or not hasattr(seed, "__index__") or seed.__index__() < 0:
-        raise InputError(f"seed = {seed!r} must be a whole number, 0 or more: random numbers are drawn by it.")
 
 
 def did_you_mean(name: str, names: Iterable[str], /) -> str:

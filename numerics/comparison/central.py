@@ -18,6 +18,7 @@ import numpy as np
 from sharpflow.numerics.comparison.result import Comparison, DescentSummary, EdgeSeries, FlowSummary
 from sharpflow.numerics.descent.descent import descend, prepare
 from sharpflow.numerics.flows.central_flow import LARGEST, CentralFlow, central_flow
+from sharpflow.numerics.numbers import generator
 from sharpflow.numerics.objective import Objective
 from sharpflow.numerics.results import worst
 from sharpflow.numerics.spectrum.dense import eigenvalues, fix_sign, spherical_hessian, unit_vector
@@ -62,7 +63,7 @@ def central_comparison(
     path = flow.path
     # Off Gamma grad L turns the eigenvectors of the whole Hessian towards theta; those on the sphere are asked for.
     top = np.asarray(fix_sign(jnp.linalg.eigh(spherical_hessian(objective, jnp.asarray(theta)))[1][:, -1]))
-    noise = np.random.default_rng(seed).standard_normal(len(theta))
+    noise = generator(seed).standard_normal(len(theta))
     moved = (
         theta + amplitude * math.sqrt(rate * oscillation_of(flow)) * top + perturbation * noise / np.linalg.norm(noise)
     )

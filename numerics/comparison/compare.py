@@ -23,11 +23,19 @@ from sharpflow.numerics.flows.chart_flow import DESCENT
 from sharpflow.numerics.flows.edge_flow import TOLERANCE
 from sharpflow.numerics.minima.krylov_normals import frames_fit
 from sharpflow.numerics.minima.relax import relax
+from sharpflow.numerics.numbers import (
+    check_amplitude,
+    check_iterations,
+    check_not_negative,
+    check_rate,
+    check_seed,
+    check_time,
+)
 from sharpflow.numerics.objective import Objective, as_objective, minima_point, require_scale_invariant
 from sharpflow.numerics.residuals import interpolating, without_residuals
 from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.spectrum.dense import normal_rank
-from sharpflow.theory.errors import InputError, check_seed
+from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.rule import Rule
 
@@ -39,8 +47,6 @@ __all__ = ["compare"]
 
 # Two and a half periods hold one whole period wherever the crossings fall; large orbits take longer than small ones.
 TAIL_PERIODS = 2.5
-# A run of 1e10 steps takes minutes on three variables; beyond, a rate was probably mistyped.
-MAX_ITERATIONS = 10_000_000_000
 # What every direction of an Objective has to begin with, in units of intrinsic_lr: eigenvalues that come to the edge
 # later find something to amplify, and the distance between two runs changes by a hundredth of itself.
 SEED = 0.01
@@ -85,10 +91,12 @@ def compare(
     """
     rule = default_rule() if rule is None else rule
     begins = (lambda part: None) if progress is None else progress
+    check_iterations(check_time(time), check_rate(rate))
+    check_amplitude(amplitude)
+    check_seed(seed)
     if perturbation is None:
         perturbation = 0.0 if isinstance(subject, Loss) else SEED * float(rule.intrinsic_lr(rate))
-    _check_numbers(rate, time, amplitude, perturbation)
-    check_seed(seed)
+    check_not_negative("perturbation", perturbation)
     law = law_of(rule) if law is None else law
     objective = as_objective(subject)
     rank: int | None
@@ -179,25 +187,3 @@ def default_rule() -> Rule:
 def _rising(times: np.ndarray) -> np.ndarray:
     """A run that failed in its first steps leaves one time, 0; a flow needs somewhere to go."""
     return times if times[-1] > 0 else np.append(times, 1e-6)
-
-
-def _check_numbers(rate: float, time: float, amplitude: float, perturbation: float) -> None:
-    for name, value in (("rate", rate), ("time", time), ("amplitude", amplitude), ("perturbation", perturbation)):
-        if isinstance(value, bool) or not isinstance(value, int | float | np.floating | np.integer):
-            raise InputError(f"{name} = {value!r} must be a number.")
-    if not 0 < rate <= 0.1:
-        raise InputError(
-            f"rate = {rate:g} must lie in (0, 0.1]: the theory is about small rates; 1e-4 is a good one to begin with."
-        )
-    if not (math.isfinite(time) and time > 0):
-        raise InputError(f"time = {time:g} must be positive and finite; it is flow time, rate times iterations.")
-    if not math.isfinite(amplitude) or amplitude == 0:
-        raise InputError(
-            f"amplitude = {amplitude:g} must be finite and not zero: from x = 0 nothing would ever oscillate; try 1.2."
-        )
-    if not (math.isfinite(perturbation) and perturbation >= 0):
-        raise InputError(f"perturbation = {perturbation:g} must be finite and not negative.")
-    if time / rate > MAX_ITERATIONS:
-        raise InputError(f"time/rate = {time / rate:g} iterations are too many; raise the rate or shorten the time.")
-    if time / rate < 2:
-        raise InputError(f"time/rate = {time / rate:g} iterations are too few; lower the rate or lengthen the time.")

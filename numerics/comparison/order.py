@@ -17,6 +17,7 @@ import numpy as np
 from sharpflow.numerics.brief import brief
 from sharpflow.numerics.comparison.compare import compare, default_rule
 from sharpflow.numerics.comparison.result import Comparison
+from sharpflow.numerics.numbers import check_rates
 from sharpflow.numerics.objective import Objective
 from sharpflow.numerics.results import RESULTS
 from sharpflow.theory.errors import InputError
@@ -146,17 +147,11 @@ def fit_power(x: Sequence[float], y: Sequence[float], /, *, bend: bool = False) 
     return Fit(slope, slope - half, slope + half, constant, float(np.abs(residuals).max()), b)
 
 
-def check_rates(rates: Sequence[float], decades: float = 2.0) -> tuple[float, ...]:
+def spanning(rates: Sequence[float], decades: float = 2.0) -> tuple[float, ...]:
     """``rates`` as rising floats over at least so many decades, or `InputError`."""
-    try:
-        values = tuple(sorted({float(r) for r in rates}))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"rates = {rates!r} is not a sequence of numbers.") from error
+    values = check_rates(rates)
     if len(values) < 3:
         raise InputError(f"different rates given: {len(values)}. That is too few for an interval; give at least three.")
-    bad = [r for r in values if not 0 < r <= 0.1]
-    if bad:
-        raise InputError(f"rate {bad[0]:g} must lie in (0, 0.1].")
     # 1e-4/1e-6 is 100 up to rounding.
     if math.log10(values[-1] / values[0]) < decades - 1e-9:
         raise InputError(
@@ -182,7 +177,7 @@ def order(
             interval lies outside;
         inconclusive: anything else, or a run failed (the message names it).
     """
-    values = check_rates(rates)
+    values = spanning(rates)
     runs = tuple(
         compare(
             subject, rule=rule, rate=r, time=time, start=start, amplitude=amplitude, flow=flow,

@@ -21,6 +21,7 @@ import numpy as np
 
 from sharpflow.numerics.data.examples import Examples
 from sharpflow.numerics.data.plain_pickle import read_plain_pickle
+from sharpflow.numerics.numbers import check_whole, generator
 from sharpflow.theory.errors import InputError
 
 __all__ = ["CLASSES", "cifar10"]
@@ -61,14 +62,11 @@ def cifar10(
         parts = _npz(where)
     else:
         raise InputError(f"{where} is neither a folder, nor a tar file, nor an npz file of CIFAR-10. {_SOURCE}")
-    random = np.random.default_rng(seed)
+    random = generator(seed)
     chosen = []
     for what, count, (images, labels) in (("n", n, parts[0]), ("test", test, parts[1])):
         size = len(labels) if count is None else count
-        if isinstance(size, bool) or not isinstance(size, int | np.integer) or not 1 <= size <= len(labels):
-            raise InputError(
-                f"{what} = {count!r} must be a whole number from 1 to {len(labels)}, the images in {where}."
-            )
+        check_whole(what, size, most=len(labels), hint=f", the images in {where}")
         rows = np.arange(size) if count is None else random.permutation(len(labels))[:size]
         chosen.append((images[rows], labels[rows]))
     (x, y), (x_test, y_test) = chosen

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sharpflow.numerics.numbers import check_seed, check_whole, generator
 from sharpflow.theory.errors import InputError
 
 __all__ = ["Examples", "breast_cancer", "digits", "mislabel", "split"]
@@ -123,15 +124,14 @@ def split(
     Raises:
         InputError: there are fewer examples than asked for, or fewer than one of a class.
     """
-    for what, count, least in (("n", n, classes), ("test", test, 0)):
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < least:
-            raise InputError(f"{name}: {what} = {count!r} must be a whole number, at least {least}.")
+    check_whole(f"{name}: n", n, least=classes)
+    check_whole(f"{name}: test", test, least=0)
     if n + test > len(labels):
         raise InputError(
             f"{name} has {len(labels)} examples: {n} to train on (--examples) and {test} to test with "
             "(--test-examples) are too many."
         )
-    random = np.random.default_rng(seed)
+    random = generator(seed)
     order = random.permutation(len(labels))
     # By how many of its class came before: the first n hold each class equally often, as long as it lasts.
     rank = np.zeros(len(labels), dtype=int)
@@ -164,7 +164,7 @@ def mislabel(data: Examples, share: float, /, *, seed: int = 0) -> Examples:
         return data
     if data.classes is None:
         raise InputError(f"{data.name} has real targets: there are no labels to make wrong.")
-    random = np.random.default_rng([seed, 1])
+    random = np.random.default_rng([check_seed(seed), 1])
     chosen = random.permutation(len(data.targets))[: round(share * len(data.targets))]
     labels = np.array(data.targets)
     labels[chosen] = (labels[chosen] + random.integers(1, data.classes, len(chosen))) % data.classes

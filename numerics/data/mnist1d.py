@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from sharpflow.numerics.data.examples import Examples, split
-from sharpflow.theory.errors import InputError
+from sharpflow.numerics.numbers import check_whole, generator
 
 __all__ = ["LENGTH", "mnist1d", "templates"]
 
@@ -45,10 +45,9 @@ def templates() -> np.ndarray:
 
 def mnist1d(*, n: int = 4000, test: int = 1000, seed: int = 0) -> Examples:
     """``n`` examples x (n, 40) of ten classes to train on and ``test`` to test with, drawn by the seed."""
-    for what, count, least in (("n", n, 10), ("test", test, 0)):
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < least:
-            raise InputError(f"mnist1d: {what} = {count!r} must be a whole number, at least {least}.")
-    random = np.random.default_rng(seed)
+    check_whole("mnist1d: n", n, least=10)
+    check_whole("mnist1d: test", test, least=0)
+    random = generator(seed)
     labels = np.arange(n + test) % 10
     curves = templates()
     signals = np.stack([_example(curves[label], random) for label in labels])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sharpflow.numerics.numbers import check_whole, generator
 from sharpflow.theory.errors import InputError, known_names
 
 __all__ = ["NAMES", "regression_data"]
@@ -36,15 +37,12 @@ def regression_data(name: str, /, *, n: int | None = None, seed: int = 0) -> tup
     features = (features - features.mean(axis=0)) / features.std(axis=0)
     target = (target - target.mean()) / target.std()
     size = _DEFAULT_SIZE if n is None else n
-    if isinstance(size, bool) or not isinstance(size, int | np.integer) or not 3 <= size <= features.shape[1]:
-        raise InputError(
-            f"n = {size!r} must be a whole number from 3 to {features.shape[1]}, the features of {name}: with more "
-            "examples the centred features do not interpolate the target."
-        )
-    generator = np.random.default_rng(seed)
+    why = f", the features of {name}: with more examples the centred features do not interpolate the target"
+    size = check_whole("n", size, least=3, most=features.shape[1], hint=why)
+    random = generator(seed)
     # A draw whose target is constant, or whose features are dependent, is drawn again.
     for _ in range(100):
-        rows = generator.choice(len(target), size=size, replace=False)
+        rows = random.choice(len(target), size=size, replace=False)
         x, y = features[rows], target[rows]
         x, y = x - x.mean(axis=0), y - y.mean()
         if np.any(np.abs(y) > 1e-12) and np.linalg.matrix_rank(x) == size - 1:

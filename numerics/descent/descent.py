@@ -18,6 +18,7 @@ import numpy as np
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
 from sharpflow.numerics.descent.forms import FormName, default_form, form_of
+from sharpflow.numerics.numbers import check_positive, check_whole
 from sharpflow.numerics.objective import Objective, as_objective, check_vector
 from sharpflow.numerics.results import RESULTS
 from sharpflow.theory.errors import InputError
@@ -121,9 +122,7 @@ class Descent:
         missing = effective_lr is None
         if missing and self.rule.space == "sphere" and self.rule.has_effective_lr:
             raise InputError(f"rule {self.rule.name!r} needs effective_lr to start with.")
-        number = np.nan if missing else float(effective_lr)  # type: ignore[arg-type]
-        if not missing and not (np.isfinite(number) and number > 0):
-            raise InputError(f"effective_lr = {number} must be positive and finite.")
+        number = np.nan if missing else check_positive("effective_lr", effective_lr)
         result: tuple[Array, Any] = self._begin(start, np.float64(number), dict(parameters))
         return result
 
@@ -175,10 +174,8 @@ def prepare(
 
     ``form``: see `sharpflow.numerics.descent.forms`; default the sphere where the rule reduces to it.
     """
-    if isinstance(records, bool) or not isinstance(records, int | np.integer) or records < 1:
-        raise InputError(f"records = {records!r} must be a positive whole number.")
     form = default_form(rule) if form is None else form
-    return _prepared(as_objective(subject), Identity(rule), form, int(records), means)
+    return _prepared(as_objective(subject), Identity(rule), form, check_whole("records", records), means)
 
 
 def parameters_of(rule: Rule, rate: float | None, parameters: Mapping[str, float] | None) -> dict[str, np.float64]:
@@ -198,9 +195,7 @@ def parameters_of(rule: Rule, rate: float | None, parameters: Mapping[str, float
 
 def check_every(every: int) -> int:
     """``every`` as a positive whole number, or `InputError`."""
-    if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
-        raise InputError(f"every = {every!r} must be a positive whole number (even, unless every step is wanted).")
-    return int(every)
+    return check_whole("every", every, hint=" (even, unless every step is wanted)")
 
 
 def descend(

@@ -20,6 +20,7 @@ from sharpflow.numerics.descent.forms import MINIMUM
 from sharpflow.numerics.descent.law import Law
 from sharpflow.numerics.minima.records import start_at_minima, take_back
 from sharpflow.numerics.minima.retraction import Normal, Retraction, analyse, analysis
+from sharpflow.numerics.numbers import generator
 from sharpflow.numerics.objective import Objective
 from sharpflow.numerics.results import RESULTS
 from sharpflow.theory.errors import InputError
@@ -119,7 +120,7 @@ def edge_start(
     point = zeta + x * top
     along = log_gradient / max(math.sqrt(squared), 1e-300)
     if perturbation:
-        random = np.random.default_rng(seed).standard_normal(len(zeta))
+        random = generator(seed).standard_normal(len(zeta))
         point = point + perturbation * random / np.linalg.norm(random)
     effective_lr = law.edge / sharpness if law.smooth else None
     return EdgeStart(point / np.linalg.norm(point), effective_lr, zeta, sharpness, squared, top, along, float(x))

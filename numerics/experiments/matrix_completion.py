@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sharpflow.numerics.models.task import Task
 from sharpflow.numerics.networks.matrix_completion import completion
+from sharpflow.numerics.numbers import check_whole
 from sharpflow.numerics.training.experiment import Choices, Experiment, refuse
 from sharpflow.theory.errors import InputError
 
@@ -19,8 +20,7 @@ def problem(choices: Choices, seed: int) -> Task:
     if unknown:
         raise InputError(f"experiment 'matrix-completion' has no size {unknown[0]!r}; rows, columns, width, rank.")
     for name, value in choices.sizes.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f"experiment 'matrix-completion': {name} = {value!r} must be one positive whole number.")
+        check_whole(f"experiment 'matrix-completion': {name}", value)
     return completion(seed=seed, **choices.sizes).task
 
 

@@ -31,6 +31,7 @@ from sharpflow.numerics.flows.central_step import CentralStepper
 from sharpflow.numerics.flows.complementarity import MAX_EDGES
 from sharpflow.numerics.flows.path import EdgeFlow
 from sharpflow.numerics.flows.stretches import Program, Stretches, trace
+from sharpflow.numerics.numbers import check_below_edge, check_positive, check_rate, check_time, check_whole
 from sharpflow.numerics.objective import Objective, as_objective
 from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.spectrum.dense import eigenvalues, unit_vector
@@ -117,14 +118,11 @@ def central_flow(
         InputError: a number is out of range, or the start is beyond the edge.
     """
     objective = as_objective(subject)
-    for name, value in (("time", time), ("tolerance", tolerance)):
-        if not (math.isfinite(value) and value > 0):
-            raise InputError(f"{name} = {value} must be positive and finite.")
-    if not 0 < rate <= 0.1:
-        raise InputError(f"rate = {rate:g} must lie in (0, 0.1].")
+    check_rate(rate)
+    check_time(time)
+    check_positive("tolerance", tolerance)
+    check_whole("count", count, most=MAX_EDGES)
     d = objective.dimension
-    if not 1 <= count <= MAX_EDGES:
-        raise InputError(f"count = {count} must be between 1 and {MAX_EDGES}.")
     if not 3 <= d <= LARGEST:
         raise InputError(f"{objective.name!r} has {d} weights; the central flow takes from 3 to {LARGEST} of them.")
     theta = unit_vector(objective, objective.start if start is None else start, "start")
@@ -136,11 +134,7 @@ def central_flow(
             f"{objective.name!r}: the largest eigenvalue of the Hessian at the start is {top:g}, so that no learning "
             "rate is at an edge; give effective_lr."
         )
-    if not (math.isfinite(effective_lr) and effective_lr > 0 and effective_lr * top <= 2 * (1 + 1e-6)):
-        raise InputError(
-            f"effective_lr = {effective_lr:g} must be positive and at most 2/lambda_1 = {2 / top:g} at the start of "
-            f"{objective.name!r}: beyond the edge gradient descent is thrown out, and no flow describes it."
-        )
+    check_below_edge(effective_lr, top, objective.name)
     runner = Stretches(
         objective.name, lambda k: compiled_central_flow(objective, k=k, oscillating=oscillating),
         most=min(MAX_EDGES, d - 1),

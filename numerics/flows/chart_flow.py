@@ -6,7 +6,6 @@ or until the flow ends: where lambda_1 meets lambda_2, or at the end of the char
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +19,7 @@ import numpy as np
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
 from sharpflow.numerics.formulas import lambdify
+from sharpflow.numerics.numbers import check_time
 from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.trajectory import Trajectory
 from sharpflow.theory.errors import InputError
@@ -258,8 +258,7 @@ def integrate(
     Raises:
         InputError: start is off the chart, or time is not positive and finite.
     """
-    if not (math.isfinite(time) and time > 0):
-        raise InputError(f"time = {time} must be positive and finite; it is flow time, rate times iterations.")
+    check_time(time)
     minima = flow.loss.minima
     if minima is None:
         raise InputError(f"loss {flow.loss.name!r} has no minima; the flow needs their chart.")

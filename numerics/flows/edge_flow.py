@@ -26,6 +26,7 @@ from sharpflow.numerics.flows.path import EdgeFlow
 from sharpflow.numerics.flows.stretches import Program, Stretches, trace
 from sharpflow.numerics.minima.krylov_normals import frames_fit
 from sharpflow.numerics.minima.landing import LANDED, landing, normals_for
+from sharpflow.numerics.numbers import check_below_edge, check_positive, check_time, check_whole
 from sharpflow.numerics.objective import Objective, as_objective
 from sharpflow.numerics.residuals import settle
 from sharpflow.numerics.results import RESULTS
@@ -86,11 +87,9 @@ def edge_flow(
         InputError: a number is out of range, the start is not near a manifold of minimizers, or beyond the edge.
     """
     objective = as_objective(subject)
-    for name, value in (("time", time), ("tolerance", tolerance)):
-        if not (math.isfinite(value) and value > 0):
-            raise InputError(f"{name} = {value} must be positive and finite.")
-    if not 1 <= count <= MAX_EDGES:
-        raise InputError(f"count = {count} must be between 1 and {MAX_EDGES}.")
+    check_time(time)
+    check_positive("tolerance", tolerance)
+    check_whole("count", count, most=MAX_EDGES)
     zeta = unit_vector(objective, objective.start if start is None else start, "start")
     given = objective
     objective, zeta = settle(objective, zeta)
@@ -108,7 +107,9 @@ def edge_flow(
         time=time, tolerance=tolerance, max_steps=max_steps,
     )  # fmt: skip
     first = min(FIRST_STEP, math.sqrt(tolerance) / 10, time / 10)
-    return _landed(objective, rank, runner.run(point, first_lr(objective, effective_lr, float(top)), first, count))
+    sharpness = float(top)
+    begins = 2 / sharpness if effective_lr is None else check_below_edge(effective_lr, sharpness, objective.name)
+    return _landed(objective, rank, runner.run(point, begins, first, count))
 
 
 def _landed(objective: Objective, rank: int | None, path: EdgeFlow) -> EdgeFlow:
@@ -127,15 +128,3 @@ def _landed(objective: Objective, rank: int | None, path: EdgeFlow) -> EdgeFlow:
 
 def _flattest(spectrum: np.ndarray) -> str:
     return f"the smallest normal curvature is {spectrum[-1] / spectrum[0]:.1e} of lambda_1"
-
-
-def first_lr(objective: Objective, effective_lr: float | None, top: float) -> float:
-    """effective_lr at the start: 2/lambda_1, or what was asked for, checked."""
-    if effective_lr is None:
-        return 2 / top
-    if not (math.isfinite(effective_lr) and 0 < effective_lr <= 2 / top * (1 + 1e-6)):
-        raise InputError(
-            f"effective_lr = {effective_lr:g} must be positive and at most 2/lambda_1 = {2 / top:g} for "
-            f"{objective.name!r}: beyond the edge gradient descent is thrown out, and no flow describes it."
-        )
-    return effective_lr

@@ -19,11 +19,11 @@ import numpy as np
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
 from sharpflow.numerics.minima.retraction import retract_traced
+from sharpflow.numerics.numbers import check_time
 from sharpflow.numerics.objective import Objective, as_objective
 from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.spectrum.dense import frame, normal_rank, tangent_log_gradient, unit_vector
 from sharpflow.numerics.trajectory import Trajectory
-from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
 
 __all__ = ["gd_drift", "manifold_flow"]
@@ -123,8 +123,7 @@ def manifold_flow(
         lambda_2.
     """
     objective = as_objective(subject)
-    if not (math.isfinite(time) and time > 0):
-        raise InputError(f"time = {time} must be positive and finite; it is flow time, rate times iterations.")
+    check_time(time)
     zeta = unit_vector(objective, start, "start")
     rank = normal_rank(subject, zeta) if rank is None else rank
     substeps = max(1, math.ceil(time / (records * step)))

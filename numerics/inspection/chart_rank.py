@@ -9,6 +9,7 @@ import numpy as np
 import sympy as sp
 
 from sharpflow.numerics.inspection.kinks import REACH
+from sharpflow.numerics.numbers import generator
 from sharpflow.theory.loss import Loss
 
 __all__ = ["SINGULAR", "ChartRank", "chart_rank"]
@@ -49,7 +50,7 @@ def chart_rank(loss: Loss, /, *, seed: int = 0) -> ChartRank:
     high = np.array([min(float(b), s + REACH) for (_, b), s in zip(minima.domain, minima.start, strict=True)])
     # The ends are open, and a chart may be singular there.
     low, high = low + 0.01 * (high - low), high - 0.01 * (high - low)
-    random, m = np.random.default_rng(seed + 19), len(low)
+    random, m = generator(seed, stream=19), len(low)
     share = np.linspace(0, 1, POINTS)[:, None] if m == 1 else random.uniform(0, 1, (POINTS, m))
     places = np.concatenate([np.array(minima.start, dtype=float)[None], low + share * (high - low)])
     values = np.array([smallest(q) for q in places])

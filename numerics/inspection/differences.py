@@ -17,6 +17,7 @@ import numpy as np
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.inspection.loss import SIDE, Finding, slope_jump
 from sharpflow.numerics.measurements.probes import random_directions
+from sharpflow.numerics.numbers import generator
 from sharpflow.numerics.objective import Objective
 
 __all__ = ["Compared", "Estimate", "derivative_residual", "extrapolated_derivatives"]
@@ -121,7 +122,7 @@ def derivative_residual(
         exact: (w, u) -> both derivatives by differences in many digits; ``None``: in double precision.
         seed: of places and directions.
     """
-    random = np.random.default_rng(seed + 3)
+    random = generator(seed, stream=3)
     places = np.concatenate([random_directions(objective, 6, seed), near[:3] + 0.05, near[:2]])
     directions = random.standard_normal(places.shape)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)

@@ -19,6 +19,7 @@ import sympy as sp
 
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.minima.retraction import retract_traced
+from sharpflow.numerics.numbers import generator
 from sharpflow.numerics.objective import Objective, objective_of
 from sharpflow.numerics.spectrum.line_derivatives import ORDERS, line_derivatives
 from sharpflow.theory.chart.smoothness import switches
@@ -86,7 +87,7 @@ def derivative_jump(loss: Loss, /, *, step: float = 1e-5, seed: int = 0) -> floa
 
 def jump_across(objective: Objective, points: np.ndarray, /, *, step: float = 1e-5, seed: int = 0) -> Jump:
     """The largest jump within ``step`` of points (N, D) on both sides, along random unit vectors."""
-    random = np.random.default_rng(seed)
+    random = generator(seed)
     along = random.standard_normal(points.shape)
     along /= np.linalg.norm(along, axis=1, keepdims=True)
     far = np.abs(line_derivatives(objective, points + 0.1 * along, along))
@@ -98,7 +99,7 @@ def jump_across(objective: Objective, points: np.ndarray, /, *, step: float = 1e
 
 def jump_beside(objective: Objective, point: np.ndarray, /, *, reach: float = 1e-2, seed: int = 0) -> Jump:
     """The largest jump along eight random lines through ``point`` (D,), to a distance of ``reach``."""
-    random = np.random.default_rng(seed)
+    random = generator(seed)
     along = random.standard_normal((8, len(point)))
     along /= np.linalg.norm(along, axis=1, keepdims=True)
     grid = reach * np.linspace(-1, 1, 26)
@@ -119,7 +120,7 @@ def chart_jump(loss: Loss, /, *, seed: int = 0) -> tuple[Jump, dict[str, float]]
     start = np.array(minima.start, dtype=float)
     low = np.array([max(float(a), s - REACH) for (a, _), s in zip(minima.domain, start, strict=True)])
     high = np.array([min(float(b), s + REACH) for (_, b), s in zip(minima.domain, start, strict=True)])
-    m, random = len(start), np.random.default_rng(seed + 13)
+    m, random = len(start), generator(seed, stream=13)
     ends = [(np.where(np.arange(m) == i, low, start), np.where(np.arange(m) == i, high, start)) for i in range(m)]
     if m > 1:
         corners = random.integers(0, 2, (2, m)).astype(bool)
@@ -154,7 +155,7 @@ def jump_along(objective: Objective, points: np.ndarray, /, *, rank: int | None,
     others = points[apart > 1e-3][:3]
     if not len(others):
         return no_jump(objective.dimension)
-    random = np.random.default_rng(seed + 17)
+    random = generator(seed, stream=17)
     along = random.standard_normal(others.shape)
     along /= np.linalg.norm(along, axis=1, keepdims=True)
 

@@ -17,6 +17,7 @@ import numpy as np
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.inspection.number_range import leaves_range
 from sharpflow.numerics.measurements.probes import euler_table, random_directions
+from sharpflow.numerics.numbers import generator
 from sharpflow.numerics.objective import Objective
 
 __all__ = [
@@ -82,7 +83,7 @@ def readable(point: np.ndarray, fails: Callable[[np.ndarray], bool], /) -> np.nd
 
 def _places(objective: Objective, near: np.ndarray, seed: int) -> np.ndarray:
     """Random directions, and points of Gamma and next to it (N', D)."""
-    random = np.random.default_rng(seed + 7)
+    random = generator(seed, stream=7)
     beside = near + 0.1 * random.standard_normal(near.shape)
     return np.concatenate([random_directions(objective, POINTS, seed), beside, near])
 
@@ -178,7 +179,7 @@ def removable_gaps(
         w, what = broken[0]
         where = "the end of a gradient flow from the start, or from around it"
         return Finding(float(len(broken)), {"w": w, "not finite": what}, where)
-    random = np.random.default_rng(seed + 11)
+    random = generator(seed, stream=11)
     base = np.concatenate([near[:3], random_directions(objective, 3, seed)])
     d = objective.dimension
     places = list(np.eye(d)[: min(d, 12)])

@@ -12,6 +12,7 @@ import numpy as np
 
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.inspection.loss import Finding, readable
+from sharpflow.numerics.numbers import generator
 from sharpflow.numerics.objective import Objective
 
 __all__ = ["lowest_point"]
@@ -70,7 +71,7 @@ def lowest_point(
     """
     from scipy.optimize import minimize
 
-    random = np.random.default_rng(seed + 5)
+    random = generator(seed, stream=5)
     everywhere = random.standard_normal((DIRECTIONS, objective.dimension))
     everywhere /= np.linalg.norm(everywhere, axis=1, keepdims=True)
     values = _finite(_values(objective)(everywhere))

@@ -13,6 +13,7 @@ from sharpflow.numerics.descent.descent import parameters_of
 from sharpflow.numerics.descent.forms import MINIMUM, form_of
 from sharpflow.numerics.inspection.loss import Finding
 from sharpflow.numerics.inspection.purity import Trace, read_trace
+from sharpflow.numerics.numbers import generator
 from sharpflow.theory.rule import Operations, Rule
 
 __all__ = ["decay_at_rest", "interpreter_difference", "rule_trace", "small_steps", "unchanging_states"]
@@ -40,7 +41,7 @@ def _rayleigh(w: Any) -> Any:
 
 def _begin(rule: Rule, seed: int, rate: float = RATE) -> tuple[np.ndarray, dict[str, Any], dict[str, np.float64]]:
     """A unit vector next to Gamma, a state, and parameters."""
-    random = np.random.default_rng(seed)
+    random = generator(seed)
     w = np.array([0.8, 0.5, 0.2, 0.1]) + 0.05 * random.standard_normal(4)
     w /= np.linalg.norm(w)
     numbers = parameters_of(rule, rate, None)

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sharpflow.numerics.config import configure
+from sharpflow.numerics.numbers import generator
 from sharpflow.numerics.objective import Objective
 from sharpflow.theory.errors import InputError
 
@@ -44,7 +45,7 @@ class BatchNormRegression:
 
     def point(self, tan_alpha: float, /, *, seed: int = 0) -> np.ndarray:
         """The unit vector (D,) on Gamma at angle alpha to the interpolant, in a kernel direction drawn by the seed."""
-        direction = self.kernel @ np.random.default_rng(seed).standard_normal(len(self.interpolant))
+        direction = self.kernel @ generator(seed).standard_normal(len(self.interpolant))
         unit = self.interpolant / np.linalg.norm(self.interpolant)
         vector = unit + tan_alpha * direction / np.linalg.norm(direction)
         result: np.ndarray = vector / np.linalg.norm(vector)

@@ -13,6 +13,7 @@ import sympy as sp
 from sharpflow.numerics.measurements.probes import random_directions
 from sharpflow.numerics.minima.chart import chart_points, embed
 from sharpflow.numerics.minima.retraction import analyse
+from sharpflow.numerics.numbers import generator
 from sharpflow.numerics.objective import Objective, objective_of
 from sharpflow.numerics.spectrum.dense import normal_rank
 from sharpflow.theory.loss import Loss
@@ -96,7 +97,7 @@ def metric_difference(geometry: Geometry, /, *, seed: int = 0, step: float = 1e-
 
 def lowest_excess(objective: Objective, level: float, /, *, count: int = 4096, seed: int = 0) -> float:
     """The smallest L(w) - level over random directions of the whole sphere; negative where Gamma is not global."""
-    random = np.random.default_rng(seed)
+    random = generator(seed)
     everywhere = random.standard_normal((count, objective.dimension))
     near = random_directions(objective, count // 4, seed)
     values = _values(objective)(np.concatenate([everywhere, near]))

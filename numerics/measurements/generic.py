@@ -11,8 +11,8 @@ from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from sharpflow.numerics.numbers import generator
 from sharpflow.numerics.objective import Objective
 
 __all__ = ["generic_objective"]
@@ -24,7 +24,7 @@ TERMS = 6
 @lru_cache(maxsize=8)
 def generic_objective(seed: int = 0, /) -> Objective:
     """The loss drawn by a seed, with a start drawn by it too."""
-    random = np.random.default_rng(seed)
+    random = generator(seed)
     directions = tuple(tuple(row) for row in 2 * random.standard_normal((TERMS, DIMENSION)))
     offsets, heights = tuple(random.standard_normal(TERMS)), tuple(random.standard_normal(TERMS))
 

@@ -17,6 +17,7 @@ from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
 from sharpflow.numerics.descent.descent import parameters_of, prepare
 from sharpflow.numerics.descent.forms import form_of
+from sharpflow.numerics.numbers import generator
 from sharpflow.numerics.objective import Objective
 from sharpflow.theory.identity import Identity
 from sharpflow.theory.rule import Rule
@@ -54,7 +55,7 @@ def random_directions(objective: Objective, count: int, seed: int, /) -> np.ndar
     it in
     all likelihood, and values that are not finite show in every residual.
     """
-    random = np.random.default_rng(seed)
+    random = generator(seed)
     vectors = random.standard_normal((count, objective.dimension))
     vectors *= 0.7 / np.sqrt(objective.dimension)
     start = objective.start / np.linalg.norm(objective.start)
@@ -77,7 +78,7 @@ def _jet(objective: Objective) -> Compiled:
 
 
 def _sample(objective: Objective, seed: int) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]]:
-    random = np.random.default_rng(seed + 1)
+    random = generator(seed, stream=1)
     w = random_directions(objective, POINTS, seed) * random.uniform(0.5, 2, (POINTS, 1))
     c = np.exp(random.uniform(-2, 2, POINTS))
     return w, c, tuple(np.asarray(leaf) for leaf in _jet(objective)(w, c))
@@ -202,7 +203,7 @@ def _lemma(objective: Objective) -> Compiled:
 
 def descent_bound(objective: Objective, /, *, seed: int = 0) -> float:
     """max of (L(theta+) - bound)/(effective_lr^2 S |G|^2) over random points, below and beyond the edge; <= 0."""
-    random = np.random.default_rng(seed + 2)
+    random = generator(seed, stream=2)
     theta = random_directions(objective, POINTS, seed)
     excess, size = _lemma(objective)(theta, random.uniform(0.05, 1.5, POINTS))
     return float(np.max(np.asarray(excess) / np.maximum(np.asarray(size), 1e-300)))

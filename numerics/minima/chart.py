@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import sympy as sp
 
+from sharpflow.numerics.numbers import generator
 from sharpflow.theory.loss import Loss
 
 __all__ = ["chart_points", "embed"]
@@ -19,7 +20,7 @@ def chart_points(loss: Loss, count: int = POINTS, /, *, seed: int = 0) -> np.nda
     assert loss.minima is not None
     assert loss.minima.start is not None
     assert loss.minima.domain is not None
-    random = np.random.default_rng(seed)
+    random = generator(seed)
     columns = []
     for start, (low, high) in zip(loss.minima.start, loss.minima.domain, strict=True):
         a, b = max(float(low), start - REACH), min(float(high), start + REACH)

@@ -9,6 +9,7 @@ import numpy as np
 
 from sharpflow.numerics.minima.chart import POINTS, chart_points, embed
 from sharpflow.numerics.minima.relax import relax
+from sharpflow.numerics.numbers import generator
 from sharpflow.numerics.objective import Objective, as_objective
 from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.spectrum.dense import normal_rank
@@ -57,7 +58,7 @@ def minima_sample(subject: Loss | Objective, /, *, count: int = POINTS, seed: in
         chart = chart_points(subject, count, seed=seed)
         return MinimaSample(embed(subject, chart), chart, subject.dimension - 1 - len(subject.minima.chart))
     objective = as_objective(subject)
-    random = np.random.default_rng(seed)
+    random = generator(seed)
     begin = objective.start / np.linalg.norm(objective.start)
     noise = random.standard_normal((STARTS - 1, objective.dimension)) * SPREAD / np.sqrt(objective.dimension)
     found = [relax(objective, start) for start in (begin, *(begin + noise))]

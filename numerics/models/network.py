@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
 from sharpflow.numerics.models.layers import ACTIVATIONS, HEADS, NORMS, UNNORMALIZED, Layers
+from sharpflow.numerics.numbers import check_whole
 from sharpflow.theory.errors import InputError, known_names
 
 __all__ = ["Model", "Network"]
@@ -93,8 +94,7 @@ class Network:
                 "one is 0/0; take head = batch."
             )
         for what, count in (("outputs", outputs), ("groups", groups)):
-            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-                raise InputError(f"{what} = {count!r} must be a whole number, at least 1.")
+            check_whole(what, count)
         model = Model(self, tuple(input_shape), outputs, norm, head, groups, activation, {**dict(self.sizes), **sizes})
         _ = model.layout  # what does not fit is told here
         return model

@@ -18,6 +18,7 @@ from sharpflow.numerics.data.examples import Examples
 from sharpflow.numerics.models.layers import Layers
 from sharpflow.numerics.models.network import Network
 from sharpflow.numerics.models.task import Task
+from sharpflow.numerics.numbers import generator
 from sharpflow.numerics.objective import Objective
 from sharpflow.theory.errors import InputError
 
@@ -82,7 +83,7 @@ def completion(
             f"rank = {rank} must be at least 1, and part = {part} of the {rows} x {columns} entries at least 2 of them "
             "and not all."
         )
-    random = np.random.default_rng(seed)
+    random = generator(seed)
     truth = random.standard_normal((rows, rank)) @ random.standard_normal((rank, columns))
     observed = random.permutation(rows * columns).reshape(rows, columns) < count
     truth = (truth - truth[observed].mean()) / truth[observed].std()

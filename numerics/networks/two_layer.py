@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import jax
-import numpy as np
 
 from sharpflow.numerics.data.examples import Examples
 from sharpflow.numerics.models.layers import Layers
 from sharpflow.numerics.models.network import Network
 from sharpflow.numerics.models.task import Task
+from sharpflow.numerics.numbers import generator
 from sharpflow.numerics.objective import Objective
 from sharpflow.theory.errors import InputError
 
@@ -52,7 +52,7 @@ def two_layer(
     """The network on ``examples`` Gaussian inputs and targets, with a Gaussian start."""
     if norm not in ("batch", "layer", "weight"):
         raise InputError(f"norm = {norm!r} must be batch, layer or weight.")
-    random = np.random.default_rng(seed)
+    random = generator(seed)
     x, targets = random.standard_normal((examples, inputs)), random.standard_normal(examples)
     model = NETWORK.build((inputs,), 1, norm=norm, hidden=hidden)
     start = random.standard_normal(model.dimension)

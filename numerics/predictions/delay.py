@@ -21,6 +21,7 @@ import numpy as np
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
 from sharpflow.numerics.flows.edge_flow import edge_flow
+from sharpflow.numerics.numbers import check_positive, check_rate, check_time
 from sharpflow.numerics.objective import Objective
 from sharpflow.numerics.results import RESULTS
 from sharpflow.theory.errors import InputError
@@ -95,6 +96,9 @@ def bifurcation_delay(
     Raises:
         InputError: the coordinates are not invariant (the gradient points out of them).
     """
+    check_rate(rate)
+    check_time(time)
+    check_positive("seed", seed)
     mask = np.asarray(invariant, dtype=bool)
     theta = np.asarray(objective.start if start is None else start, dtype=float)
     if mask.shape != theta.shape or mask.all() or mask.sum() < 3:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sharpflow.numerics.numbers import check_not_negative, check_positive, check_rate
 from sharpflow.numerics.predictions.delay import VANISHED
 from sharpflow.theory.errors import InputError
 
@@ -46,10 +47,12 @@ def onset(*, edge: float, rate: float, displacement: float, size: float, floor: 
     Raises:
         InputError: a number is out of range.
     """
-    if not (0 < rate < 1 and displacement > 0 and size > 0 and floor >= 0 and 0 < edge <= 2 * (1 + 1e-6)):
-        raise InputError(
-            "rate, displacement and size must be positive, rate below 1, floor not negative, and the edge not passed."
-        )
+    check_rate(rate)
+    check_positive("displacement", displacement)
+    check_positive("size", size)
+    check_not_negative("floor", floor)
+    if check_positive("edge", edge) > 2 * (1 + 1e-6):
+        raise InputError(f"edge = {edge} must be at most 2: beyond it the oscillation has set in.")
     waiting = max(math.log(2 / edge) / 2, 0.0)
     if edge >= 2 * (1 - 1e-6) and displacement >= size:
         return Onset(0.0, edge, math.log(displacement))

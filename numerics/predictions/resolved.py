@@ -33,6 +33,7 @@ from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
 from sharpflow.numerics.descent.law import Law, law_of
 from sharpflow.numerics.formulas import lambdify
+from sharpflow.numerics.numbers import check_amplitude, check_iterations, check_rate, check_time
 from sharpflow.numerics.objective import Objective, as_objective
 from sharpflow.numerics.predictions.curve import BLOCK, Curve, curve_along
 from sharpflow.numerics.residuals import settle
@@ -199,10 +200,8 @@ def resolved_flow(
             oscillator.
     """
     rule = rules.get("gd-wd") if rule is None else rule
-    if not (0 < rate <= 0.1 and math.isfinite(time) and time / rate >= 2):
-        raise InputError(f"rate = {rate} must lie in (0, 0.1], and time = {time} hold two iterations at least.")
-    if not math.isfinite(amplitude) or amplitude == 0:
-        raise InputError(f"amplitude = {amplitude} must be finite and not 0: from x = 0 nothing would ever oscillate.")
+    check_iterations(check_time(time), check_rate(rate))
+    check_amplitude(amplitude)
     law, objective = law_of(rule), as_objective(subject)
     fields, program = _compiled(Identity(rule))
     if steps is None:

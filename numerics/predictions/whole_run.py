@@ -25,6 +25,7 @@ from sharpflow.numerics.flows.edge_flow import TOLERANCE, edge_flow
 from sharpflow.numerics.flows.path import EdgeFlow
 from sharpflow.numerics.minima.krylov_normals import DENSE
 from sharpflow.numerics.minima.relax import SNAPSHOTS, Relaxed, on_the_way, relax
+from sharpflow.numerics.numbers import check_positive, check_time
 from sharpflow.numerics.objective import Objective, as_objective
 from sharpflow.numerics.predictions.onset import Onset, onset
 from sharpflow.numerics.residuals import without_residuals
@@ -102,8 +103,8 @@ def whole_run(
         gradient flow does: ``meets`` is the point. not_at_minima or diverged where gradient flow finds no minima.
     """
     objective = as_objective(subject)
-    if not (math.isfinite(effective_lr) and effective_lr > 0):
-        raise InputError(f"effective_lr = {effective_lr} must be positive and finite.")
+    check_positive("effective_lr", effective_lr)
+    check_time(time)
     theta = unit_vector(objective, objective.start if start is None else start, "start")
     relaxed = relax(subject, theta)
     lost = float(objective.value(theta)) - float(objective.value(relaxed.point))

@@ -20,10 +20,11 @@ import numpy as np
 
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
+from sharpflow.numerics.numbers import check_positive, check_whole, generator
 from sharpflow.numerics.objective import Objective, as_objective, check_vector
 from sharpflow.numerics.spectrum.dense import require_sphere, unit_vector
 from sharpflow.numerics.spectrum.lanczos import Eigenpairs, lanczos_eigenpairs
-from sharpflow.theory.errors import InputError, check_seed
+from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
 
 __all__ = ["Eigenpairs", "block_eigenpairs", "hessian_product", "top_eigenpairs"]
@@ -266,18 +267,12 @@ def top_eigenpairs(
     else:
         theta = np.append(check_vector(point, "point", objective.dimension), 0.0)
     d = len(theta)
-    for name, value in (("count", count), ("block", 1 if block is None else block)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer):
-            raise InputError(f"{name} = {value!r} must be a whole number.")
-    if not 1 <= count <= (d - 1) // 2:
-        most = f"{'(D - 1)' if spherical else 'D'}/2 = {(d - 1) // 2}"
-        raise InputError(f"count = {count} must be between 1 and {most}; else use eigenvalues().")
-    if block is not None and not 1 <= block <= count:
-        raise InputError(f"block = {block} must be between 1 and count = {count}.")
-    if not tolerance > 0:
-        raise InputError(f"tolerance = {tolerance} must be positive.")
-    check_seed(seed)
-    random = np.random.default_rng(seed)
+    all_of_them = "(D - 1)" if spherical else "D"
+    check_whole("count", count, most=(d - 1) // 2, hint=f", {all_of_them}/2; for more use eigenvalues()")
+    if block is not None:
+        check_whole("block", block, most=count, hint=", the count")
+    check_positive("tolerance", tolerance)
+    random = generator(seed)
     if guess is None and block in (None, 1):
         arguments = theta, random.integers(2**31), np.float64(tolerance), np.bool_(block is None)
         single: Eigenpairs = jax.tree.map(np.asarray, _single(objective, count, max_products, spherical)(*arguments))

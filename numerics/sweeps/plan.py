@@ -9,14 +9,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from sharpflow.numerics.descent.law import law_of
+from sharpflow.numerics.numbers import (
+    check_amplitude,
+    check_iterations,
+    check_rates,
+    check_seed,
+    check_time,
+    check_whole,
+)
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.fingerprint import fingerprint
 from sharpflow.theory.loss import Loss
@@ -28,7 +33,6 @@ __all__ = ["Block", "Plan", "make_plan"]
 BLOCK = 256
 # A block keeps 65 records of some D numbers for each cell, and a few copies of them, in so many bytes.
 MEMORY = 2**28
-MAX_ITERATIONS = 10_000_000_000
 
 
 @dataclass(frozen=True)
@@ -118,26 +122,16 @@ def make_plan(
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise InputError(f"{what} must have different names; {', '.join(twice)} stands for several.")
-    values = tuple(sorted({float(r) for r in rates}))
-    if not values or not all(0 < r <= 0.1 for r in values):
-        raise InputError(f"rates = {list(values)} must lie in (0, 0.1]; give at least one.")
-    for name, number, least in (("starts", starts, 1), ("seed", seed, 0)):
-        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
-            raise InputError(f"{name} = {number!r} must be a whole number of at least {least}.")
-    if not (math.isfinite(time) and time > 0):
-        raise InputError(f"time = {time:g} must be positive and finite; it is flow time, rate times iterations.")
-    if not (math.isfinite(amplitude) and amplitude != 0):
-        raise InputError(f"amplitude = {amplitude:g} must be finite and not zero: nothing would ever oscillate.")
-    if time / values[0] > MAX_ITERATIONS:
-        raise InputError(
-            f"time/rate = {time / values[0]:g} iterations are too many; raise the rate or shorten the time."
-        )
+    values = check_rates(rates)
+    check_whole("starts", starts)
+    check_seed(seed)
+    check_amplitude(amplitude)
+    check_time(time)
+    check_iterations(time, values[0])
     if block is None:
         widest = max(loss.dimension for loss in losses)
         fits = MEMORY // (65 * (widest + 8) * 8 * 4)
         block = int(max(1, min(BLOCK * devices, fits, starts)))
-    elif isinstance(block, bool) or not isinstance(block, int | np.integer) or block < 1:
-        raise InputError(f"block = {block!r} must be a positive whole number.")
     for rule in rules:
         law_of(rule)  # a rule without one is refused here, before anything runs
     return Plan(
@@ -148,5 +142,5 @@ def make_plan(
         seed=int(seed),
         time=float(time),
         amplitude=float(amplitude),
-        block=int(block),
+        block=check_whole("block", block),
     )

@@ -15,6 +15,7 @@ from sharpflow.numerics import networks
 from sharpflow.numerics.data.examples import Examples, mislabel
 from sharpflow.numerics.models.network import Network
 from sharpflow.numerics.models.task import LOSSES, Task, outputs_for
+from sharpflow.numerics.numbers import check_seed, check_whole
 from sharpflow.theory.errors import InputError, known_names
 
 __all__ = ["Choices", "Experiment", "task"]
@@ -97,8 +98,7 @@ class Experiment:
 
     def tasks(self, seeds: int, choices: Choices | None = None, /) -> tuple[Task, ...]:
         """The problems of seeds 0, 1, ..., seeds - 1; with ``fixed_data`` they share one `Examples`."""
-        if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
-            raise InputError(f"seeds = {seeds!r} must be a whole number, at least 1.")
+        check_whole("seeds", seeds)
         shared = self.examples(0, choices or Choices()) if self.fixed_data else None
         return tuple(self.task(seed, choices, data=shared) for seed in range(seeds))
 
@@ -162,5 +162,5 @@ def task(
     if loss not in LOSSES:
         raise InputError(f"loss = {loss!r} must be {' or '.join(LOSSES)}.")
     model = family.build(data.inputs.shape[1:], outputs_for(data, loss), norm=norm, **options)
-    start = model.initial(jax.random.key(seed))
+    start = model.initial(jax.random.key(check_seed(seed)))
     return Task(model, data, start, loss, smoothing, logit_scale, f"{family.name}-{model.norm}-norm-{data.name}")

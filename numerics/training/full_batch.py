@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sharpflow.numerics.models.task import Task, wrong_share
+from sharpflow.numerics.numbers import check_whole
 from sharpflow.theory.errors import InputError
 
 __all__ = ["FullBatch"]
@@ -39,8 +40,8 @@ class FullBatch:
 
     def __post_init__(self) -> None:
         n = len(self.task.data.inputs)
-        if isinstance(self.pieces, bool) or not isinstance(self.pieces, int) or self.pieces < 1 or n % self.pieces:
-            raise InputError(f"pieces = {self.pieces!r} must be a whole number that divides the {n} examples.")
+        if n % check_whole("pieces", self.pieces, hint=f", that divides the {n} examples"):
+            raise InputError(f"pieces = {self.pieces} must be a whole number that divides the {n} examples.")
         if n // self.pieces < 3:
             raise InputError(f"pieces = {self.pieces} leave {n // self.pieces} examples in each; 3 are needed.")
 

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from sharpflow.numerics.numbers import check_not_negative, check_positive, check_time, check_whole
 from sharpflow.theory.errors import InputError
 
 __all__ = ["Recipe"]
@@ -50,10 +51,8 @@ class Recipe:
     record_times: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("learning_rate", 0.0), ("weight_decay", -1.0)):
-            value = getattr(self, name)
-            if not (isinstance(value, float | int) and math.isfinite(value) and value > least and value >= 0):
-                raise InputError(f"{name} = {value!r} must be a finite number, {'not negative' if least else '> 0'}.")
+        check_positive("learning_rate", self.learning_rate)
+        check_not_negative("weight_decay", self.weight_decay)
         if self.dtype not in EIGENPAIRS:
             raise InputError(f"dtype = {self.dtype!r} must be float32 or float64.")
         if not self.rate < 0.1:
@@ -64,16 +63,12 @@ class Recipe:
                 f"in {self.dtype} the factor 1 - {self.rate:g} is 1 - {1 - kept:.3g}; take --dtype float64, or a "
                 "larger rate."
             )
-        for name in ("records", "count"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(f"{name} = {value!r} must be a whole number, at least 1.")
+        check_whole("records", self.records)
+        check_whole("count", self.count)
         if self.steps is None:
             if self.rate == 0:
                 raise InputError("without weight decay there is no flow time: give the number of steps.")
-            if self.time is None or not (math.isfinite(self.time) and self.time > 0):
-                raise InputError(f"time = {self.time!r} must be positive and finite; it is flow time.")
-            if self.time / self.rate > MAX_STEPS:
+            if check_time(self.time) / self.rate > MAX_STEPS:
                 raise InputError(f"time/rate = {self.time / self.rate:g} steps are too many; a rate was mistyped?")
             object.__setattr__(self, "steps", 2 * max(1, round(self.time / self.rate / 2)))
         elif not (isinstance(self.steps, int) and 2 <= self.steps <= MAX_STEPS and self.steps % 2 == 0):

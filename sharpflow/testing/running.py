@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from sharpflow.naming import anew
 from sharpflow.naming.user_frames import is_users, raised_at
 from sharpflow.naming.watchdog import watched
+from sharpflow.numerics.numbers import check_seed
 from sharpflow.terminal.stopping import seen_exit
 from sharpflow.testing import checks
 from sharpflow.testing.check import Check, Outcome, RuleSubject, Subject, Trial
 from sharpflow.testing.result import CheckResult, Report
-from sharpflow.theory.errors import InputError, NoClosedForm, check_seed, known_names
+from sharpflow.theory.errors import InputError, NoClosedForm, known_names
 from sharpflow.theory.limits import TimeLimitExceeded, time_limit
 from sharpflow.verification.prover import internal_error
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sharpflow.claim import Case, Claim, Measurement, Numeric, Verdict
+from sharpflow.numerics.numbers import check_seed
 from sharpflow.provenance import environment
-from sharpflow.theory.errors import InputError, NoClosedForm, check_seed
+from sharpflow.theory.errors import InputError, NoClosedForm
 from sharpflow.theory.loss import HYPOTHESES
 from sharpflow.verification.prover import Prover, Row, internal_error
 

@@ -195,7 +195,7 @@ def test_too_many_edges_are_named():
     [
         ({"rate": 0.0, "time": 1.0}, "rate"),
         ({"rate": 1e-3, "time": -1.0}, "time"),
-        ({"rate": 1e-3, "time": 1.0, "count": 17}, "between 1 and 16"),
+        ({"rate": 1e-3, "time": 1.0, "count": 17}, "from 1 to 16"),
         ({"rate": 1e-3, "time": 1.0, "effective_lr": 5.0}, "at most 2/lambda_1"),
         ({"rate": 1e-3, "time": 1.0, "start": np.array([0.0, 0, 0, 1, 0])}, "give effective_lr"),
     ],

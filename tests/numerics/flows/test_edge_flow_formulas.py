@@ -10,12 +10,9 @@ import pytest
 
 from sharpflow.numerics.compiled import NUMBERS, STEPS, buffer
 from sharpflow.numerics.flows.central_step import CentralStepper
-from sharpflow.numerics.flows.edge_flow import first_lr
 from sharpflow.numerics.flows.edge_step import Stepper
 from sharpflow.numerics.flows.path import EdgeFlow
-from sharpflow.numerics.objective import Objective
 from sharpflow.numerics.results import RESULTS
-from sharpflow.theory.errors import InputError
 
 TIMES = np.array([0.0, 0.5, 1.5])
 FLOW = EdgeFlow(
@@ -46,17 +43,6 @@ def test_between_the_steps_and_beyond():
     assert np.all(np.isnan(points[4:]))
     path = FLOW.trajectory()
     np.testing.assert_array_equal(path.sharpness, FLOW.sharpness)
-
-
-def test_the_learning_rate_begins_at_the_edge_or_below():
-    objective = Objective(lambda w: w @ w, (1.0, 0.0), name="any")
-    assert first_lr(objective, None, 4.0) == 0.5
-    # the edge itself, up to rounding of lambda_1
-    assert first_lr(objective, 0.5 * (1 + 5e-7), 4.0) == 0.5 * (1 + 5e-7)
-    assert first_lr(objective, 0.5, 4.0) == 0.5
-    for wrong in (0.5 * (1 + 3e-6), 0.0, -0.1, float("nan")):
-        with pytest.raises(InputError, match="beyond the edge"):
-            first_lr(objective, wrong, 4.0)
 
 
 @pytest.mark.parametrize(("last", "crowded"), [(0.985, True), (0.975, False), (1.2, True), (-0.5, False)])

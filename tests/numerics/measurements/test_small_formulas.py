@@ -160,7 +160,7 @@ def test_numbers_of_a_recipe():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"learning_rate": 0.0}, "> 0"), ({"weight_decay": -0.1}, "not negative"), ({"dtype": "float16"}, "float64"),
+        ({"learning_rate": 0.0}, "positive"), ({"weight_decay": -0.1}, "negative"), ({"dtype": "float16"}, "float64"),
         ({"weight_decay": 2.0}, "below 0.1"), ({"learning_rate": 2e-6, "weight_decay": 1.0}, "larger rate"),
         ({"records": 0}, "at least 1"), ({"count": True}, "at least 1"), ({"weight_decay": 0.0}, "number of steps"),
         ({"time": 0.0}, "positive"), ({"time": 1.1e6}, "too many"), ({"steps": 3}, "even"), ({"steps": 0}, "even"),

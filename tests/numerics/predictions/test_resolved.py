@@ -282,7 +282,7 @@ def test_running_out_of_steps_is_named(monkeypatch):
     ("options", "said"),
     [
         ({"rate": 0.0, "time": 1.0}, "rate"),
-        ({"rate": 1e-3, "time": 1e-4}, "two iterations"),
+        ({"rate": 1e-3, "time": 1e-4}, "too few"),
         ({"rate": 1e-3, "time": 1.0, "amplitude": 0.0}, "nothing would ever oscillate"),
         ({"rate": 1e-3, "time": 1.0, "steps": [3, 2, 1]}, "rising"),
         ({"rate": 1e-3, "time": 1.0, "rule": rules.get("sam")}, "no slow oscillator"),

@@ -205,7 +205,7 @@ def test_guards_come_as_they_are():
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({"count": 0}, "between 1"), ({"count": 20}, "between 1"), ({"count": 2.5}, "whole number"),
+    [({"count": 0}, "from 1 to"), ({"count": 20}, "from 1 to"), ({"count": 2.5}, "whole number"),
      ({"tolerance": 0.0}, "positive"),
      ({"guess": np.ones((3, 4))}, "shape")],
 )  # fmt: skip
