@@ -43,7 +43,7 @@ def share(
     problem: InputError | None = None
     if not resume and jax.process_index() == 0:
         try:
-            SweepFiles.create(options["out"], plan, about)
+            SweepFiles.begin(options["out"], plan, about)
         except InputError as error:
             made, problem = np.zeros(1, dtype=np.int32), error
     if not np.asarray(multihost_utils.process_allgather(made)).all():

@@ -19,12 +19,12 @@ from sharpflow.numerics.brief import brief
 from sharpflow.numerics.minima.chart import chart_points
 from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.sweeps.plan import Block, Plan, make_plan
-from sharpflow.numerics.sweeps.store import SweepFiles, SweepStopped
+from sharpflow.numerics.sweeps.store import SweepFiles
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.rule import Rule
 
-__all__ = ["COLUMNS", "Progress", "Sweep", "SweepStopped", "orders", "read_sweep", "sweep"]
+__all__ = ["COLUMNS", "Progress", "Sweep", "orders", "read_sweep", "sweep"]
 
 # Columns of the result, their units, and what they are; the documentation prints this.
 COLUMNS: Mapping[str, str] = {
@@ -153,7 +153,7 @@ def sweep(
 
     Raises:
         InputError: a number or the directory is not as it should be.
-        SweepStopped: the disk is full, or the directory has gone; what was reported done is there.
+        Stopped: the disk is full, or the directory has gone; what was reported done is there.
     """
     from sharpflow.theory import rules as built_in
 
@@ -173,10 +173,10 @@ def sweep(
         if plan.digest != files.plan.digest:
             raise InputError(f"{out} holds another sweep ({files.plan.difference(plan)}); name another folder.")
     else:
-        files = SweepFiles.create(out, plan, about or {})
+        files = SweepFiles.begin(out, plan, about or {})
     name = f"{index}-of-{count}"
     with files.lock(name):
-        finished = files.whole()
+        finished = set(files.blocks())
         mine = [b for b in plan.blocks() if b.index % count == index]
         _work(files, [b for b in mine if b.index not in finished], losses, chosen_rules, chosen, name, report, stop)
         files.seal()
@@ -226,7 +226,7 @@ def _work(
         found = program.run(full, rate=b.rate, time=plan.time, amplitude=plan.amplitude)
         arrays = {name: values[: b.count] for name, values in vars(found).items()}
         small = np.full(b.count, float(rule_by_name[b.rule].intrinsic_lr(b.rate)))
-        files.save(b, {"start": starts, "intrinsic_lr": small, **arrays}, shard)
+        files.keep(b, {"start": starts, "intrinsic_lr": small, **arrays}, shard)
         steps += int(arrays["steps"].sum())
         failures += int(np.sum(arrays["result"] != RESULTS.SUCCESSFUL.value))
         cells += b.count
@@ -242,14 +242,13 @@ def read_sweep(path: str | Path, /) -> Sweep:
         InputError: it is not the directory of a sweep.
     """
     files = SweepFiles.open(path)
-    good = files.whole()
-    blocks = list(files.plan.blocks())
-    tables = {i: files.load(found) for i, found in good.items()}
+    tables, blocks = files.blocks(), list(files.plan.blocks())
     width = max((t["start"].shape[1] for t in tables.values()), default=1)
     parts = [_rows(b, tables[b.index], width) for b in blocks if b.index in tables]
     rows = np.concatenate(parts) if parts else np.zeros(0, dtype=_dtype(width))
-    missing = tuple(b.index for b in blocks if b.index not in good)
-    return Sweep(rows, files.plan, missing, dict(files.damaged))
+    missing = tuple(b.index for b in blocks if b.index not in tables)
+    damaged = {name.rpartition("/")[2]: why for name, why in files.damaged.items()}
+    return Sweep(rows, files.plan, missing, damaged)
 
 
 def _dtype(width: int) -> np.dtype[Any]:

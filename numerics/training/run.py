@@ -230,7 +230,7 @@ def train_network(
 
     Raises:
         InputError: tasks do not fit, or ``out`` holds something else.
-        TrainingStopped: the disk is full.
+        Stopped: the disk is full.
     """
     if not tasks:
         raise InputError("there is nothing to train: no task was given.")
@@ -270,7 +270,7 @@ def _run(
     if state is None:
         state, rows[0] = trainer.begin()
         if files is not None:
-            files.save(0, rows[0], state)
+            files.keep(0, rows[0], state)
         if report is not None:
             report(0, rows[0])
     for index in range(len(rows), len(steps)):
@@ -278,7 +278,7 @@ def _run(
             break
         state, rows[index] = trainer.advance(state, steps[index])
         if files is not None:
-            files.save(index, rows[index], state)
+            files.keep(index, rows[index], state)
         if report is not None:
             report(index, rows[index])
     ordered = [rows[i] for i in sorted(rows)]

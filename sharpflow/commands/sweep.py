@@ -84,8 +84,9 @@ def run(arguments: argparse.Namespace) -> int:
         losses.append(loss)
     rules = [resolve_rule(name.strip()) for name in arguments.rules.split(",")]
 
+    from sharpflow.numerics.ledger import Stopped
     from sharpflow.numerics.sweeps.hosts import share
-    from sharpflow.numerics.sweeps.sweep import SweepStopped, sweep
+    from sharpflow.numerics.sweeps.sweep import sweep
 
     begun = time.perf_counter()
     options: dict[str, Any] = dict(
@@ -99,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
                 result = share(losses, resume=arguments.resume, report=_report(), stop=stop.asked, **options)
             else:
                 result = sweep(losses, resume=arguments.resume, report=_report(), stop=stop.asked, **options)
-    except SweepStopped as error:
+    except Stopped as error:
         print(f"sharpflow: {error}", file=sys.stderr)
         return 1
     output.say(*_summary(result), f"{time.perf_counter() - begun:.0f} s.")

@@ -112,8 +112,8 @@ def run(arguments: argparse.Namespace) -> int:
 
         check_predictable(tasks[0], recipe.pieces)
 
+    from sharpflow.numerics.ledger import Stopped
     from sharpflow.numerics.training.run import train_network
-    from sharpflow.numerics.training.store import TrainingStopped
     from sharpflow.provenance import provenance
 
     about = {**provenance(), "experiment": experiment.name}
@@ -128,7 +128,7 @@ def run(arguments: argparse.Namespace) -> int:
             finally:
                 if progress is not None:
                     progress.close()
-    except TrainingStopped as error:
+    except Stopped as error:
         print(f"sharpflow: {error}", file=sys.stderr)
         return 1
     prediction = None

@@ -235,6 +235,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         *NETWORKS,
         "two_layer_objectives or wrong_sizes or standardized or other_test",
     ),
+    "numerics/ledger.py": (f"{NUMERICS}/test_ledger.py", "-k", "not killed_while"),
     "numerics/numbers.py": (f"{NUMERICS}/test_numbers.py", "-k", "not negative_seed"),
     "numerics/inspection/number_range.py": ("tests/testing/test_scaling.py", "-k", "range or length or 44"),
     "numerics/objective.py": OBJECTIVE,

@@ -16,9 +16,10 @@ import pytest
 
 from sharpflow.figures.sweep import SIGNS
 from sharpflow.numerics.comparison.compare import compare
+from sharpflow.numerics.ledger import Stopped
 from sharpflow.numerics.sweeps.plan import make_plan
 from sharpflow.numerics.sweeps.store import SweepFiles
-from sharpflow.numerics.sweeps.sweep import COLUMNS, SweepStopped, orders, read_sweep, sweep
+from sharpflow.numerics.sweeps.sweep import COLUMNS, orders, read_sweep, sweep
 from sharpflow.theory import families, rules
 from sharpflow.theory.errors import InputError
 
@@ -221,8 +222,8 @@ def test_a_full_disk_stops_with_nothing_lost(whole, tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         sync(handle)
 
-    monkeypatch.setattr("sharpflow.numerics.sweeps.store.os.fsync", full)
-    with pytest.raises(SweepStopped, match=r"No space left.*--resume"):
+    monkeypatch.setattr("sharpflow.numerics.durable.os.fsync", full)
+    with pytest.raises(Stopped, match=r"No space left.*--resume"):
         run(tmp_path / "s")
     monkeypatch.undo()
     assert not list((tmp_path / "s" / "blocks").glob(".*"))
@@ -235,7 +236,7 @@ def test_a_directory_that_goes_away(tmp_path):
         if progress.done == 1:
             shutil.rmtree(tmp_path / "s")
 
-    with pytest.raises(SweepStopped, match="cannot write"):
+    with pytest.raises(Stopped, match="cannot write"):
         run(tmp_path / "s", report=gone)
 
 
@@ -381,7 +382,7 @@ def test_a_small_file_system(whole, tmp_path):
     if mounted.returncode:
         pytest.skip("no tmpfs can be mounted here")
     try:
-        with pytest.raises(SweepStopped, match="No space left"):
+        with pytest.raises(Stopped, match="No space left"):
             run(place / "s")
         assert read_sweep(place / "s").missing
         subprocess.run(["mount", "-o", "remount,size=4m", str(place)], check=True)

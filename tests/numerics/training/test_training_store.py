@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sharpflow.numerics.ledger import Stopped
 from sharpflow.numerics.training import run as training_run
 from sharpflow.numerics.training.run import digest_of, read_training, train_network
-from sharpflow.numerics.training.store import TrainingFiles, TrainingStopped
+from sharpflow.numerics.training.store import TrainingFiles
 from sharpflow.numerics.training.trainer import Row
 from sharpflow.theory.errors import InputError
 from tests.numerics.training.small_training import RECIPE
@@ -79,7 +80,7 @@ def alien(folder):
     target = first(folder / "rows")
     row = TrainingFiles.open(folder).rows()[2]
     target.unlink()
-    files._save("rows", 2, row._asdict())
+    files.save("rows", 2, row._asdict())
 
 
 DAMAGE = {
@@ -185,7 +186,7 @@ def test_a_full_disk_says_so_and_loses_nothing(whole, go, tmp_path, monkeypatch,
 
     with monkeypatch.context() as patch:
         patch.setattr("sharpflow.numerics.durable.os.fsync", full)
-        with pytest.raises(TrainingStopped, match=r"No space left.*--resume"):
+        with pytest.raises(Stopped, match=r"No space left.*--resume"):
             go(tmp_path / "run")
     assert not list((tmp_path / "run").rglob(".*.tmp"))
     same(go(tmp_path / "run", resume=True), whole[0])
@@ -203,9 +204,9 @@ def test_the_manifest_says_what_was_run(whole):
 
 
 def test_a_row_is_written_before_its_state(go, tmp_path, monkeypatch):
-    names, write = [], TrainingFiles._write
+    names, write = [], TrainingFiles.write
     monkeypatch.setattr(
-        TrainingFiles, "_write", lambda self, name, content: (names.append(name), write(self, name, content))
+        TrainingFiles, "write", lambda self, name, *rest: (names.append(name), write(self, name, *rest))
     )
     go(tmp_path / "run", stop=lambda: len(names) >= 7)
     assert [name.split("-")[0] for name in names] == [
@@ -316,5 +317,5 @@ def test_without_room_for_a_manifest_there_is_nothing_to_go_on_with(go, tmp_path
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("sharpflow.numerics.durable.os.fsync", full)
-    with pytest.raises(TrainingStopped, match="Nothing is kept yet; make room, and begin again"):
+    with pytest.raises(Stopped, match="Nothing is kept yet; make room, and begin again"):
         go(tmp_path / "run")
