@@ -15,6 +15,7 @@ import sympy as sp
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
 from sharpflow.numerics.formulas import lambdify
+from sharpflow.numerics.numbers import check_whole
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.identity import Identity
 from sharpflow.theory.loss import Loss
@@ -42,17 +43,20 @@ class Objective:
         residuals: (D,) -> (n,) with function = |residuals|^2/2, if the loss has them: spectrum and retraction then
             need only an n x n matrix.
         name: a short name, used in tables and file names.
+        rank: number of directions normal to the minima, D - 1 less the dimension of Gamma, where it is known; else it
+            is read off the spectrum where it is needed.
         kin: left out; copies (`dataclasses.replace`) have it in common, and share what is compiled.
 
     Raises:
         InputError: start is not a finite nonzero vector; function is not a real scalar, or not finite at start;
-            residuals disagree with function.
+            residuals disagree with function; rank is not from 1 to D - 1.
     """
 
     function: Callable[[Any], Any]
     start: Any
     residuals: Callable[[Any], Any] | None = None
     name: str = "objective"
+    rank: int | None = None
     kin: object = field(default_factory=object, repr=False)
 
     def __post_init__(self) -> None:
@@ -60,6 +64,8 @@ class Objective:
         if not callable(self.function):
             raise InputError(f"{where}: function must be callable, not {type(self.function).__name__}.")
         object.__setattr__(self, "start", check_vector(self.start, f"{where}: start"))
+        if self.rank is not None:
+            check_whole(f"{where}: rank", self.rank, most=self.dimension - 1)
         value = self._probe(self.function, f"{where}: function")
         if value.shape != ():
             raise InputError(f"{where}: function must return a scalar, not an array of shape {value.shape}.")
@@ -97,7 +103,7 @@ class Objective:
 
     @classmethod
     def from_loss(cls, loss: Loss, /) -> Objective:
-        """A symbolic loss, its default start the one on its minima (a generic direction where it has none)."""
+        """A symbolic loss with the start and the rank of its chart (a generic direction where it has none)."""
         scalar = lambdify(loss.variables, loss.expression)
 
         def function(w: jax.Array) -> jax.Array:
@@ -109,10 +115,12 @@ class Objective:
                 )
             return value.astype(w.dtype)
 
+        rank = None
         if loss.minima is None:
             start = 1.0 / np.sqrt(np.arange(1, loss.dimension + 1))
         else:
             start = minima_point(loss, loss.minima.start or ())
+            rank = loss.dimension - 1 - len(loss.minima.chart)
         start = start / np.linalg.norm(start)
         if not np.isfinite(float(function(jnp.asarray(start)))):
             place = ", ".join(f"{name} = {v:.3g}" for name, v in zip(loss.variables, start, strict=True))
@@ -120,7 +128,7 @@ class Objective:
                 f"loss {loss.name!r} is not a finite real number at {place}: a root or a logarithm of something "
                 "negative, or 0/0. A loss must be real all over the sphere."
             )
-        return cls(function=function, start=start, name=loss.name)
+        return cls(function=function, start=start, name=loss.name, rank=rank)
 
     @property
     def dimension(self) -> int:

@@ -106,7 +106,7 @@ def compare(
         if subject.minima is None:
             raise InputError(f"loss {subject.name!r} has no minima; give them a chart, or make it an Objective.")
         chart = subject.minima.start_at(subject.minima.start if start is None else start)  # type: ignore[arg-type]
-        zeta, rank = minima_point(subject, chart), normal_rank(subject, objective.start)
+        zeta, rank = minima_point(subject, chart), normal_rank(objective, objective.start)
         shown: tuple[float, ...] = chart
     else:
         if not frames_fit(objective):

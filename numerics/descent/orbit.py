@@ -122,17 +122,18 @@ def edge_orbit(
         periods: length of the run, in periods of a small oscillation.
         zeta: a unit vector (D,) on Gamma; default: the start of the subject, which must lie there.
     """
-    return _orbit(subject, Identity(rule), rate, amplitude, periods, None if zeta is None else tuple(map(float, zeta)))
+    chosen = None if zeta is None else tuple(map(float, zeta))
+    return _orbit(as_objective(subject), Identity(rule), rate, amplitude, periods, chosen)
 
 
 @lru_cache(maxsize=64)
 def _orbit(
-    subject: Loss | Objective, key: Identity[Rule], rate: float, amplitude: float, periods: float,
+    objective: Objective, key: Identity[Rule], rate: float, amplitude: float, periods: float,
     zeta: tuple[float, ...] | None,
 ) -> EdgeOrbit:  # fmt: skip
-    rule, objective, law = key.value, as_objective(subject), law_of(key.value)
+    rule, law = key.value, law_of(key.value)
     point = objective.start if zeta is None else np.array(zeta)
-    rank = normal_rank(subject, point)
+    rank = normal_rank(objective, point)
     begun = edge_start(objective, rule, law, zeta=point, rank=rank, rate=rate, amplitude=amplitude)
     every = 2 * max(1, math.ceil(law.period(rate) * periods / RECORDS / 2))
     numbers = parameters_at(objective, rule, rate, begun.zeta)

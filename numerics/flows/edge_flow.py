@@ -91,15 +91,15 @@ def edge_flow(
     check_positive("tolerance", tolerance)
     check_whole("count", count, most=MAX_EDGES)
     zeta = unit_vector(objective, objective.start if start is None else start, "start")
-    given = objective
     objective, zeta = settle(objective, zeta)
     if rank is None and frames_fit(objective):
-        rank = normal_rank(subject if objective is given else objective, zeta)
+        rank = normal_rank(objective, zeta)
     point, residual, top = (np.asarray(a) for a in landing(objective, rank)(zeta))
     if not (float(residual) < LANDED and float(top) > 0):
         raise InputError(
-            f"{objective.name!r}: the start is not near a manifold of minimizers (|grad L|/lambda_1 = "
-            f"{float(residual):.1e} after Newton's iteration); begin at sharpflow.relax(objective, start).point."
+            f"{objective.name!r}: the start is not near a manifold of minimizers (after Newton's iteration lambda_1 = "
+            f"{float(top):.3g} and |grad L|/lambda_1 = {float(residual):.1e}); begin at "
+            "sharpflow.relax(objective, start).point."
         )
     runner = Stretches(
         objective.name, lambda k: compiled_edge_flow(objective, rank=rank, k=k),

@@ -125,7 +125,7 @@ def manifold_flow(
     objective = as_objective(subject)
     check_time(time)
     zeta = unit_vector(objective, start, "start")
-    rank = normal_rank(subject, zeta) if rank is None else rank
+    rank = normal_rank(objective, zeta) if rank is None else rank
     substeps = max(1, math.ceil(time / (records * step)))
     run = _compiled(objective, rank, drift, records)
     closed, series = run(zeta, np.float64(time), np.int64(substeps))

@@ -56,7 +56,7 @@ def at_minima(loss: Loss, /, *, seed: int = 0) -> AtMinima:
     objective = objective_of(loss)
     chart = chart_points(loss, seed=seed)
     points = embed(loss, chart)
-    normal = analyse(objective, points, rank=normal_rank(loss, points[0]), block=BLOCK)
+    normal = analyse(objective, points, rank=normal_rank(objective, points[0]), block=BLOCK)
     return AtMinima(
         chart=chart,
         points=points,

@@ -14,7 +14,7 @@ import numpy as np
 from sharpflow.numerics.comparison.order import Fit, fit_power
 from sharpflow.numerics.descent.law import law_of
 from sharpflow.numerics.descent.orbit import at_zero_rate, edge_orbit
-from sharpflow.numerics.objective import as_objective
+from sharpflow.numerics.objective import Objective, as_objective
 from sharpflow.numerics.predictions.horizon import predicted_coefficient
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.rule import Rule
@@ -31,18 +31,18 @@ AMPLITUDE = 1.5
 SMALL = 0.1
 
 
-def energy_change(loss: Loss, rule: Rule, rate: float, /) -> float:
+def energy_change(subject: Loss | Objective, rule: Rule, rate: float, /) -> float:
     """max |E - E_0| over 2.5 periods of amplitude 2, compared through y = log(X^2/<X^2>), as K drifts too."""
-    orbit, law = edge_orbit(loss, rule, rate=rate, amplitude=2.0), law_of(rule)
+    orbit, law = edge_orbit(subject, rule, rate=rate, amplitude=2.0), law_of(rule)
     a, alpha = law.drive, law.alpha
     y = np.log(orbit.x**2 / law.mean_square(orbit.log_gradient_squared))
     energy = orbit.u**2 / 2 + a / (2 * alpha) * (np.exp(y) - y)
     return float(np.max(np.abs(energy - energy[0])))
 
 
-def energy_order(loss: Loss, rule: Rule, /) -> Fit:
+def energy_order(subject: Loss | Objective, rule: Rule, /) -> Fit:
     """The fitted power of sqrt(rate), over three decades of the rate."""
-    return fit_power([math.sqrt(rate) for rate in RATES], [energy_change(loss, rule, rate) for rate in RATES])
+    return fit_power([math.sqrt(rate) for rate in RATES], [energy_change(subject, rule, rate) for rate in RATES])
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class EnergyGrowth:
     at: tuple[float, float]
 
 
-def _slope(subject: Loss, rule: Rule, rate: float) -> tuple[float, float, float]:
+def _slope(subject: Loss | Objective, rule: Rule, rate: float) -> tuple[float, float, float]:
     """(c measured, c predicted at the start, relative change of E)."""
     law = law_of(rule)
     zeta = np.asarray(as_objective(subject).start, dtype=float)
@@ -88,14 +88,14 @@ def _slope(subject: Loss, rule: Rule, rate: float) -> tuple[float, float, float]
     return measured, first, float(energy[-20:].mean() / energy[:20].mean() - 1)
 
 
-def energy_growth(subject: Loss, rule: Rule, /, *, coarse: float, fine: float) -> EnergyGrowth:
+def energy_growth(subject: Loss | Objective, rule: Rule, /, *, coarse: float, fine: float) -> EnergyGrowth:
     """c of a loss and a rule from iterates at rates ``coarse`` = 10 ``fine``, and as predicted."""
     (first, _, _), (second, predicted, change) = _slope(subject, rule, coarse), _slope(subject, rule, fine)
     measured, correction = at_zero_rate(first, second)
     return EnergyGrowth(measured, correction, predicted, change, (first, second))
 
 
-def unsettled(subject: Loss, rule: Rule, found: EnergyGrowth, /, *, coarser: float) -> float:
+def unsettled(subject: Loss | Objective, rule: Rule, found: EnergyGrowth, /, *, coarser: float) -> float:
     """How far the extrapolation to rate 0 moves from the rates before to those of ``found``; inf where one is nan.
 
     What the extrapolation leaves falls with the rate: from ``coarser``, ten times the coarse rate of ``found``, it is

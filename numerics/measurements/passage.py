@@ -41,7 +41,7 @@ def passage(subject: Loss, rule: Rule, /, *, rate: float) -> tuple[tuple[float, 
         raise InputError(f"rule {rule.name!r}: something drives its effective_lr, or it has another state.")
     objective, delta = as_objective(subject), math.sqrt(rate)
     zeta = objective.start
-    rank = normal_rank(subject, zeta)
+    rank = normal_rank(objective, zeta)
     normal = analyse(objective, zeta[None], rank=rank)
     sharpness, k = float(normal.sharpness[0]), float(np.linalg.norm(normal.log_gradient[0]))
     edge, alpha, brake = (

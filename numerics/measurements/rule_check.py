@@ -16,7 +16,7 @@ from sharpflow.numerics.descent.law import law_of
 from sharpflow.numerics.descent.orbit import EdgeOrbit, at_zero_rate, edge_orbit, orbit_period
 from sharpflow.numerics.measurements.energy import energy_growth
 from sharpflow.numerics.measurements.passage import passage
-from sharpflow.numerics.objective import as_objective
+from sharpflow.numerics.objective import Objective, as_objective
 from sharpflow.theory.edge.edge_law import edge_law
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.rule import Rule
@@ -84,29 +84,30 @@ class RuleCheck:
     ratios: tuple[Ratio, ...]
 
 
-def check_rule_on(subject: Loss, rule: Rule, /) -> RuleCheck:
+def check_rule_on(subject: Loss | Objective, rule: Rule, /) -> RuleCheck:
     """Measure the law of a rule on a loss.
 
     Raises:
         InputError: the rule has no closed orbit at the edge, though something drives its effective_lr.
     """
+    objective = as_objective(subject)
     if edge_law(rule).rests:
-        return RuleCheck(rule.name, as_objective(subject).name, _passage(subject, rule))
+        return RuleCheck(rule.name, objective.name, _passage(objective, rule))
     law = law_of(rule)
-    found = [ratio_of("drift", [drift_pair(subject, rule, rate) for rate in RATES])]
+    found = [ratio_of("drift", [drift_pair(objective, rule, rate) for rate in RATES])]
     # In an interval of orbits of period two the mean square is that of the start, and nothing to predict.
     if law.exact.orbit is None or abs(law.exact.orbit.multiplier) != 1:
-        found.append(ratio_of("mean square", [mean_square_pair(subject, rule, rate) for rate in RATES]))
+        found.append(ratio_of("mean square", [mean_square_pair(objective, rule, rate) for rate in RATES]))
     if law.smooth:
-        found.append(ratio_of("period, amplitude 1.1", [period_pair(subject, rule, rate, 1.1) for rate in RATES]))
-        found.append(ratio_of("period, amplitude 3", [period_pair(subject, rule, rate, 3.0) for rate in RATES]))
-        found.append(growth_ratio(subject, rule))
-    return RuleCheck(rule.name, as_objective(subject).name, tuple(found))
+        found.append(ratio_of("period, amplitude 1.1", [period_pair(objective, rule, rate, 1.1) for rate in RATES]))
+        found.append(ratio_of("period, amplitude 3", [period_pair(objective, rule, rate, 3.0) for rate in RATES]))
+        found.append(growth_ratio(objective, rule))
+    return RuleCheck(rule.name, objective.name, tuple(found))
 
 
-def _passage(subject: Loss, rule: Rule) -> tuple[Ratio, ...]:
+def _passage(objective: Objective, rule: Rule) -> tuple[Ratio, ...]:
     """Of a rule that passes the edge once: U at the end, and the way along Gamma."""
-    found = [passage(subject, rule, rate=rate) for rate in RATES]
+    found = [passage(objective, rule, rate=rate) for rate in RATES]
     return (ratio_of(ENDS, [u for u, _ in found]), ratio_of(WAY, [way for _, way in found]))
 
 
@@ -118,14 +119,14 @@ def ratio_of(name: str, pairs: list[tuple[float, float]]) -> Ratio:
     return Ratio(name, at, value, correction, pairs[-1][1])
 
 
-def _orbit(subject: Loss, rule: Rule, rate: float) -> EdgeOrbit:
+def _orbit(objective: Objective, rule: Rule, rate: float) -> EdgeOrbit:
     # A rule without an edge has orbits of period two: the one in the middle of them is at amplitude 1.
-    return edge_orbit(subject, rule, rate=rate, amplitude=1.6 if law_of(rule).smooth else 1.0)
+    return edge_orbit(objective, rule, rate=rate, amplitude=1.6 if law_of(rule).smooth else 1.0)
 
 
-def drift_pair(subject: Loss, rule: Rule, rate: float) -> tuple[float, float]:
+def drift_pair(objective: Objective, rule: Rule, rate: float) -> tuple[float, float]:
     """Length travelled along Gamma in flow time 1, over a whole period."""
-    orbit, law = _orbit(subject, rule, rate), law_of(rule)
+    orbit, law = _orbit(objective, rule, rate), law_of(rule)
     k2 = float(orbit.log_gradient_squared[0])
     predicted = float(law.drift(k2, float(orbit.sharpness[0]))) * math.sqrt(k2)
     travelled = np.linalg.norm(orbit.displacement - orbit.displacement[0], axis=1)
@@ -145,27 +146,27 @@ def upward_crossings(orbit: EdgeOrbit) -> list[float]:
     return [float(steps[k] - u[k] * (steps[k + 1] - steps[k]) / (u[k + 1] - u[k])) for k in at]
 
 
-def mean_square_pair(subject: Loss, rule: Rule, rate: float) -> tuple[float, float]:
+def mean_square_pair(objective: Objective, rule: Rule, rate: float) -> tuple[float, float]:
     """<X^2> measured over an orbit, and as the law has it."""
-    orbit, law = _orbit(subject, rule, rate), law_of(rule)
+    orbit, law = _orbit(objective, rule, rate), law_of(rule)
     predicted = float(law.mean_square(float(orbit.log_gradient_squared[0]), float(orbit.sharpness[0])))
     measured = orbit.mean(orbit.x**2) if law.smooth else float(np.mean(orbit.x**2))
     return measured, predicted
 
 
-def period_pair(subject: Loss, rule: Rule, rate: float, amplitude: float) -> tuple[float, float]:
+def period_pair(objective: Objective, rule: Rule, rate: float, amplitude: float) -> tuple[float, float]:
     """The period in iterations at an amplitude, measured and predicted."""
     law = law_of(rule)
-    orbit = edge_orbit(subject, rule, rate=rate, amplitude=amplitude, periods=2.5 if amplitude < 2 else 4.0)
+    orbit = edge_orbit(objective, rule, rate=rate, amplitude=amplitude, periods=2.5 if amplitude < 2 else 4.0)
     a, b = law.response(float(orbit.log_gradient_squared[0]))
     predicted = orbit_period(a, b, float(orbit.x[0]), float(orbit.u[0]), rate, law.alpha)
     return orbit.period or math.nan, predicted
 
 
-def growth_ratio(subject: Loss, rule: Rule) -> Ratio:
+def growth_ratio(objective: Objective, rule: Rule) -> Ratio:
     """c of dE/d tau = c <U^2>, measured over predicted at pairs of rates."""
-    coarse = energy_growth(subject, rule, coarse=RATES[0], fine=RATES[1])
-    fine = energy_growth(subject, rule, coarse=RATES[1], fine=RATES[2])
+    coarse = energy_growth(objective, rule, coarse=RATES[0], fine=RATES[1])
+    fine = energy_growth(objective, rule, coarse=RATES[1], fine=RATES[2])
     # c may be near 0, where a ratio says nothing: differences are taken in units of 1, c's natural size, below that.
     scale = max(abs(fine.predicted), 1.0)
     at = tuple(1 + (c - fine.predicted) / scale for c in (coarse.at[0], coarse.at[1], fine.at[1]))

@@ -214,7 +214,6 @@ def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 1
         return Relaxed(end, 0, moved, RESULTS.DIVERGED, f"{last.broken} where gradient flow ended, at {last.place}")
     if last.flat:
         return Relaxed(end, 0, moved, RESULTS.NOT_AT_MINIMA, last.flat)
-    given = objective
     if frames_fit(objective):
         # Along soft directions gradient flow rests while residuals are left: whether they vanish is seen at their zero.
         objective, end = settle(objective, end)
@@ -224,7 +223,7 @@ def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 1
         message = "" if arrived else f"|grad L|/lambda_1 = {last.distance:.1e} where gradient flow ended"
         return Relaxed(end, 0, moved, RESULTS.SUCCESSFUL if arrived else RESULTS.NOT_AT_MINIMA, message)
     try:
-        rank = normal_rank(subject if objective is given else objective, end)
+        rank = normal_rank(objective, end)
     except InputError as error:
         return Relaxed(end, 0, float(np.linalg.norm(end - theta)), RESULTS.NOT_AT_MINIMA, str(error))
     back = retract(objective, end, rank=rank)

@@ -175,7 +175,7 @@ def retract(subject: Loss | Objective, point: Any, /, *, rank: int | None = None
     """The point of Gamma next to ``point`` (D,), by Newton's iteration; a failure shows in ``residual``."""
     objective = as_objective(subject)
     theta = unit_vector(objective, point)
-    rank = normal_rank(subject, theta) if rank is None else rank
+    rank = normal_rank(objective, theta) if rank is None else rank
     result: Retraction = jax.tree.map(np.asarray, _retraction(objective, rank)(theta))
     return result
 

@@ -30,7 +30,7 @@ def predicted_coefficient(subject: Loss | Objective, rule: Rule, zeta: np.ndarra
         InputError: the rule has no energy law.
     """
     objective = as_objective(subject)
-    return float(_predicted(objective, rule, unit_vector(objective, zeta)[None], normal_rank(subject, zeta))[0])
+    return float(_predicted(objective, rule, unit_vector(objective, zeta)[None], normal_rank(objective, zeta))[0])
 
 
 def _predicted(objective: Objective, rule: Rule, points: np.ndarray, rank: int) -> np.ndarray:
@@ -86,12 +86,13 @@ def tracking_horizon(
     """
     if law_of(rule).exact.coefficient is None:
         return Horizon(math.nan, math.inf, math.nan)
-    times, points = _flow_of(subject, rule) if path is None else path
+    objective = as_objective(subject)
+    times, points = _flow_of(objective, rule) if path is None else path
     exists = np.all(np.isfinite(points), axis=1)
     times, points = times[exists], points[exists]
     chosen = np.unique(np.linspace(0, len(times) - 1, NODES).round().astype(int))
     # The number of normal directions is the same all along Gamma.
-    tau, c = times[chosen], _predicted(as_objective(subject), rule, points[chosen], normal_rank(subject, points[0]))
+    tau, c = times[chosen], _predicted(objective, rule, points[chosen], normal_rank(objective, points[0]))
     c = c * law_of(rule).pace(tau)
     total = np.concatenate([[0.0], np.cumsum((c[1:] + c[:-1]) / 2 * np.diff(tau))])
     return Horizon(
@@ -108,11 +109,10 @@ def reached_at(tau: np.ndarray, total: np.ndarray, last: float, wanted: float) -
     return float(tau[-1] + (wanted - total[-1]) / last) if last > 0 else math.inf
 
 
-def _flow_of(subject: Loss | Objective, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
-    objective = as_objective(subject)
+def _flow_of(objective: Objective, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
     zeta = np.asarray(objective.start, dtype=float)
     times = np.linspace(0.0, LOOK, NODES)
-    rank = normal_rank(subject, zeta)
+    rank = normal_rank(objective, zeta)
     law = law_of(rule)
     clock = law.clock(times)
     run = run_manifold_flow(objective, zeta / np.linalg.norm(zeta), clock, rank=rank, drift=law.drift)

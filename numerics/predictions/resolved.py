@@ -210,9 +210,8 @@ def resolved_flow(
     if steps.ndim != 1 or len(steps) < 2 or steps[0] < 0 or np.any(np.diff(steps) < 1) or steps[-1] * rate > 2 * time:
         raise InputError("steps must be rising iteration numbers, from 0 on, within the time.")
     zeta = unit_vector(objective, objective.start if start is None else start, "start")
-    given = objective
     objective, zeta = settle(objective, zeta)
-    rank = normal_rank(subject if objective is given else objective, zeta)
+    rank = normal_rank(objective, zeta)
     delta = math.sqrt(rate)
     length = time + AHEAD * delta * (1 + abs(amplitude))
     for _ in range(DOUBLINGS):

@@ -216,11 +216,11 @@ def log_sharpness_gradient(subject: Loss | Objective, point: Any, /, *, rank: in
     """
     objective = as_objective(subject)
     theta = unit_vector(objective, point)
-    return np.asarray(_log_gradient(objective, normal_rank(subject, theta) if rank is None else rank)(theta))
+    return np.asarray(_log_gradient(objective, normal_rank(objective, theta) if rank is None else rank)(theta))
 
 
-def normal_rank(subject: Loss | Objective, point: Any, /) -> int:
-    """The number of directions normal to Gamma at a point of it: D - 1 - m where there is a chart of dimension m.
+def normal_rank(objective: Objective, point: Any, /) -> int:
+    """The number of directions normal to Gamma at a point of it: the objective's ``rank`` where it is known.
 
     Else it is read off the spectrum at its widest gap: the k that maximises lambda_k/lambda_{k+1}, eigenvalues below
     1e-10 lambda_1 (rounding of a D x D eigenproblem: D machine epsilons, some 1e-13) counting as that.
@@ -228,9 +228,8 @@ def normal_rank(subject: Loss | Objective, point: Any, /) -> int:
     Raises:
         InputError: the Hessian vanishes, or has no kernel to speak of.
     """
-    if isinstance(subject, Loss) and subject.minima is not None:
-        return subject.dimension - 1 - len(subject.minima.chart)
-    objective = as_objective(subject)
+    if objective.rank is not None:
+        return objective.rank
     if objective.residuals is None:
         values = np.asarray(_eigenvalues(objective)(unit_vector(objective, point)))
     else:

@@ -132,7 +132,7 @@ class BlockProgram:
             )
         self.loss, self.rule, self.law = loss, rule, law_of(rule)
         self.objective = as_objective(loss)
-        self.rank = normal_rank(loss, self.objective.start)
+        self.rank = normal_rank(self.objective, self.objective.start)
         self.descent = prepare(loss, rule, records=RECORDS, means=True)
         self.chart_flow = ChartFlow(flow, None if self.law.coefficient else self.law.drift)
         chosen = list(devices) if devices else jax.devices()[:1]

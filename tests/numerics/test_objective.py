@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import replace
 
 import jax
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from sharpflow.numerics.minima.relax import relax
 from sharpflow.numerics.objective import Objective, objective_of, once_for_each_loss
 from sharpflow.numerics.residuals import settle, without_residuals
+from sharpflow.numerics.spectrum.dense import normal_rank
 from sharpflow.theory import families
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
@@ -71,6 +73,18 @@ def test_one_objective_for_one_loss():
     assert objective_of(families.get("ridge").default()) is objective_of(families.get("ridge").default())
 
 
+@pytest.mark.parametrize("name", ["ridge", "surface"])
+def test_the_rank_is_that_of_the_chart_where_there_is_one(name):
+    loss = families.get(name).default()
+    objective = objective_of(loss)
+    read_off = dataclasses.replace(objective, rank=None)
+    assert normal_rank(objective, objective.start) == loss.dimension - 1 - len(loss.minima.chart)
+    assert normal_rank(read_off, objective.start) == objective.rank
+    # Where it is known nothing is looked at.
+    assert normal_rank(dataclasses.replace(objective, rank=1), np.zeros(loss.dimension)) == 1
+    assert objective_of(Loss(loss.name, loss.variables, loss.expression)).rank is None
+
+
 def square(w):
     return jnp.sum(w**2) / jnp.sum(w**2)
 
@@ -103,6 +117,7 @@ def test_residuals_of_which_the_loss_is_half_the_squares_are_taken():
         (dict(function=square, start=[1.0, 2.0], residuals=lambda w: w), "must be equal"),
         (dict(function=square, start=[1.0, 2.0], residuals=lambda w: w[0]), "must return a vector"),
         (dict(function=3, start=[1.0, 2.0]), "must be callable"),
+        (dict(function=square, start=[1.0, 2.0], rank=2), "rank = 2 must be a whole number from 1 to 1"),
     ],
 )
 def test_bad_objectives_are_named(arguments, words):
