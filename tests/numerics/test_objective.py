@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import replace
 
 import jax
@@ -77,11 +76,11 @@ def test_one_objective_for_one_loss():
 def test_the_rank_is_that_of_the_chart_where_there_is_one(name):
     loss = families.get(name).default()
     objective = objective_of(loss)
-    read_off = dataclasses.replace(objective, rank=None)
+    read_off = replace(objective, rank=None)
     assert normal_rank(objective, objective.start) == loss.dimension - 1 - len(loss.minima.chart)
     assert normal_rank(read_off, objective.start) == objective.rank
     # Where it is known nothing is looked at.
-    assert normal_rank(dataclasses.replace(objective, rank=1), np.zeros(loss.dimension)) == 1
+    assert normal_rank(replace(objective, rank=1), np.zeros(loss.dimension)) == 1
     assert objective_of(Loss(loss.name, loss.variables, loss.expression)).rank is None
 
 
