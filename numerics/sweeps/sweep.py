@@ -291,13 +291,11 @@ def orders(rows: np.ndarray, /) -> np.ndarray:
 
 def _fit(scale: np.ndarray, distance: np.ndarray) -> tuple[float, float]:
     """The slope of log(distance) in log(scale), and its standard error."""
+    from scipy.stats import linregress
+
     good = distance > 0  # on a flow that stands still it may be 0
     if good.sum() < 2:
         return float("nan"), float("nan")
-    x, y = np.log(scale[good]), np.log(distance[good])
-    centred = x - x.mean()
-    slope = float(centred @ y / (centred @ centred))
-    if len(x) < 3:
-        return slope, float("nan")
-    residual = y - y.mean() - slope * centred
-    return slope, float(np.sqrt(residual @ residual / (len(x) - 2) / (centred @ centred)))
+    found = linregress(np.log(scale[good]), np.log(distance[good]))
+    # Two points lie on a line whatever they are.
+    return float(found.slope), float(found.stderr) if good.sum() > 2 else float("nan")
