@@ -73,11 +73,11 @@ def central(_=None):
                 central_flow(objective, theta, rate=rate, time=1.0, oscillating=oscillating)
                 for oscillating in (True, False)
             )
-            run = seeded_descent(objective, theta, rate, flow.path.effective_lr[0])
+            run = seeded_descent(objective, theta, rate, flow.effective_lr[0])
             times = run.steps * rate
-            near, far = (np.linalg.norm(run.points - f.path.at(times)[0], axis=1) for f in (flow, control))
-            lr = np.abs(np.log(run.effective_lr / flow.path.at(times)[2]))
-            late = np.interp(times, flow.path.times, flow.mean_loss)[250:].mean()
+            near, far = (np.linalg.norm(run.points - f.at(times).points, axis=1) for f in (flow, control))
+            lr = np.abs(np.log(run.effective_lr / flow.at(times).effective_lr))
+            late = np.interp(times, flow.times, flow.mean_loss)[250:].mean()
             yield row(
                 f"logits times {scale:g}" + (f", smoothed by {smoothing:g}" if smoothing else ""), f"{rate:g}",
                 f"{np.nanmax(near):.2g}", f"{np.nanmax(far):.2g}", f"{np.linalg.norm(run.points[-1] - theta):.2g}",

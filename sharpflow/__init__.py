@@ -8,8 +8,8 @@ Nouns: what is handed over, and handed back
     Derivation, GenericDerivation   the argument as checked steps, on one loss and on every loss
     SharpnessFlow                   the flow in the chart: its field, the sharpness, a closed form
     Iterates                        recorded gradient descent
-    FlowSolution, EdgeFlow          a path of the flow: in a chart, and without one
-    CentralFlow, ResolvedFlow       the same without minima, and with the oscillation itself
+    Path, ChartPath                 a path of the flow, and one in a chart
+    CentralPath, ResolvedPath       the same without minima, and with the oscillation itself
     WholeRun                        descent, waiting and flow, from anywhere
     Comparison, Order               iterates beside the flow, and the power of intrinsic_lr in their distance
     Relaxed, Eigenpairs             a point of Gamma, and eigenpairs of the Hessian there
@@ -54,16 +54,16 @@ if TYPE_CHECKING:  # the one list of public names: type checkers follow it, and 
     from sharpflow.numerics.comparison.result import Comparison as Comparison
     from sharpflow.numerics.descent.descent import Iterates as Iterates
     from sharpflow.numerics.descent.descent import descend as descend
-    from sharpflow.numerics.flows.central_flow import CentralFlow as CentralFlow
+    from sharpflow.numerics.flows.central_flow import CentralPath as CentralPath
     from sharpflow.numerics.flows.central_flow import central_flow as central_flow
-    from sharpflow.numerics.flows.chart_flow import FlowSolution as FlowSolution
+    from sharpflow.numerics.flows.chart_flow import ChartPath as ChartPath
     from sharpflow.numerics.flows.chart_flow import integrate as integrate
     from sharpflow.numerics.flows.edge_flow import edge_flow as edge_flow
-    from sharpflow.numerics.flows.path import EdgeFlow as EdgeFlow
+    from sharpflow.numerics.flows.path import Path as Path
     from sharpflow.numerics.minima.relax import Relaxed as Relaxed
     from sharpflow.numerics.minima.relax import relax as relax
     from sharpflow.numerics.objective import Objective as Objective
-    from sharpflow.numerics.predictions.resolved import ResolvedFlow as ResolvedFlow
+    from sharpflow.numerics.predictions.resolved import ResolvedPath as ResolvedPath
     from sharpflow.numerics.predictions.resolved import resolved_flow as resolved_flow
     from sharpflow.numerics.predictions.whole_run import WholeRun as WholeRun
     from sharpflow.numerics.predictions.whole_run import whole_run as whole_run

@@ -16,13 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from sharpflow.numerics.comparison.result import Comparison, DescentSummary, EdgeSeries, FlowSummary
+from sharpflow.numerics.comparison.setting import Setting
 from sharpflow.numerics.descent.descent import descend, prepare
-from sharpflow.numerics.flows.central_flow import LARGEST, CentralFlow, central_flow
+from sharpflow.numerics.flows.central_flow import LARGEST, CentralPath, central_flow
+from sharpflow.numerics.flows.path import Path
 from sharpflow.numerics.numbers import generator
 from sharpflow.numerics.objective import Objective
 from sharpflow.numerics.results import worst
 from sharpflow.numerics.spectrum.dense import eigenvalues, fix_sign, spherical_hessian, unit_vector
-from sharpflow.theory.rule import Rule
 
 __all__ = ["central_comparison", "may_compare", "oscillation_of"]
 
@@ -41,36 +42,32 @@ def may_compare(objective: Objective, start: Any) -> bool:
     return float(eigenvalues(objective, theta)[0]) > FLAT
 
 
-def oscillation_of(flow: CentralFlow) -> float:
+def oscillation_of(flow: CentralPath) -> float:
     """tr Sigma where it has set in first; 1/2, the most there can be on Gamma, where it never does."""
-    known = flow.path.mean_square
+    known = flow.mean_square
     there = known[known > 1e-3]
     return float(there[0]) if len(there) else 0.5
 
 
-def central_comparison(
-    objective: Objective, start: Any, rule: Rule, /, *, rate: float, time: float, amplitude: float,
-    perturbation: float, seed: int, message: str,
-) -> Comparison:  # fmt: skip
+def central_comparison(objective: Objective, start: Any, setting: Setting, /, *, message: str) -> Comparison:
     """`sharpflow.numerics.comparison.compare.compare` for gradient descent with weight decay, without minima.
 
     Args:
         message: why there are none.
     """
+    rule, rate, time = setting.rule, setting.rate, setting.time
     theta = unit_vector(objective, objective.start if start is None else start, "start")
     first = central_flow(objective, theta, rate=rate, time=time)  # compiles
     flow = central_flow(objective, theta, rate=rate, time=time)
-    path = flow.path
     # Off Gamma grad L turns the eigenvectors of the whole Hessian towards theta; those on the sphere are asked for.
     top = np.asarray(fix_sign(jnp.linalg.eigh(spherical_hessian(objective, jnp.asarray(theta)))[1][:, -1]))
-    noise = generator(seed).standard_normal(len(theta))
-    moved = (
-        theta + amplitude * math.sqrt(rate * oscillation_of(flow)) * top + perturbation * noise / np.linalg.norm(noise)
-    )
+    noise = generator(setting.seed).standard_normal(len(theta))
+    moved = theta + setting.amplitude * math.sqrt(rate * oscillation_of(flow)) * top
+    moved = moved + setting.perturbation * noise / np.linalg.norm(noise)
     every = 2 * max(1, math.ceil(time / rate / 2 / RECORDS))
     options: dict[str, Any] = {
         "start": moved,
-        "effective_lr": float(path.effective_lr[0]),
+        "effective_lr": float(flow.effective_lr[0]),
         "rate": rate,
         "every": every,
     }
@@ -82,47 +79,47 @@ def central_comparison(
     inside = run.steps * rate <= time * (1 + 1e-12)
     alive = inside & np.all(np.isfinite(run.points), axis=1)
     times, points, effective_lr, loss = (a[alive] for a in (run.steps * rate, run.points, run.effective_lr, run.loss))
-    flow_points, flow_spectrum, flow_lr = path.at(times)
+    at = flow.at(times)
     after = points - effective_lr[:, None] * np.array([np.asarray(objective.gradient(z)) for z in points])
     halfway = points + after / np.linalg.norm(after, axis=1, keepdims=True)
     spectrum = np.array([eigenvalues(objective, z)[:SPECTRUM] for z in halfway])
     nowhere = np.full_like(points, np.nan)
     return Comparison(
-        loss=objective.name, rule=rule.name, rate=float(rate), intrinsic_lr=float(rule.intrinsic_lr(rate)),
-        time=float(time), start=tuple(float(v) for v in theta), amplitude=float(amplitude),
+        loss=objective.name, rule=rule.name, rate=float(rate), intrinsic_lr=setting.intrinsic_lr,
+        time=float(time), start=tuple(float(v) for v in theta), amplitude=float(setting.amplitude),
         gd=DescentSummary(
             # No period is told apart here, over which the edge could be averaged.
             points[-1], int(run.steps[alive][-1]), math.nan, None, None, float(spectrum[-1, 0]),
         ),
-        flow=FlowSummary(path.points[-1], float(path.sharpness[-1]), int(path.edge_count[-1])),
-        times=times, distance=np.linalg.norm(points - flow_points, axis=1), distance_on_minima=nowhere[:, 0],
-        sharpness=spectrum[:, 0], edge=effective_lr * spectrum[:, 0], flow_sharpness=flow_spectrum[:, 0],
-        points=points, minima_points=nowhere, flow_points=flow_points, effective_lr=effective_lr, gd_loss=loss,
-        seconds={"gd": taken, "flow": path.seconds, "compile": first.path.compile_seconds + descent.compile_seconds},
-        result=worst(run.result, path.result), perturbation=perturbation,
-        message=path.message or f"{message.rstrip('.')}; compared with the central flow",
-        edges=_edges(objective, flow, run.means, alive, times, spectrum, flow_spectrum[:, :SPECTRUM], flow_lr),
+        flow=FlowSummary(flow.end, float(flow.sharpness[-1]), int(flow.edge_count[-1])),
+        times=times, distance=np.linalg.norm(points - at.points, axis=1), distance_on_minima=nowhere[:, 0],
+        sharpness=spectrum[:, 0], edge=effective_lr * spectrum[:, 0], flow_sharpness=at.sharpness,
+        points=points, minima_points=nowhere, flow_points=at.points, effective_lr=effective_lr, gd_loss=loss,
+        seconds={"gd": taken, "flow": flow.seconds, "compile": first.compile_seconds + descent.compile_seconds},
+        result=worst(run.result, flow.result), perturbation=setting.perturbation,
+        message=flow.message or f"{message.rstrip('.')}; compared with the central flow",
+        edges=_edges(objective, flow, run.means, alive, times, spectrum, at),
     )  # fmt: skip
 
 
 def _edges(
-    objective: Objective, flow: CentralFlow, means: Any, alive: np.ndarray, times: np.ndarray, spectrum: np.ndarray,
-    flow_spectrum: np.ndarray, flow_lr: np.ndarray,
+    objective: Objective, flow: CentralPath, means: Any, alive: np.ndarray, times: np.ndarray, spectrum: np.ndarray,
+    at: Path,
 ) -> EdgeSeries:  # fmt: skip
     """Measured between records: |grad L|^2 above its value at the flow, and the loss above the least of the flow."""
-    path, least = flow.path, float(flow.loss.min())
-    at_flow = np.array([float(np.sum(np.square(objective.gradient(z)))) for z in path.points])
+    least = float(flow.loss.min())
+    at_flow = np.array([float(np.sum(np.square(objective.gradient(z)))) for z in flow.points])
 
     def averaged(name: str) -> np.ndarray:
         """Of the steps up to each record; nan at the first."""
         return np.concatenate([[np.nan], means[name]])[: len(alive)][alive]
 
     def between(values: np.ndarray) -> np.ndarray:
-        return np.interp(times, path.times, values, right=np.nan)
+        return np.interp(times, flow.times, values, right=np.nan)
 
     return EdgeSeries(
-        spectrum=spectrum, flow_spectrum=flow_spectrum, flow_effective_lr=flow_lr,
-        mean_square=(averaged("gradient_squared") - between(at_flow)) / flow_spectrum[:, 0] ** 2,
-        flow_mean_square=flow.rate * between(path.mean_square), excess_loss=averaged("loss") - least,
+        spectrum=spectrum, flow_spectrum=at.spectrum[:, :SPECTRUM], flow_effective_lr=at.effective_lr,
+        mean_square=(averaged("gradient_squared") - between(at_flow)) / at.sharpness**2,
+        flow_mean_square=flow.rate * at.mean_square, excess_loss=averaged("loss") - least,
         flow_excess_loss=between(flow.mean_loss) - least,
     )  # fmt: skip

@@ -6,31 +6,25 @@ effective_lr*lambda_1 = 2. The distance is O(intrinsic_lr); `sharpflow.numerics.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sharpflow.numerics.comparison.central import central_comparison, may_compare
-from sharpflow.numerics.comparison.measured import edges, join, nothing, onset_summary, resolved
+from sharpflow.numerics.comparison.measured import measure, nothing
 from sharpflow.numerics.comparison.result import Comparison
-from sharpflow.numerics.descent.edge_run import edge_start, run_from_edge
-from sharpflow.numerics.descent.law import Law, law_of
-from sharpflow.numerics.flows.at_times import derived_flow, run_chart_flow, run_edge_flow, run_manifold_flow
-from sharpflow.numerics.flows.chart_flow import DESCENT
-from sharpflow.numerics.flows.edge_flow import TOLERANCE
+from sharpflow.numerics.comparison.setting import Setting, default_rule
+from sharpflow.numerics.descent.edge_run import EdgeRun, EdgeStart, edge_start, run_from_edge
+from sharpflow.numerics.descent.law import Law
+from sharpflow.numerics.flows.chart_flow import DESCENT, derived_flow, integrate
+from sharpflow.numerics.flows.edge_flow import TOLERANCE, edge_flow
+from sharpflow.numerics.flows.manifold_flow import manifold_flow
+from sharpflow.numerics.flows.path import Path
 from sharpflow.numerics.minima.krylov_normals import frames_fit
 from sharpflow.numerics.minima.relax import relax
-from sharpflow.numerics.numbers import (
-    check_amplitude,
-    check_iterations,
-    check_not_negative,
-    check_rate,
-    check_seed,
-    check_time,
-)
+from sharpflow.numerics.numbers import check_rate
 from sharpflow.numerics.objective import Objective, as_objective, minima_point, require_scale_invariant
 from sharpflow.numerics.residuals import interpolating, without_residuals
 from sharpflow.numerics.results import RESULTS
@@ -42,11 +36,8 @@ from sharpflow.theory.rule import Rule
 if TYPE_CHECKING:
     from sharpflow.theory.chart.flow import SharpnessFlow
 
-__all__ = ["compare"]
+__all__ = ["Beginning", "choose_flow", "compare", "run_descent"]
 
-
-# Two and a half periods hold one whole period wherever the crossings fall; large orbits take longer than small ones.
-TAIL_PERIODS = 2.5
 # What every direction of an Objective has to begin with, in units of intrinsic_lr: eigenvalues that come to the edge
 # later find something to amplify, and the distance between two runs changes by a hundredth of itself.
 SEED = 0.01
@@ -77,8 +68,7 @@ def compare(
         perturbation, seed: length and seed of a random step added to the start, so that every direction has something
             to oscillate with; default 0 for a `Loss`, intrinsic_lr/100 for an `Objective`.
         tolerance: of a step of the flow without a chart (`sharpflow.numerics.flows.edge_flow`); default one that
-        leaves the flow within
-            some hundredths of intrinsic_lr.
+            leaves the flow within some hundredths of intrinsic_lr.
         resolve: also predict the oscillation of the last periods (`sharpflow.numerics.predictions.resolved`).
         progress: called with the name of each part as it begins.
 
@@ -88,88 +78,91 @@ def compare(
     Raises:
         InputError: a number is out of range, the loss is not scale-invariant, the start does not fit, or another rule
             or ``resolve`` would take all normal directions where they do not fit.
+
+    Examples:
+        >>> from sharpflow import compare, resolve_loss
+        >>> found = compare(resolve_loss("ridge"), rate=1e-3, time=0.1)
+        >>> found.result.value, found.max_distance < 2 * found.intrinsic_lr
+        ('successful', True)
     """
     rule = default_rule() if rule is None else rule
     begins = (lambda part: None) if progress is None else progress
-    check_iterations(check_time(time), check_rate(rate))
-    check_amplitude(amplitude)
-    check_seed(seed)
     if perturbation is None:
+        check_rate(rate)
         perturbation = 0.0 if isinstance(subject, Loss) else SEED * float(rule.intrinsic_lr(rate))
-    check_not_negative("perturbation", perturbation)
-    law = law_of(rule) if law is None else law
-    objective = as_objective(subject)
-    rank: int | None
+    setting = Setting(
+        rule=rule, rate=rate, time=time, own_law=law, amplitude=amplitude, perturbation=perturbation, seed=seed,
+        tolerance=tolerance, resolve=resolve,
+    )  # fmt: skip
+    _ = setting.law  # a rule without one is refused before anything runs
     begins("is the loss scale-invariant")
     require_scale_invariant(subject)
+    begun = _on_gamma(subject, start, setting, begins)
+    if isinstance(begun, Comparison):
+        return begun
+    begins(f"gradient descent, {setting.iterations} iterations, and the way back to the minima")
+    set_off, run = run_descent(begun, setting)
+    begins("the flow")
+    path, at = choose_flow(begun, setting, flow)(set_off.zeta, run.steps * setting.rate)
+    begins("what both say of sharpness and oscillation")
+    return measure(begun.objective, setting, set_off, run, path, at, shown=begun.shown, rank=begun.rank)
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """A point of Gamma to set off from.
+
+    Attributes:
+        objective: as it may be used there: without residuals where they do not vanish.
+        zeta: (D,) the point.
+        rank: number of normal directions; ``None`` where there are too many of them to be held at once.
+        loss, chart: the loss it came from and the chart coordinates of zeta; ``None`` and empty of a native objective.
+        shown: the start as it is reported.
+    """
+
+    objective: Objective
+    zeta: np.ndarray
+    rank: int | None
+    loss: Loss | None
+    chart: tuple[float, ...]
+    shown: tuple[float, ...]
+
+
+def _on_gamma(
+    subject: Loss | Objective, start: Any, setting: Setting, begins: Callable[[str], None]
+) -> Beginning | Comparison:
+    """Where to set off; where there are no minima, the comparison that can be made without them."""
+    objective = as_objective(subject)
     if isinstance(subject, Loss):
         if subject.minima is None:
             raise InputError(f"loss {subject.name!r} has no minima; give them a chart, or make it an Objective.")
-        chart = subject.minima.start_at(subject.minima.start if start is None else start)  # type: ignore[arg-type]
-        zeta, rank = minima_point(subject, chart), normal_rank(objective, objective.start)
-        shown: tuple[float, ...] = chart
-    else:
-        if not frames_fit(objective):
-            # Whether so many residuals vanish would take their whole Jacobian to see; Hessian products do not ask.
-            objective = without_residuals(objective)
-        begins("gradient flow to the minima")
-        relaxed = relax(objective, start)
-        zeta, chart, rank = relaxed.point, (), relaxed.rank
-        shown = tuple(float(v) for v in zeta)
-        no_minima = relaxed.result is RESULTS.NOT_AT_MINIMA
-        if no_minima and law.coefficient == DESCENT and may_compare(objective, start):
-            begins("no minima there: gradient descent and the central flow")
-            return central_comparison(
-                objective, start, rule, rate=rate, time=time, amplitude=amplitude, perturbation=perturbation, seed=seed,
-                message=relaxed.message,
-            )  # fmt: skip
-        if not relaxed.result.ok:
-            return nothing(objective, rule, rate, time, shown, amplitude, relaxed.result, relaxed.message)
-        if rank == 0:
-            _require_products(objective, rule, law, resolve)
-            rank = None
-        objective = interpolating(objective, zeta)
-    total = max(2, 2 * round(time / rate / 2))
-    small = float(rule.intrinsic_lr(rate))
-    nominal = law.period(rate)
-    begun = edge_start(
-        objective, rule, law, zeta=zeta, rank=rank, rate=rate, amplitude=amplitude, perturbation=perturbation, seed=seed
-    )
-    # Large orbits (log X^2 far from its rest) take longer: twice the small period at A = 5 or so.
-    tail = math.ceil(nominal * TAIL_PERIODS * (1 + abs(math.log(abs(amplitude))) / 1.5))
-    several = isinstance(subject, Objective) and law.coefficient == DESCENT
-    begins(f"gradient descent, {total} iterations, and the way back to the minima")
-    run = run_from_edge(objective, rule, law, begun, rank=rank, rate=rate, total=total, tail=tail, means=several)
-    times = run.steps * rate
-    begins("the flow")
-    if isinstance(subject, Loss) and (own := flow if flow is not None else derived_flow(subject)) is not None:
-        rescale = DESCENT if flow is not None else law.coefficient
-        path = run_chart_flow(own, chart, law.clock(_rising(times)), coefficient=rescale, drift=law.drift)
-    elif several:
-        # The errors of some hundred steps stay within some hundredths of intrinsic_lr.
-        tolerance = min(TOLERANCE / 10, small / 1000) if tolerance is None else tolerance
-        path = run_edge_flow(objective, begun.zeta, _rising(times), rank=rank, tolerance=tolerance)
-    else:
-        assert rank is not None  # `_require_products` has seen to that
-        path = run_manifold_flow(objective, begun.zeta, law.clock(_rising(times)), rank=rank, drift=law.drift)
-    begins("what both say of sharpness and oscillation")
-    joined = join(
-        objective, rule, law, rate, time, shown, amplitude, run, path, nominal, small, foretell=rank is not None
-    )
-    return replace(
-        joined, perturbation=float(perturbation), edges=edges(objective, run, path, rank, rate),
-        oscillation=resolved(objective, rule, begun.zeta, run, rate, amplitude) if resolve else None,
-        # Without momentum x is multiplied by 1 - effective_lr*lambda_1, which at rest grows as in gradient descent.
-        onset=onset_summary(begun, run, joined.distance, rate, amplitude)
-        if not rule.state and law.edge == 2 and law.coefficient == DESCENT else None,
-    )  # fmt: skip
+        chosen = subject.minima.start if start is None else start
+        chart = subject.minima.start_at(chosen)  # type: ignore[arg-type]
+        zeta = minima_point(subject, chart)
+        return Beginning(objective, zeta, normal_rank(objective, zeta), subject, chart, chart)
+    if not frames_fit(objective):
+        # Whether so many residuals vanish would take their whole Jacobian to see; Hessian products do not ask.
+        objective = without_residuals(objective)
+    begins("gradient flow to the minima")
+    relaxed = relax(objective, start)
+    no_minima = relaxed.result is RESULTS.NOT_AT_MINIMA
+    if no_minima and setting.law.coefficient == DESCENT and may_compare(objective, start):
+        begins("no minima there: gradient descent and the central flow")
+        return central_comparison(objective, start, setting, message=relaxed.message)
+    shown = tuple(float(v) for v in relaxed.point)
+    if not relaxed.result.ok:
+        return nothing(objective, setting, shown, relaxed.result, relaxed.message)
+    if relaxed.rank == 0:
+        _require_products(objective, setting)
+    objective = interpolating(objective, relaxed.point)
+    return Beginning(objective, relaxed.point, relaxed.rank or None, None, (), shown)
 
 
-def _require_products(objective: Objective, rule: Rule, law: Law, resolve: bool) -> None:
+def _require_products(objective: Objective, setting: Setting) -> None:
     """Raise `InputError` where Hessian products alone do not do for what was asked for."""
-    if law.coefficient == DESCENT and not resolve:
+    if setting.law.coefficient == DESCENT and not setting.resolve:
         return
-    what = "the oscillation resolved" if resolve else f"the flow of rule {rule.name!r}"
+    what = "the oscillation resolved" if setting.resolve else f"the flow of rule {setting.rule.name!r}"
     raise InputError(
         f"{objective.name!r} has {objective.dimension} weights and no residuals that could be used: {what} takes all "
         "directions normal to the minima at once. Give residuals, at most 1000; or compare gradient descent with "
@@ -177,13 +170,53 @@ def _require_products(objective: Objective, rule: Rule, law: Law, resolve: bool)
     )
 
 
-def default_rule() -> Rule:
-    """Gradient descent with weight decay."""
-    from sharpflow.theory import rules
-
-    return rules.get("gd-wd")
+def _several(begun: Beginning, setting: Setting) -> bool:
+    """Whether the flow takes any number of eigenvalues to the edge: gradient descent on a native objective."""
+    return begun.loss is None and setting.law.coefficient == DESCENT
 
 
-def _rising(times: np.ndarray) -> np.ndarray:
-    """A run that failed in its first steps leaves one time, 0; a flow needs somewhere to go."""
-    return times if times[-1] > 0 else np.append(times, 1e-6)
+def run_descent(begun: Beginning, setting: Setting, /) -> tuple[EdgeStart, EdgeRun]:
+    """Gradient descent from the edge next to a point of Gamma, and the way back to Gamma from its records."""
+    common: dict[str, Any] = {"rank": begun.rank, "rate": setting.rate}
+    set_off = edge_start(
+        begun.objective, setting.rule, setting.law, zeta=begun.zeta, amplitude=setting.amplitude,
+        perturbation=setting.perturbation, seed=setting.seed, **common,
+    )  # fmt: skip
+    return set_off, run_from_edge(
+        begun.objective, setting.rule, setting.law, set_off, total=setting.iterations, tail=setting.tail,
+        means=_several(begun, setting), **common,
+    )  # fmt: skip
+
+
+def choose_flow(
+    begun: Beginning, setting: Setting, own: SharpnessFlow | None = None, /
+) -> Callable[[np.ndarray, np.ndarray], tuple[Path, Path]]:
+    """The flow that fits: in the chart where there is one, of several eigenvalues for gradient descent, or of one.
+
+    ``own`` is the flow of the rule in the chart, in place of the derived one.
+
+    Returns:
+        (zeta (D,), flow times (N,) from 0 on) -> its path, and the path at these times.
+    """
+    law, rank = setting.law, begun.rank
+    chart = None if begun.loss is None else derived_flow(begun.loss) if own is None else own
+
+    def flow(zeta: np.ndarray, times: np.ndarray) -> tuple[Path, Path]:
+        # A run that failed in its first steps leaves one time, 0; a flow needs somewhere to go.
+        wanted = times if times[-1] > 0 else np.append(times, 1e-6)
+        if _several(begun, setting):
+            # The errors of some hundred steps stay within some hundredths of intrinsic_lr.
+            tolerance = setting.tolerance or min(TOLERANCE / 10, setting.intrinsic_lr / 1000)
+            path = edge_flow(begun.objective, zeta, time=float(wanted[-1]), rank=rank, tolerance=tolerance)
+            return path, path.at(times)
+        clock = law.clock(wanted)
+        time = float(clock[-1])
+        if chart is not None:
+            coefficient = law.coefficient if own is None else DESCENT
+            path = integrate(chart, start=begun.chart, time=time, coefficient=coefficient, drift=law.drift)
+        else:
+            assert rank is not None  # `_require_products` has seen to that
+            path = manifold_flow(begun.objective, zeta, time=time, drift=law.drift, rank=rank)
+        return path, path.at(clock[: len(times)])
+
+    return flow

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sharpflow.numerics.brief import brief
-from sharpflow.numerics.comparison.compare import compare, default_rule
+from sharpflow.numerics.comparison.compare import compare
 from sharpflow.numerics.comparison.result import Comparison
+from sharpflow.numerics.comparison.setting import default_rule
 from sharpflow.numerics.numbers import check_rates
 from sharpflow.numerics.objective import Objective
 from sharpflow.numerics.results import RESULTS

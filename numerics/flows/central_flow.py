@@ -25,11 +25,12 @@ from typing import Any
 
 import numpy as np
 
+from sharpflow.numerics.brief import brief
 from sharpflow.numerics.compiled import Compiled, buffer
 from sharpflow.numerics.config import configure
 from sharpflow.numerics.flows.central_step import CentralStepper
 from sharpflow.numerics.flows.complementarity import MAX_EDGES
-from sharpflow.numerics.flows.path import EdgeFlow
+from sharpflow.numerics.flows.path import Path
 from sharpflow.numerics.flows.stretches import Program, Stretches, trace
 from sharpflow.numerics.numbers import check_below_edge, check_positive, check_rate, check_time, check_whole
 from sharpflow.numerics.objective import Objective, as_objective
@@ -38,7 +39,7 @@ from sharpflow.numerics.spectrum.dense import eigenvalues, unit_vector
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
 
-__all__ = ["CentralFlow", "central_flow", "compiled_central_flow"]
+__all__ = ["CentralPath", "central_flow", "compiled_central_flow"]
 
 configure()
 
@@ -53,38 +54,27 @@ LARGEST = 1000
 MAX_STEPS = 100_000
 
 
-@dataclass(frozen=True, eq=False)
-class CentralFlow:
-    """The flow at its own N times.
+@brief
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CentralPath(Path):
+    """A `Path` off Gamma: spectrum of P Hess L P, Sigma, and how it ended.
 
     Attributes:
         rate: eps.
-        path: times (flow time), points theta, effective_lr, spectrum (of P Hess L P), Sigma (in units of the rate), and
-            how it ended: successful, diverged, stepsize_underflow, edges_exhausted, max_steps.
         loss: (N,) L(theta) at the points.
     """
 
     rate: float
-    path: EdgeFlow
     loss: np.ndarray
 
     @property
     def mean_loss(self) -> np.ndarray:
         """(N,) that of the iterates, L + <Hess L, S>/2: what the oscillation adds is rate tr(Lambda Sigma)/2."""
-        k = self.path.sigma.shape[1]
-        diagonal = np.einsum("nii->ni", self.path.sigma)
-        added: np.ndarray = self.rate / 2 * np.sum(diagonal * self.path.spectrum[:, :k], axis=1)
+        assert self.sigma is not None
+        k = self.sigma.shape[1]
+        diagonal = np.einsum("nii->ni", self.sigma)
+        added: np.ndarray = self.rate / 2 * np.sum(diagonal * self.spectrum[:, :k], axis=1)
         return self.loss + added
-
-    @property
-    def result(self) -> RESULTS:
-        """How it ended."""
-        return self.path.result
-
-    @property
-    def message(self) -> str:
-        """Where, and what."""
-        return self.path.message
 
 
 @lru_cache(maxsize=32)
@@ -97,7 +87,7 @@ def compiled_central_flow(objective: Objective, /, *, k: int, oscillating: bool 
 def central_flow(
     subject: Loss | Objective, start: Any = None, /, *, rate: float, time: float, effective_lr: float | None = None,
     count: int = FIRST_COUNT, tolerance: float = TOLERANCE, max_steps: int = MAX_STEPS, oscillating: bool = True,
-) -> CentralFlow:  # fmt: skip
+) -> CentralPath:  # fmt: skip
     """The mean theta of gradient descent with weight decay, and its effective_lr, over flow time 0 <= tau <= time.
 
     Args:
@@ -112,7 +102,8 @@ def central_flow(
         oscillating: False leaves Sigma = 0, gradient flow with the schedule of weight decay: something to compare with.
 
     Returns:
-        the path; a run that failed ends at its last good step.
+        the path: successful, diverged, stepsize_underflow, edges_exhausted or max_steps; a run that failed ends at its
+        last good step.
 
     Raises:
         InputError: a number is out of range, or the start is beyond the edge.
@@ -143,4 +134,4 @@ def central_flow(
     )  # fmt: skip
     first = min(FIRST * rate / max(effective_lr * abs(top), 1e-3), time / 10)
     path = runner.run(theta, effective_lr, first, count)
-    return CentralFlow(float(rate), path, np.array([float(objective.value(z)) for z in path.points]))
+    return CentralPath(**vars(path), rate=float(rate), loss=np.array([float(objective.value(z)) for z in path.points]))

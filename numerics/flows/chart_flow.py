@@ -6,8 +6,11 @@ or until the flow ends: where lambda_1 meets lambda_2, or at the end of the char
 
 from __future__ import annotations
 
+import contextlib
+import math
+import time as clock
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +19,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sharpflow.numerics.brief import brief
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
+from sharpflow.numerics.flows.path import Path
 from sharpflow.numerics.formulas import lambdify
 from sharpflow.numerics.numbers import check_time
 from sharpflow.numerics.results import RESULTS
-from sharpflow.numerics.trajectory import Trajectory
-from sharpflow.theory.errors import InputError
+from sharpflow.theory.errors import InputError, NoClosedForm
 from sharpflow.theory.identity import Identity
+from sharpflow.theory.limits import TimeLimitExceeded, time_limit
+from sharpflow.theory.loss import Loss
 
 if TYPE_CHECKING:
     from sharpflow.theory.chart.flow import SharpnessFlow
 
-__all__ = ["ChartFlow", "FlowSolution", "compiled_flow", "integrate", "step_control"]
+__all__ = ["ChartFlow", "ChartPath", "compiled_flow", "derived_flow", "integrate", "step_control"]
 
 configure()
 
@@ -46,6 +52,8 @@ MAX_STEPS = 4096
 # (a, b, c) of the drift -a/(b + c K^2) g; this one is gradient descent with weight decay.
 Coefficient = tuple[float, float, float]
 DESCENT: Coefficient = (2.0, 4.0, 1.0)
+# Ten times what deriving the flow of a built-in family takes; beyond, the one on the implicit manifold needs none.
+DERIVATION_SECONDS = 30.0
 # Points at which the dense output is evaluated in one call: one shape, one program.
 BLOCK = 400
 
@@ -68,7 +76,7 @@ class ChartFlow:
     """
 
     def __init__(self, flow: SharpnessFlow, drift: Callable[[Any, Any], Any] | None = None) -> None:
-        self.flow = flow
+        self.flow, self.drift = flow, drift
         chart = tuple(flow.chart)
         field = lambdify(chart, list(flow.field))
         squared = lambdify(chart, flow.log_gradient_squared)
@@ -111,8 +119,9 @@ class ChartFlow:
         """Seconds spent compiling so far."""
         return self._solve.seconds + self._evaluate.seconds
 
-    def integrate(self, start: Sequence[float], time: float, coefficient: Coefficient = DESCENT) -> FlowSolution:
+    def integrate(self, start: Sequence[float], time: float, coefficient: Coefficient = DESCENT) -> ChartPath:
         """From chart coordinates ``start`` (m,) over flow time ``time``."""
+        before, started = self.compile_seconds, clock.perf_counter()
         reached, code, interpolation = self._solve(
             np.asarray(start, dtype=float), np.float64(time), np.asarray(coefficient, dtype=float)
         )
@@ -121,26 +130,36 @@ class ChartFlow:
         # The solver stops one step late. Each round narrows the first bad time down by a factor of BLOCK.
         for _ in range(4):
             times = np.linspace(low, high, BLOCK)
-            at = self._points(interpolation, times)
-            outside = np.any((at.chart <= self._bounds[:, 0]) | (at.chart >= self._bounds[:, 1]), axis=1)
+            chart, _, _, gap = self._look(interpolation, times)
+            outside = np.any((chart <= self._bounds[:, 0]) | (chart >= self._bounds[:, 1]), axis=1)
             # A gap that touches zero without changing sign shows here, even where no step ended near it.
-            bad = np.flatnonzero(outside | (at.gap < GAP))
+            bad = np.flatnonzero(outside | (gap < GAP))
             if not len(bad):
                 break
             first = int(bad[0])
             result = RESULTS.LEFT_CHART if outside[first] else RESULTS.GAP_CLOSED
             low, high = float(times[max(first - 1, 0)]), float(times[first])
             stop = low
-        if result is RESULTS.STEPSIZE_UNDERFLOW and np.min(np.abs(at.chart[-1][:, None] - self._bounds)) < GAP:
+        if result is RESULTS.STEPSIZE_UNDERFLOW and np.min(np.abs(chart[-1][:, None] - self._bounds)) < GAP:
             result = RESULTS.LEFT_CHART  # the field ends where the chart does
-        end = self._points(interpolation, np.array([stop])).chart[0]
-        return FlowSolution(self, interpolation, stop, end, result)
+        # Of another rule the edge may be another one, and is not told here.
+        edge = 2.0 if self.drift is None and tuple(coefficient) == DESCENT else math.nan
 
-    def _points(self, interpolation: Any, times: np.ndarray) -> FlowPoints:
-        """The dense output at flow times (N,), in blocks of one compiled size."""
+        def dense(times: np.ndarray) -> ChartPath:
+            chart, points, sharpness, gap = self._look(interpolation, times)
+            return ChartPath(
+                times, points, edge / sharpness, sharpness[:, None], None, result, name=self.flow.loss.name,
+                seconds=clock.perf_counter() - started - (self.compile_seconds - before),
+                compile_seconds=self.compile_seconds, smooth=True, chart=chart, gap=gap, _dense=dense,
+            )  # fmt: skip
+
+        return dense(np.linspace(0.0, stop, BLOCK))
+
+    def _look(self, interpolation: Any, times: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The dense output at flow times (N,), in blocks of one compiled size: what `look` gives."""
         padded = np.concatenate([times, np.repeat(times[-1:], -len(times) % BLOCK)])
         parts = [self._evaluate(interpolation, padded[i : i + BLOCK]) for i in range(0, len(padded), BLOCK)]
-        return FlowPoints(*(np.concatenate(leaves)[: len(times)] for leaves in zip(*parts, strict=True)))
+        return tuple(np.concatenate(leaves)[: len(times)] for leaves in zip(*parts, strict=True))
 
 
 def _real(value: Any) -> Array:
@@ -191,49 +210,28 @@ def _result(code: Any) -> RESULTS:
     return matches[0] if matches else RESULTS.DIVERGED
 
 
-@dataclass(frozen=True)
-class FlowPoints:
-    """The flow at N times: chart (N, m), points (N, D) on the unit sphere, sharpness (N,), gap/lambda_1 (N,)."""
-
-    chart: np.ndarray
-    points: np.ndarray
-    sharpness: np.ndarray
-    gap: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class FlowSolution:
-    """A solution of the flow.
+@brief
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ChartPath(Path):
+    """A `Path` in a chart: successful, gap_closed, left_chart, or what the integrator complained of.
 
     Attributes:
-        time: flow time reached; under what was asked for where the flow ended.
-        end: (m,) chart coordinates there.
-        result: successful, gap_closed, left_chart, or what the integrator complained of.
+        chart: (N, m) chart coordinates.
+        gap: (N,) (lambda_1 - lambda_2)/lambda_1.
     """
 
-    compiled: ChartFlow
-    interpolation: Any
-    time: float
-    end: np.ndarray
-    result: RESULTS
+    chart: np.ndarray
+    gap: np.ndarray
+    _dense: Callable[[np.ndarray], ChartPath] = field(repr=False)
 
-    def evaluate(self, times: Any, /) -> FlowPoints:
-        """The flow at flow times (N,); nan after its end."""
-        tau = np.atleast_1d(np.asarray(times, dtype=float))
-        inside = (tau >= 0) & (tau <= self.time * (1 + 1e-12))
-        at = self.compiled._points(self.interpolation, np.clip(tau, 0, self.time))
-        mask = np.where(inside, 1.0, np.nan)
-        return FlowPoints(at.chart * mask[:, None], at.points * mask[:, None], at.sharpness * mask, at.gap * mask)
-
-    def trajectory(self, times: Any = None, /) -> Trajectory:
-        """The part of the flow that exists, at ``times`` (default 401 from 0 to its end)."""
-        tau = np.linspace(0, self.time, BLOCK + 1) if times is None else np.asarray(times, dtype=float)
-        tau = tau[tau <= self.time * (1 + 1e-12)]
-        at = self.evaluate(tau)
-        nothing = np.full(len(tau), np.nan)
-        return Trajectory(
-            times=tau, points=at.points, effective_lr=nothing, sharpness=at.sharpness, loss=nothing.copy(),
-            result=self.result, metadata={"subject": self.compiled.flow.loss.name, "kind": "chart flow"},
+    def at(self, times: Any, /) -> ChartPath:
+        """The path at flow times (M,), by the integrator's own polynomials; nan beyond its end."""
+        wanted = np.atleast_1d(np.asarray(times, dtype=float))
+        inside = (wanted >= 0) & (wanted <= self.time * (1 + 1e-12))
+        found, mask = self._dense(np.clip(wanted, 0, self.time)), np.where(inside, 1.0, np.nan)
+        return replace(
+            found, times=wanted, points=found.points * mask[:, None], effective_lr=found.effective_lr * mask,
+            spectrum=found.spectrum * mask[:, None], chart=found.chart * mask[:, None], gap=found.gap * mask,
         )  # fmt: skip
 
 
@@ -247,13 +245,36 @@ def compiled_flow(flow: SharpnessFlow, /, drift: Callable[[Any, Any], Any] | Non
     return _compiled(Identity(flow), drift)
 
 
+# Losses whose flow was asked for, with what came of it.
+_DERIVED: dict[Loss, SharpnessFlow | None] = {}
+REMEMBERED = 64
+
+
+def derived_flow(loss: Loss, /, *, seconds: float = DERIVATION_SECONDS) -> SharpnessFlow | None:
+    """What the exact wing derives for gradient descent with weight decay; ``None`` where there is none in time.
+
+    Remembered, so that the first call decides how long the exact wing may take.
+    """
+    from sharpflow.theory.chart.flow import sharpness_flow
+
+    if loss not in _DERIVED:
+        found = None
+        with contextlib.suppress(NoClosedForm, TimeLimitExceeded), time_limit(seconds):
+            found = sharpness_flow(loss)
+        if len(_DERIVED) >= REMEMBERED:
+            _DERIVED.pop(next(iter(_DERIVED)))
+        _DERIVED[loss] = found
+    return _DERIVED[loss]
+
+
 def integrate(
     flow: SharpnessFlow, /, *, start: Sequence[float] | None = None, time: float,
-    coefficient: Coefficient = DESCENT,
-) -> FlowSolution:  # fmt: skip
+    coefficient: Coefficient | None = DESCENT, drift: Callable[[Any, Any], Any] | None = None,
+) -> ChartPath:  # fmt: skip
     """p(tau), 0 <= tau <= time (flow time), from chart coordinates ``start`` (default: the loss's own).
 
-    A flow that ends early (``result`` says why) is no error; its solution covers the time up to there.
+    ``coefficient`` (a, b, c) puts a/(b + c K^2) for 2/(4 + K^2); where it is ``None``, ``drift`` does, of K^2
+    and lambda_1. A flow that ends early (``result`` says why) is no error; its path covers the time up to there.
 
     Raises:
         InputError: start is off the chart, or time is not positive and finite.
@@ -264,4 +285,5 @@ def integrate(
         raise InputError(f"loss {flow.loss.name!r} has no minima; the flow needs their chart.")
     chosen = minima.start if start is None else start
     assert chosen is not None  # Minima fills its default in
-    return compiled_flow(flow).integrate(minima.start_at(chosen), time, coefficient)
+    compiled = compiled_flow(flow, drift if coefficient is None else None)
+    return compiled.integrate(minima.start_at(chosen), time, DESCENT if coefficient is None else coefficient)

@@ -22,7 +22,7 @@ from sharpflow.numerics.compiled import Compiled, buffer
 from sharpflow.numerics.config import configure
 from sharpflow.numerics.flows.complementarity import MAX_EDGES
 from sharpflow.numerics.flows.edge_step import Stepper
-from sharpflow.numerics.flows.path import EdgeFlow
+from sharpflow.numerics.flows.path import Path
 from sharpflow.numerics.flows.stretches import Program, Stretches, trace
 from sharpflow.numerics.minima.krylov_normals import frames_fit
 from sharpflow.numerics.minima.landing import LANDED, landing, normals_for
@@ -34,7 +34,7 @@ from sharpflow.numerics.spectrum.dense import normal_rank, unit_vector
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
 
-__all__ = ["EdgeFlow", "compiled_edge_flow", "edge_flow", "first_lr"]
+__all__ = ["compiled_edge_flow", "edge_flow"]
 
 
 configure()
@@ -64,7 +64,7 @@ def compiled_edge_flow(objective: Objective, /, *, rank: int | None, k: int) -> 
 def edge_flow(
     subject: Loss | Objective, start: Any = None, /, *, time: float, effective_lr: float | None = None,
     rank: int | None = None, count: int = FIRST_COUNT, tolerance: float = TOLERANCE, max_steps: int = MAX_STEPS,
-) -> EdgeFlow:  # fmt: skip
+) -> Path:  # fmt: skip
     """zeta(tau), effective_lr and Sigma, 0 <= tau <= time (flow time), of gradient descent with weight decay.
 
     Args:
@@ -112,7 +112,7 @@ def edge_flow(
     return _landed(objective, rank, runner.run(point, begins, first, count))
 
 
-def _landed(objective: Objective, rank: int | None, path: EdgeFlow) -> EdgeFlow:
+def _landed(objective: Objective, rank: int | None, path: Path) -> Path:
     """The path with its distance to Gamma at the end, and what that says of it."""
     end = path.points[-1]
     # By Newton's iteration: |grad L|/lambda_1 would be short of it by lambda_min/lambda_1 along a soft direction.

@@ -8,6 +8,7 @@ order stays four.
 from __future__ import annotations
 
 import math
+import time as clock
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -18,12 +19,13 @@ import numpy as np
 
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
+from sharpflow.numerics.flows.path import Path
 from sharpflow.numerics.minima.retraction import retract_traced
 from sharpflow.numerics.numbers import check_time
 from sharpflow.numerics.objective import Objective, as_objective
 from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.spectrum.dense import frame, normal_rank, tangent_log_gradient, unit_vector
-from sharpflow.numerics.trajectory import Trajectory
+from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
 
 __all__ = ["gd_drift", "manifold_flow"]
@@ -106,7 +108,7 @@ def compiled_manifold_flow(
 def manifold_flow(
     subject: Loss | Objective, start: Any, /, *, time: float, drift: Callable[[Any, Any], Any] = gd_drift,
     rank: int | None = None, records: int = 400, step: float = STEP,
-) -> Trajectory:  # fmt: skip
+) -> Path:  # fmt: skip
     """zeta(tau), 0 <= tau <= time (flow time), from the point of Gamma next to ``start`` (D,).
 
     Args:
@@ -119,8 +121,7 @@ def manifold_flow(
         step: upper bound on the integrator's step, in flow time.
 
     Returns:
-        N = records + 1 points. With result gap_closed the trajectory ends before ``time``, where lambda_1 meets
-        lambda_2.
+        N = records + 1 points. With result gap_closed the path ends before ``time``, where lambda_1 meets lambda_2.
     """
     objective = as_objective(subject)
     check_time(time)
@@ -128,6 +129,7 @@ def manifold_flow(
     rank = normal_rank(objective, zeta) if rank is None else rank
     substeps = max(1, math.ceil(time / (records * step)))
     run = _compiled(objective, rank, drift, records)
+    before, started = run.seconds, clock.perf_counter()
     closed, series = run(zeta, np.float64(time), np.int64(substeps))
     points, done, sharpness = (np.asarray(a) for a in series)
     times = np.asarray(done) * time / (records * substeps)
@@ -140,8 +142,13 @@ def manifold_flow(
         good &= np.arange(len(good)) < np.argmax(keep & ~good)
     elif bool(closed):
         result = RESULTS.GAP_CLOSED
-    nothing = np.full(int(good.sum()), np.nan)
-    return Trajectory(
-        times=times[good], points=points[good], effective_lr=nothing, sharpness=sharpness[good], loss=nothing.copy(),
-        result=result, metadata={"subject": objective.name, "kind": "manifold flow", "time": float(time)},
+    if result is RESULTS.DIVERGED and good.sum() < 2:
+        raise InputError(
+            f"{objective.name!r}: the flow is not defined at the start (its sharpness has no gradient there)."
+        )
+    # Of another rule the edge may be another one, and is not told here.
+    effective_lr = (2.0 if drift is gd_drift else math.nan) / sharpness[good]
+    return Path(
+        times[good], points[good], effective_lr, sharpness[good, None], None, result, name=objective.name,
+        seconds=clock.perf_counter() - started - (run.seconds - before), compile_seconds=run.seconds, smooth=True,
     )  # fmt: skip

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sharpflow.numerics.compiled import Compiled
-from sharpflow.numerics.flows.path import EdgeFlow
+from sharpflow.numerics.flows.path import Path
 from sharpflow.numerics.minima.normals import SOLVED
 from sharpflow.numerics.results import RESULTS
 
@@ -94,7 +94,7 @@ class Stretches:
         self.rejected = self.tries = 0
         self.max_steps = max_steps
 
-    def run(self, point: np.ndarray, effective_lr: float, first: float, count: int) -> EdgeFlow:
+    def run(self, point: np.ndarray, effective_lr: float, first: float, count: int) -> Path:
         """From a point (D,) with a first step, ``count`` eigenvalues carried."""
         log_lr, begun, first_step = math.log(effective_lr), np.float64(0.0), np.float64(first)
         k = min(count, self.most)
@@ -135,7 +135,7 @@ class Stretches:
         self.rejected += int(s.rejected)
         return s, flags
 
-    def _result(self, s: Any, finite: bool, lost: bool, crowded: bool, k: int) -> EdgeFlow:
+    def _result(self, s: Any, finite: bool, lost: bool, crowded: bool, k: int) -> Path:
         if len(self.rows) > 1 and len(self.rows[1][0]) and self.rows[1][4].shape == (len(self.rows[1][0]), k, k):
             # At the start itself Sigma is that of the first (short) step.
             self.rows[0] = (*self.rows[0][:4], self.rows[1][4][:1])
@@ -167,7 +167,7 @@ class Stretches:
             result, message = RESULTS.EDGES_EXHAUSTED, f"{at} {k} eigenvalues are at the edge"
         elif float(s.time) < self.time:
             result, message = RESULTS.MAX_STEPS, f"{at}, after {self.tries} tries"
-        return EdgeFlow(
-            times[keep], points[keep], np.exp(log_lr[keep]), spectrum[keep], sigma[keep], residual, result, message,
-            self.rejected, self.seconds, self.compile_seconds, self.name,
+        return Path(
+            times[keep], points[keep], np.exp(log_lr[keep]), spectrum[keep], sigma[keep], result, message, self.name,
+            self.seconds, self.compile_seconds, residual=residual, rejected=self.rejected,
         )  # fmt: skip

@@ -25,7 +25,7 @@ def closed_form_residual(flow: SharpnessFlow, /, *, time: float) -> float | None
     """
     solution = integrate(flow, time=time)
     times = np.linspace(0, solution.time, RECORDS)
-    chart = solution.evaluate(times).chart
+    chart = solution.at(times).chart
     residuals: list[float] = []
     if flow.closed_form is not None:
         start = {sp.Symbol(f"{s.name}_0", real=True): float(v) for s, v in zip(flow.chart, chart[0], strict=True)}

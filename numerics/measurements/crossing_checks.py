@@ -60,12 +60,12 @@ def down_a_slope(rule: Rule, /, *, rate: float, time: float) -> Tilted:
              central_flow(tilted, zeta, rate=rate, time=time, oscillating=False)]  # fmt: skip
     run = descend(
         tilted, rule, start=zeta + rate**0.5 * np.array([0, 0, 0, 0.7, 0.05]),
-        effective_lr=float(flows[0].path.effective_lr[0]), rate=rate, every=2 * max(1, int(time / rate / 800)),
+        effective_lr=float(flows[0].effective_lr[0]), rate=rate, every=2 * max(1, int(time / rate / 800)),
         records=400,
     )  # fmt: skip
     times = run.steps * rate
     inside = times <= time
-    far = [np.linalg.norm(run.points - flow.path.at(times)[0], axis=1)[inside].max() for flow in flows]
+    far = [np.linalg.norm(run.points - flow.at(times).points, axis=1)[inside].max() for flow in flows]
     return Tilted(*(float(distance / (2 * rate) ** 0.5) for distance in far))
 
 

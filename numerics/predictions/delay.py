@@ -109,10 +109,10 @@ def bifurcation_delay(
         raise InputError(f"{objective.name!r}: the gradient points out of the coordinates said to be invariant.")
     flow = edge_flow(_inside(objective, tuple(mask.tolist())), theta[mask], time=time, tolerance=1e-6)
     times = np.linspace(0, flow.times[-1], SAMPLES)
-    points, _, effective_lr = flow.at(times)
+    inside = flow.at(times)
     whole = np.zeros((SAMPLES, len(theta)))
-    whole[:, mask] = points
-    edge = effective_lr * np.asarray(_hidden(objective, tuple(mask.tolist()))(whole))
+    whole[:, mask] = inside.points
+    edge = inside.effective_lr * np.asarray(_hidden(objective, tuple(mask.tolist()))(whole))
     growth = np.log(np.maximum(np.abs(1 - edge), 1e-300)) / rate  # a change of sign passes 0 in one step of many
     size = np.concatenate([[0.0], np.cumsum((growth[1:] + growth[:-1]) / 2 * np.diff(times))])
     unstable = np.flatnonzero(edge > 2)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sharpflow.numerics.descent.law import law_of
-from sharpflow.numerics.flows.at_times import run_manifold_flow
+from sharpflow.numerics.flows.manifold_flow import manifold_flow
 from sharpflow.numerics.minima.jets import edge_jets_along
 from sharpflow.numerics.objective import Objective, as_objective
 from sharpflow.numerics.spectrum.dense import normal_rank, unit_vector
@@ -115,5 +115,5 @@ def _flow_of(objective: Objective, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
     rank = normal_rank(objective, zeta)
     law = law_of(rule)
     clock = law.clock(times)
-    run = run_manifold_flow(objective, zeta / np.linalg.norm(zeta), clock, rank=rank, drift=law.drift)
-    return times, run.points
+    path = manifold_flow(objective, zeta, time=float(clock[-1]), drift=law.drift, rank=rank)
+    return times, path.at(clock).points

@@ -32,6 +32,7 @@ from sharpflow.numerics.brief import brief
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
 from sharpflow.numerics.descent.law import Law, law_of
+from sharpflow.numerics.flows.path import Path
 from sharpflow.numerics.formulas import lambdify
 from sharpflow.numerics.numbers import check_amplitude, check_iterations, check_rate, check_time
 from sharpflow.numerics.objective import Objective, as_objective
@@ -49,7 +50,7 @@ from sharpflow.theory.identity import Identity
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.rule import Rule
 
-__all__ = ["ResolvedFlow", "resolved_flow"]
+__all__ = ["ResolvedPath", "resolved_flow"]
 
 configure()
 
@@ -66,44 +67,28 @@ LARGEST = 600.0
 
 
 @brief
-@dataclass(frozen=True, eq=False)
-class ResolvedFlow:
-    """Gradient descent at N iterations, predicted; series end where ``result`` is not successful.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ResolvedPath(Path):
+    """A `Path` of gradient descent itself at N iterations, predicted; it ends where ``result`` is not successful.
+
+    ``points`` are theta_t, zeta + x v_1 + what the other normal directions follow with; ``result`` is successful,
+    gap_closed, diverged, or max_steps.
 
     Attributes:
         rate: eps.
         steps: (N,) iterations t, of either parity.
-        points: (N, D) theta_t, unit vectors: zeta + x v_1 + what the other normal directions follow with.
         minima_points: (N, D) zeta, the point of Gamma next to theta_t.
         x: (N,) the displacement along v_1, with its sign (v_1's is that at the start, carried along).
         edge: (N,) effective_lr*lambda_1, lambda_1 that of zeta.
-        sharpness: (N,) lambda_1.
         energy: (N,) U^2/2 + (a/(2 alpha)) (X^2/<X^2> - 1 - log(X^2/<X^2>)).
-        result, message: successful, gap_closed, diverged, or max_steps.
-        name: of the objective.
     """
 
     rate: float
     steps: np.ndarray
-    points: np.ndarray
     minima_points: np.ndarray
     x: np.ndarray
     edge: np.ndarray
-    sharpness: np.ndarray
     energy: np.ndarray
-    result: RESULTS
-    message: str = ""
-    name: str = "objective"
-
-    @property
-    def times(self) -> np.ndarray:
-        """(N,) flow time."""
-        return self.steps * self.rate
-
-    @property
-    def effective_lr(self) -> np.ndarray:
-        """(N,)."""
-        return self.edge / self.sharpness
 
 
 class _Fields:
@@ -183,7 +168,7 @@ def compiled_resolved_flow(rule: Rule, /) -> Compiled:
 def resolved_flow(
     subject: Loss | Objective, start: Any = None, /, *, rate: float, time: float, rule: Rule | None = None,
     amplitude: float = 1.2, steps: Any = None, corrected: bool = True,
-) -> ResolvedFlow:  # fmt: skip
+) -> ResolvedPath:  # fmt: skip
     """x_t, effective_lr and zeta of a run that sets off at the edge, as `sharpflow.numerics.comparison.compare` does.
 
     Args:
@@ -248,7 +233,7 @@ def _run(
 def _result(
     objective: Objective, law: Law, fields: _Fields, curve: Curve, found: dict[str, np.ndarray], code: int,
     steps: np.ndarray, rate: float, corrected: bool,
-) -> ResolvedFlow:  # fmt: skip
+) -> ResolvedPath:  # fmt: skip
     delta = math.sqrt(rate)
     known = np.isfinite(found["y"]) & np.isfinite(found["u"]) & (np.abs(found["y"]) < LARGEST)
     alive = np.cumprod(known).astype(bool)
@@ -279,8 +264,9 @@ def _result(
     x, u = (np.where(odd, np.asarray(new), old) for new, old in zip(after, (x, u), strict=True))
     zeta, top, lean, sharpness = curve.at(sigma)
     points = zeta + delta * x[:, None] * top + rate * (x**2)[:, None] * lean
-    return ResolvedFlow(
-        rate=float(rate), steps=steps, points=points / np.linalg.norm(points, axis=1, keepdims=True),
-        minima_points=zeta, x=delta * x, edge=law.edge + delta * u, sharpness=sharpness, energy=energy,
-        result=result, message=message, name=objective.name,
+    edge = law.edge + delta * u
+    return ResolvedPath(
+        rate * steps, points / np.linalg.norm(points, axis=1, keepdims=True), edge / sharpness, sharpness[:, None],
+        None, result, message, objective.name, rate=float(rate), steps=steps, minima_points=zeta, x=delta * x,
+        edge=edge, energy=energy,
     )  # fmt: skip

@@ -22,7 +22,7 @@ import numpy as np
 from sharpflow.numerics.brief import brief
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.flows.edge_flow import TOLERANCE, edge_flow
-from sharpflow.numerics.flows.path import EdgeFlow
+from sharpflow.numerics.flows.path import Path
 from sharpflow.numerics.minima.krylov_normals import DENSE
 from sharpflow.numerics.minima.relax import SNAPSHOTS, Relaxed, on_the_way, relax
 from sharpflow.numerics.numbers import check_positive, check_time
@@ -35,7 +35,7 @@ from sharpflow.numerics.spectrum.eigenpairs import block_eigenpairs, hessian_pro
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
 
-__all__ = ["WholeRun", "along", "whole_run"]
+__all__ = ["WholeRun", "whole_run"]
 
 # lambda_1 on the way down, relative: the edge is met within a few per cent of where it is said to be.
 ROUGHLY, MAX_PRODUCTS = 1e-3, 200
@@ -61,7 +61,7 @@ class WholeRun:
     relaxed: Relaxed
     arrival_lr: float
     waiting: float
-    flow: EdgeFlow | None
+    flow: Path | None
     result: RESULTS
     message: str = ""
     meets: np.ndarray | None = None
@@ -165,11 +165,3 @@ def _met(objective: Objective, theta: np.ndarray, effective_lr: float) -> tuple[
         return None
     first = int(beyond[0])
     return points[first], float(lr[first]) if np.isfinite(edge[first]) else math.nan
-
-
-def along(run: WholeRun, times: np.ndarray, /) -> tuple[np.ndarray, np.ndarray]:
-    """zeta (M, D) and effective_lr (M,) of a prediction at flow times (M,) after the arrival."""
-    if run.flow is None:
-        raise InputError(f"there is no flow in this prediction: {run.message or run.result.advice}")
-    points, _, effective_lr = run.flow.at(times)
-    return points, effective_lr

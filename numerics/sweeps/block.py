@@ -23,8 +23,7 @@ from sharpflow.numerics.config import configure
 from sharpflow.numerics.descent.descent import parameters_of, prepare
 from sharpflow.numerics.descent.forms import MINIMUM
 from sharpflow.numerics.descent.law import law_of
-from sharpflow.numerics.flows.at_times import derived_flow
-from sharpflow.numerics.flows.chart_flow import DESCENT, GAP, MAX_STEPS, ChartFlow, step_control
+from sharpflow.numerics.flows.chart_flow import DESCENT, GAP, MAX_STEPS, ChartFlow, derived_flow, step_control
 from sharpflow.numerics.minima.retraction import analyse_traced
 from sharpflow.numerics.objective import as_objective, require_scale_invariant
 from sharpflow.numerics.results import RESULTS

@@ -14,7 +14,7 @@ import numpy as np
 
 from sharpflow.numerics.brief import brief
 from sharpflow.numerics.flows.edge_flow import edge_flow
-from sharpflow.numerics.flows.path import EdgeFlow
+from sharpflow.numerics.flows.path import Path
 from sharpflow.numerics.minima.relax import relax
 from sharpflow.numerics.models.task import Task
 from sharpflow.numerics.results import RESULTS
@@ -62,7 +62,7 @@ class Prediction:
     gd_spectrum: np.ndarray
     test_loss: np.ndarray
     test_error: np.ndarray
-    flow: EdgeFlow | None
+    flow: Path | None
     result: RESULTS
     message: str = ""
     moved: float = math.nan
@@ -138,9 +138,9 @@ def predict(task: Task, run: TrainingRun, seed: int = 0, /, *, tolerance: float 
         objective, relaxed.point, time=float(times[-1] - times[0]), effective_lr=effective_lr, rank=rank,
         tolerance=tolerance,
     )  # fmt: skip
-    points, spectrum, lr = flow.at(times - times[0])
-    reached = np.isfinite(spectrum[:, 0])
-    points, spectrum, lr, times = points[reached], spectrum[reached], lr[reached], times[reached]
+    at = flow.at(times - times[0])
+    reached = np.isfinite(at.sharpness)
+    points, spectrum, lr, times = at.points[reached], at.spectrum[reached], at.effective_lr[reached], times[reached]
     own = run.columns["spectrum"][begin:, seed][reached]
     known = min(own.shape[1], spectrum.shape[1])
     gd_lr = run.columns["effective_lr"][begin:, seed][reached]

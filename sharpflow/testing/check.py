@@ -117,7 +117,7 @@ class Subject:
 
         loss = self.loss
         if loss is not None and loss.minima is not None:
-            from sharpflow.numerics.flows.at_times import derived_flow
+            from sharpflow.numerics.flows.chart_flow import derived_flow
 
             # Where the chart gives no flow in this time, the comparison takes the one on the implicit manifold.
             derived_flow(loss, seconds=DERIVATION_SECONDS)

@@ -159,6 +159,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/measurements/bn_regression.py": SMALL,
     "numerics/flows/central_flow.py": CENTRAL,
     "numerics/comparison/central.py": CENTRAL,
+    "numerics/comparison/setting.py": (f"{NUMERICS}/comparison/test_compare_formulas.py",),
     "numerics/flows/central_step.py": CENTRAL,
     "numerics/inspection/chart_rank.py": CHART_POINTS,
     "numerics/measurements/closed_forms.py": SMALL,
@@ -303,7 +304,7 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         *(f"theory/derivation/{name}.py" for name in ("derivation", "plan", "remarks")),
         *(f"theory/{name}.py" for name in ("fingerprint", "proving/proof")),
         *(f"theory/writing/{name}.py" for name in ("document", "latex", "markdown", "notation", "sentences", "text")),
-        *(f"numerics/{name}.py" for name in ("brief", "comparison/result", "flows/at_times", "results", "trajectory")),
+        *(f"numerics/{name}.py" for name in ("brief", "comparison/result", "results", "trajectory")),
         "numerics/training/experiment.py",
     ),
     "what users write down, and is checked on the way in": tuple(

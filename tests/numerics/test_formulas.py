@@ -107,10 +107,10 @@ def test_the_flow_sets_off_along_its_drift():
     g = log_sharpness_gradient(RIDGE, zeta)
     solution = integrate(sharpness_flow(RIDGE), start=(0.35,), time=0.1)
     h = 1e-4
-    early = solution.evaluate(np.array([0.0, h])).points
+    early = solution.at(np.array([0.0, h])).points
     np.testing.assert_allclose((early[1] - early[0]) / h, -2 * g / (4 + g @ g), atol=1e-4)
-    np.testing.assert_allclose(np.linalg.norm(solution.evaluate(np.linspace(0, 0.1, 7)).points, axis=1), 1, atol=1e-12)
-    assert len(solution.evaluate(np.linspace(0, 0.1, 401)).points) == 401
+    np.testing.assert_allclose(np.linalg.norm(solution.at(np.linspace(0, 0.1, 7)).points, axis=1), 1, atol=1e-12)
+    assert len(solution.at(np.linspace(0, 0.1, 401)).points) == 401
 
 
 def test_relaxation_says_how_far_it_moved():

@@ -10,25 +10,22 @@ def run(subject: Subject) -> Trial:
     """The derived field against automatic differentiation, both integrated to time 1."""
     import numpy as np
 
-    from sharpflow.numerics.flows.at_times import derived_flow, run_chart_flow, run_manifold_flow
+    from sharpflow.numerics.flows.chart_flow import derived_flow, integrate
+    from sharpflow.numerics.flows.manifold_flow import manifold_flow
     from sharpflow.numerics.inspection.loss import Finding
 
     loss = subject.loss
     own = None if loss is None or loss.minima is None else derived_flow(loss)
     if own is None:
         return Trial(Outcome.NOT_APPLICABLE, "no flow was derived in a chart: there is one route only")
-    assert loss is not None
-    assert loss.minima is not None
-    assert loss.minima.start is not None
     from sharpflow.numerics.descent.law import law_of
     from sharpflow.theory import rules
 
     law = law_of(rules.get("gd-wd"))
     times = np.linspace(0.0, 1.0, 21)
-    first = run_chart_flow(own, loss.minima.start, times, coefficient=law.coefficient, drift=law.drift)
-    second = run_manifold_flow(
-        subject.objective, subject.objective.start, times, rank=subject.minima.rank, drift=law.drift
-    )
+    first = integrate(own, time=1.0, coefficient=law.coefficient, drift=law.drift).at(times)
+    objective, rank = subject.objective, subject.minima.rank
+    second = manifold_flow(objective, objective.start, time=1.0, drift=law.drift, rank=rank).at(times)
     apart = np.linalg.norm(first.points - second.points, axis=1)
     both = np.isfinite(apart)
     if not both.any():

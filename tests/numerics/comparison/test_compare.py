@@ -58,7 +58,7 @@ def test_small_oscillation_has_the_universal_period_and_mean_square(name):
 def flow_chart_end(flow, comparison):
     from sharpflow.numerics.flows.chart_flow import integrate
 
-    return integrate(flow, start=comparison.start, time=comparison.time).end
+    return integrate(flow, start=comparison.start, time=comparison.time).chart[-1]
 
 
 def test_period_is_null_at_rest():

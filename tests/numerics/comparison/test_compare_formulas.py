@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from sharpflow.numerics.comparison import measured
-from sharpflow.numerics.descent.law import law_of
+from sharpflow.numerics.comparison.setting import Setting
+from sharpflow.numerics.flows.path import Path
 from sharpflow.numerics.objective import Objective
 from sharpflow.numerics.results import RESULTS
 from sharpflow.theory import rules
 from sharpflow.theory.errors import InputError
 
 GD = rules.get("gd-wd")
-RATE, PERIOD = 1e-4, 200.0
-TAIL = np.arange(0, 802)
+RATE = 1e-4
+# A little over a whole period of a small oscillation, pi/sqrt(2 rate) = 222 iterations.
+PERIOD, TAIL = 200.0, np.arange(0, 802)
 BOWL = Objective(lambda w: 0.25 + w[2] ** 2 / (w @ w), (1.0, 0, 0), name="bowl")
 
 
@@ -38,17 +41,17 @@ def made(shift=0.0):
     )  # fmt: skip
 
 
-FLOW = SimpleNamespace(
-    points=np.array([[1.0, 0, 0], [0.8, 0.6, 0], [0, 1, 0], [0, 1, 0]]), sharpness=np.array([4.0, 5.5, 8.5, 9.0]),
-    result=RESULTS.SUCCESSFUL, time=0.2, end=np.array([0.0, 1, 0]), end_sharpness=8.5, edge_count=1, seconds=3.0,
-    compile_seconds=4.0, spectrum=np.array([[4.0, 1], [5.5, 1], [8.5, 1], [9, 1]]),
-    effective_lr=np.array([0.5, 0.4, 0.3, 0.2]), mean_square=np.array([0.2, 0.4, 0.3, 0.1]),
+SIGMA = np.array([0.2, 0.4, 0.3])[:, None, None]
+FLOW = Path(
+    np.array([0.0, 0.1, 0.2]), np.array([[1.0, 0, 0], [0.8, 0.6, 0], [0, 1, 0]]), np.array([0.5, 0.4, 0.3]),
+    np.array([[4.0, 1], [5.5, 1], [8.5, 1]]), SIGMA, seconds=3.0, compile_seconds=4.0,
 )  # fmt: skip
+SETTING = Setting(rule=GD, rate=RATE, time=0.2)
 
 
 def join(run, **changes):
-    path = SimpleNamespace(**{**vars(FLOW), **changes})
-    return measured.join(BOWL, GD, law_of(GD), RATE, 0.2, (0.1,), 1.2, run, path, PERIOD, GD.intrinsic_lr(RATE))
+    path = replace(FLOW, **changes)
+    return measured.join(BOWL, SETTING, run, path, FLOW, shown=(0.1,))
 
 
 def test_distances_and_means():
@@ -87,7 +90,7 @@ def test_a_mean_a_quarter_from_the_edge_is_off_it(monkeypatch, shift, result):
 
 
 def test_what_ended_early_is_said():
-    early = join(made(), result=RESULTS.GAP_CLOSED, time=0.15)
+    early = join(made(), result=RESULTS.GAP_CLOSED, times=np.array([0.0, 0.1, 0.15]))
     assert (early.result, early.message) == (RESULTS.GAP_CLOSED, "the flow ended at time 0.15")
     run = made()
     run.failed_at = 0
@@ -101,10 +104,9 @@ def test_series_of_several_eigenvalues(monkeypatch):
     monkeypatch.setattr(measured, "top_eigenvalues", lambda *a, **k: np.ones((3, 9)))
     found = measured.edges(BOWL, made(), FLOW, 1, RATE)
     np.testing.assert_allclose(found.mean_square[1:], [50 / 25, 64 / 64])
-    np.testing.assert_allclose(found.flow_mean_square, RATE * FLOW.mean_square[:3])
+    np.testing.assert_allclose(found.flow_mean_square, RATE * FLOW.mean_square)
     np.testing.assert_allclose(found.excess_loss[1:], [0.1, 0.2])  # above L = 1/4 on Gamma
     np.testing.assert_allclose(found.flow_excess_loss, RATE * np.array([4 * 0.2, 5.5 * 0.4, 8.5 * 0.3]) / 2)
-    assert measured.edges(BOWL, made(), SimpleNamespace(**{**vars(FLOW), "mean_square": None}), 1, RATE) is None
     run = made()
     run.spectrum = np.tile(np.arange(9.0), (3, 1))  # found on the way
     np.testing.assert_array_equal(measured.edges(BOWL, run, FLOW, None, RATE).spectrum, run.spectrum[:, :8])
@@ -118,7 +120,7 @@ def test_an_oscillation_that_is_not_known_to_the_end(monkeypatch):
         return SimpleNamespace(steps=TAIL[:700], x=-0.1 * np.ones(700), edge=2 * np.ones(700))
 
     monkeypatch.setattr(measured, "resolved_flow", known)
-    found = measured.resolved(BOWL, GD, BOWL.start, made(), RATE, 1.2)
+    found = measured.resolved(BOWL, SETTING, BOWL.start, made())
     assert asked["time"] == pytest.approx(801 * RATE)
     assert len(found.predicted_x) == len(found.predicted_edge) == len(TAIL)
     np.testing.assert_allclose(found.predicted_x[:700], 0.1)

@@ -27,8 +27,8 @@ GD = rules.get("gd-wd")
 
 def distance(flow, times, points):
     """Largest distance of a central flow to points (N, D) at flow times (N,) up to its end."""
-    inside = times <= flow.path.times[-1]
-    return np.linalg.norm(flow.path.at(times)[0] - points, axis=1)[inside].max()
+    inside = times <= flow.times[-1]
+    return np.linalg.norm(flow.at(times).points - points, axis=1)[inside].max()
 
 
 @pytest.mark.deep
@@ -42,7 +42,7 @@ def test_it_comes_to_the_flow_along_gamma_as_the_rate_goes_to_zero():
     assert fit_power(rates, far).slope == pytest.approx(1.0, abs=0.2)
     assert far[-1] < 2e-4
     # no more steps at small rates, where one of them spans many thousands of gradient descent
-    steps = [len(c.path.times) for c in central]
+    steps = [len(c.times) for c in central]
     assert max(steps) < 1.5 * min(steps)
 
 
@@ -52,11 +52,11 @@ def test_two_eigenvalues_at_the_edge_as_on_gamma():
         central = central_flow(broken, flow.points[0], rate=rate, time=3.0, tolerance=1e-5)
         assert central.result is RESULTS.SUCCESSFUL
         # at its own hundred times: at most 5e-5 away while the second eigenvalue joins
-        assert np.linalg.norm(flow.at(central.path.times)[0] - central.path.points, axis=1).max() < 1e-4
-        assert central.path.edge_count[-1] == flow.edge_count[-1] == 2
-        np.testing.assert_allclose(central.path.sigma[-1, :2, :2], flow.sigma[-1, :2, :2], atol=0.02)
-        assert np.all(central.path.effective_lr * central.path.sharpness < 2 * (1 + 1e-3))
-        assert central.path.residual < 1e-10
+        assert np.linalg.norm(flow.at(central.times).points - central.points, axis=1).max() < 1e-4
+        assert central.edge_count[-1] == flow.edge_count[-1] == 2
+        np.testing.assert_allclose(central.sigma[-1, :2, :2], flow.sigma[-1, :2, :2], atol=0.02)
+        assert np.all(central.effective_lr * central.sharpness < 2 * (1 + 1e-3))
+        assert central.residual < 1e-10
 
 
 @pytest.mark.deep
@@ -65,7 +65,7 @@ def test_conditions_that_are_not_met_are_named(monkeypatch):
     monkeypatch.setattr("sharpflow.numerics.flows.complementarity.NEWTON_STEPS", 1)
     # an objective of its own: programs are kept by objective
     stopped = Objective(broken.function, broken.start, name="stopped")
-    path = central_flow(stopped, broken.start, rate=1e-3, time=3.0).path
+    path = central_flow(stopped, broken.start, rate=1e-3, time=3.0)
     assert path.result is RESULTS.UNCONVERGED
     assert "covariance of the oscillation" in path.message
     assert path.residual <= 1e-10
@@ -96,15 +96,16 @@ def test_gradient_descent_on_cross_entropy(smoothing, scale, rate):
         central_flow(objective, theta, rate=rate, time=time, oscillating=oscillating) for oscillating in (True, False)
     )
     assert central.result is RESULTS.SUCCESSFUL
-    run = seeded_descent(objective, theta, rate, central.path.effective_lr[0])
+    run = seeded_descent(objective, theta, rate, central.effective_lr[0])
     times = run.steps * rate
-    _, spectrum, effective_lr = central.path.at(times)
+    at = central.at(times)
+    spectrum, effective_lr = at.spectrum, at.effective_lr
     near, far = (distance(flow, times, run.points) for flow in (central, control))
     # 0.021, 0.011 and 0.013 were seen, over paths of 0.45, 0.52 and 0.69; 0.43, 0.46 and 0.66 without the oscillation.
     assert near < 0.04
     assert far > 10 * near
     assert np.abs(np.log(run.effective_lr / effective_lr)).max() < 0.05
-    assert np.abs(np.log(control.path.at(times)[2] / run.effective_lr)).max() > 1
+    assert np.abs(np.log(control.at(times).effective_lr / run.effective_lr)).max() > 1
     # At single iterates the oscillation adds a tenth to the sharpness; halfway to the next there is little left of it.
     late = range(250, 501, 10)
     sharp = []
@@ -112,13 +113,13 @@ def test_gradient_descent_on_cross_entropy(smoothing, scale, rate):
         after = theta - lr * np.asarray(objective.gradient(theta))
         sharp.append(eigenvalues(objective, theta + after / np.linalg.norm(after))[0])
     assert np.mean(sharp) == pytest.approx(np.mean(spectrum[late, 0]), rel=0.1)
-    mean_loss = np.interp(times, central.path.times, central.mean_loss)
-    lower = np.interp(times, central.path.times, central.loss)
+    mean_loss = np.interp(times, central.times, central.mean_loss)
+    lower = np.interp(times, central.times, central.loss)
     measured = run.means["loss"][250:].mean()
     assert measured == pytest.approx(mean_loss[250:].mean(), rel=2e-3)
     # What the oscillation adds is in it: without, the loss would be off by more.
     assert abs(measured - mean_loss[250:].mean()) < 0.5 * abs(measured - lower[250:].mean())
-    assert central.path.edge_count[-1] >= 2
+    assert central.edge_count[-1] >= 2
 
 
 def test_before_the_edge_it_is_gradient_flow():
@@ -130,15 +131,15 @@ def test_before_the_edge_it_is_gradient_flow():
     times = run.steps * rate
     # steps of gradient descent of 0.002 of the way down
     assert distance(central, times, run.points) < 2e-3
-    assert np.abs(np.log(run.effective_lr / central.path.at(times)[2])).max() < 1e-3
-    assert np.all(central.path.sigma == 0) or np.abs(central.path.sigma).max() < 1e-8
+    assert np.abs(np.log(run.effective_lr / central.at(times).effective_lr)).max() < 1e-3
+    assert np.all(central.sigma == 0) or np.abs(central.sigma).max() < 1e-8
 
 
 @pytest.mark.deep
 def test_eigenvalues_are_taken_along_when_needed():
     one = central_flow(broken, rate=1e-4, time=2.0, count=1)
-    assert one.path.sigma.shape[1] > 1
-    assert np.linalg.norm(one.path.points[-1] - central_flow(broken, rate=1e-4, time=2.0).path.points[-1]) < 1e-3
+    assert one.sigma.shape[1] > 1
+    assert np.linalg.norm(one.points[-1] - central_flow(broken, rate=1e-4, time=2.0).points[-1]) < 1e-3
 
 
 def test_nothing_compiles_twice():
@@ -159,8 +160,8 @@ def test_what_is_not_finite_is_named_and_left_out():
     flow = central_flow(Objective(nowhere, np.array([0.94, 0.34, 0.0])), rate=1e-4, time=3.0)
     # The steps towards the place where it ends are made shorter and shorter first.
     assert flow.result in (RESULTS.STEPSIZE_UNDERFLOW, RESULTS.DIVERGED)
-    assert np.all(np.isfinite(flow.path.points))
-    assert 0 < flow.path.times[-1] < 3
+    assert np.all(np.isfinite(flow.points))
+    assert 0 < flow.times[-1] < 3
 
 
 @pytest.mark.deep
@@ -175,7 +176,7 @@ def test_a_loss_that_bends_within_an_iteration_is_named():
 def test_running_out_of_steps_is_named():
     flow = central_flow(tilted, rate=1e-4, time=3.0, tolerance=1e-8, max_steps=200)
     assert flow.result is RESULTS.MAX_STEPS
-    assert flow.path.times[-1] < 3
+    assert flow.times[-1] < 3
 
 
 @pytest.mark.longest  # compiles for 4, 8 and 16 eigenvalues

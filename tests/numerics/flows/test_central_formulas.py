@@ -13,10 +13,11 @@ from scipy.integrate import quad_vec
 from scipy.linalg import expm
 
 from sharpflow.numerics.comparison import central as central_run
+from sharpflow.numerics.comparison.setting import Setting
 from sharpflow.numerics.compiled import Compiled
-from sharpflow.numerics.flows.central_flow import CentralFlow
+from sharpflow.numerics.flows.central_flow import CentralPath
 from sharpflow.numerics.flows.central_step import CentralStepper, Look, phi_1
-from sharpflow.numerics.flows.path import EdgeFlow
+from sharpflow.numerics.flows.path import Path
 from sharpflow.numerics.flows.stretches import Program, Stretches, trace
 from sharpflow.numerics.objective import Objective
 from sharpflow.numerics.results import RESULTS
@@ -28,14 +29,20 @@ SIGMA = np.array([[[0.2, 0.1], [0.1, 0.0]], [[0.3, 0.0], [0.0, 0.1]], [[0.0005, 
 
 
 def path(points, spectrum, sigma=SIGMA, effective_lr=(0.5, 0.5, 1.0)):
-    return EdgeFlow(
+    return Path(
         times=TIMES, points=np.asarray(points), effective_lr=np.asarray(effective_lr), spectrum=np.asarray(spectrum),
         sigma=sigma, residual=0.0, result=RESULTS.SUCCESSFUL, message="", rejected=0, seconds=0.0, compile_seconds=0.0,
     )  # fmt: skip
 
 
 POINTS = [[1.0, 0, 0], [0.8, 0.6, 0], [0.6, 0.8, 0]]
-FLOW = CentralFlow(1e-2, path(POINTS, [[4.0, 2.0], [4.0, 3.0], [2.0, 1.0]]), np.array([0.5, 0.4, 0.3]))
+
+
+def central(rate, path, loss):
+    return CentralPath(**vars(path), rate=rate, loss=loss)
+
+
+FLOW = central(1e-2, path(POINTS, [[4.0, 2.0], [4.0, 3.0], [2.0, 1.0]]), np.array([0.5, 0.4, 0.3]))
 
 
 def test_the_mean_loss_adds_half_the_trace_of_the_oscillation():
@@ -228,8 +235,8 @@ def test_how_stretches_end(options, result, said, end):
 def test_the_first_oscillation_there_is():
     spectrum = [[4.0, 2.0]] * 3
     late = np.array([[[0.0009]], [[0.3]], [[0.2]]])
-    assert central_run.oscillation_of(CentralFlow(1e-2, path(POINTS, spectrum, late), TIMES)) == pytest.approx(0.3)
-    assert central_run.oscillation_of(CentralFlow(1e-2, path(POINTS, spectrum, 0 * late), TIMES)) == 0.5
+    assert central_run.oscillation_of(central(1e-2, path(POINTS, spectrum, late), TIMES)) == pytest.approx(0.3)
+    assert central_run.oscillation_of(central(1e-2, path(POINTS, spectrum, 0 * late), TIMES)) == 0.5
 
 
 def bowl(w):
@@ -245,14 +252,14 @@ def test_there_is_something_to_compare_where_there_is_an_edge():
 
 def test_a_run_is_compared_with_the_flow_that_is_given(monkeypatch):
     objective, rate, amplitude = Objective(bowl, (1.0, 0, 0), name="bowl"), 1e-3, 1.3
-    given = CentralFlow(
+    given = central(
         rate, path([[1.0, 0, 0]] * 3, [[4.0, 1.0]] * 3, np.array([[[0.2]], [[0.4]], [[0.4]]]), [0.5, 0.5, 0.5]),
         np.array([0.3, 0.1, 0.2]),
     )  # fmt: skip
     monkeypatch.setattr(central_run, "central_flow", lambda *a, **k: given)
     run = central_run.central_comparison(
-        objective, None, rules.get("gd-wd"), rate=rate, time=2.0, amplitude=amplitude, perturbation=1e-4, seed=2,
-        message="none.",
+        objective, None, Setting(rule=rules.get("gd-wd"), rate=rate, time=2.0, amplitude=amplitude, perturbation=1e-4,
+        seed=2), message="none.",
     )  # fmt: skip
     noise = np.random.default_rng(2).standard_normal(3)
     start = np.array([1.0, amplitude * math.sqrt(rate * 0.2), 0]) + 1e-4 * noise / np.linalg.norm(noise)

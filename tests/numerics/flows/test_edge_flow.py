@@ -11,7 +11,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 from sharpflow.numerics.descent.descent import descend
-from sharpflow.numerics.flows.at_times import derived_flow, run_chart_flow
+from sharpflow.numerics.flows.chart_flow import derived_flow, integrate
 from sharpflow.numerics.flows.edge_flow import _landed, compiled_edge_flow, edge_flow
 from sharpflow.numerics.measurements.bn_regression import bn_regression_objective
 from sharpflow.numerics.measurements.crossing import broken
@@ -50,12 +50,12 @@ def test_agrees_with_the_chart(name):
     loss = families.get(name).default()
     start = loss.minima.start
     times = np.linspace(0, 1.5, 31)
-    chart = run_chart_flow(derived_flow(loss), start, times)
+    chart = integrate(derived_flow(loss), start=start, time=1.5).at(times)
     flow = edge_flow(loss, minima_point(loss, start), time=1.5, tolerance=1e-7)
     assert flow.result is RESULTS.SUCCESSFUL
     # some 500 steps, each within 1e-7 or better
     assert np.abs(flow.points[-1] - chart.points[-1]).max() < 2e-5
-    assert np.abs(flow.at(times)[0] - chart.points).max() < 2e-5
+    assert np.abs(flow.at(times).points - chart.points).max() < 2e-5
     np.testing.assert_allclose(flow.spectrum[-1, 0], chart.sharpness[-1], rtol=1e-4)
     assert flow.residual <= 1e-10
     # on the edge throughout: |w|^2 = learning_rate lambda_1/2
@@ -66,7 +66,7 @@ def test_agrees_with_the_chart(name):
 def test_second_order():
     loss = families.get("surface").default()
     zeta = minima_point(loss, loss.minima.start)
-    exact = run_chart_flow(derived_flow(loss), loss.minima.start, np.array([0.0, 2.0])).points[-1]
+    exact = integrate(derived_flow(loss), time=2.0).end
     runs = [edge_flow(loss, zeta, time=2.0, tolerance=t) for t in (1e-5, 1e-6, 1e-7, 1e-8)]
     errors = [np.linalg.norm(run.points[-1] - exact) for run in runs]
     order = -np.polyfit(np.log([len(run.times) for run in runs]), np.log(errors), 1)[0]
@@ -94,7 +94,8 @@ def test_gradient_descent_follows_through_the_crossing():
         run = descend(
             broken, rules.get("gd-wd"), start=start, effective_lr=flow.effective_lr[0], rate=rate, every=every
         )
-        zeta, spectrum, _ = flow.at(run.steps * rate)
+        at = flow.at(run.steps * rate)
+        zeta, spectrum = at.points, at.spectrum
         ratios.append(np.nanmax(np.linalg.norm(run.points - zeta, axis=1)) / np.sqrt(2 * rate))
         sharpness = eigenvalues(broken, run.points[-1] * [1, 1, 1, 0, 0])[0]
         assert sharpness == pytest.approx(spectrum[-1, 0], rel=0.02 if rate < 1e-4 else 0.1)

@@ -11,11 +11,11 @@ import pytest
 from sharpflow.numerics.compiled import NUMBERS, STEPS, buffer
 from sharpflow.numerics.flows.central_step import CentralStepper
 from sharpflow.numerics.flows.edge_step import Stepper
-from sharpflow.numerics.flows.path import EdgeFlow
+from sharpflow.numerics.flows.path import Path
 from sharpflow.numerics.results import RESULTS
 
 TIMES = np.array([0.0, 0.5, 1.5])
-FLOW = EdgeFlow(
+FLOW = Path(
     times=TIMES, points=np.array([[1.0, 0, 0], [0.8, 0.6, 0], [0.6, 0.8, 0]]),
     effective_lr=np.array([0.5, 0.5, 1.0]),
     spectrum=np.array([[4.0, 3.99, np.nan], [4.0, 3.9, 1.0], [2.0, 1.995, 0.5]]),
@@ -31,7 +31,8 @@ def test_eigenvalues_within_a_hundredth_of_the_edge_are_counted():
 
 
 def test_between_the_steps_and_beyond():
-    points, spectrum, effective_lr = FLOW.at([0.0, 0.5, 1.0, 1.5, 1.6, -0.1])
+    at = FLOW.at([0.0, 0.5, 1.0, 1.5, 1.6, -0.1])
+    points, spectrum, effective_lr = at.points, at.spectrum, at.effective_lr
     np.testing.assert_allclose(points[[0, 1, 3]], FLOW.points, atol=1e-15)
     np.testing.assert_allclose(np.linalg.norm(points[:4], axis=1), 1)
     np.testing.assert_allclose(effective_lr[[0, 1, 3]], FLOW.effective_lr)
@@ -41,6 +42,11 @@ def test_between_the_steps_and_beyond():
     np.testing.assert_array_equal(np.isnan(spectrum[:, 2]), [True, False, False, False, True, True])
     np.testing.assert_allclose(spectrum[[1, 2, 3], 2], [1, 0.75, 0.5])
     assert np.all(np.isnan(points[4:]))
+    # Sigma goes from one step to the next in a straight line.
+    np.testing.assert_allclose(at.mean_square[:4], [0.5, 0.375, 0.4375, 0.5])
+    assert np.isnan(at.mean_square[4])
+    assert (at.result, at.name, at.time) == (FLOW.result, FLOW.name, -0.1)
+    assert len(at.trajectory()) == 4  # as far as it exists
     path = FLOW.trajectory()
     np.testing.assert_array_equal(path.sharpness, FLOW.sharpness)
 

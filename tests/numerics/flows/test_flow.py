@@ -33,7 +33,7 @@ def test_chart_flow_equals_manifold_flow(name, rule):
     law = law_of(rules.get(rule))
     solution = integrate(reference_flow(loss, top_of_rank_one(loss)), time=1.5, coefficient=law.coefficient)
     path = manifold_flow(loss, minima_point(loss, loss.minima.start), time=1.5, drift=law.mean_square)
-    at = solution.evaluate(path.times)
+    at = solution.at(path.times)
     # Runge-Kutta with step 0.0037: 1e-10 and a constant of the field; dense output of Tsit5 at rtol 1e-9: some 1e-8.
     np.testing.assert_allclose(at.points, path.points, atol=1e-7)
     np.testing.assert_allclose(at.sharpness, path.sharpness, rtol=1e-7)
@@ -67,8 +67,8 @@ def test_flow_stops_where_the_gap_closes():
     solution = integrate(crossing_flow(), time=5.0)
     assert solution.result is RESULTS.GAP_CLOSED
     # 1/2 + cos 2p = 0 at p = pi/3; GAP = 1e-3 of 2.5 shifts that by 2.5e-3/(2 sin 2p) = 1.4e-3
-    assert solution.end[0] == pytest.approx(np.pi / 3, abs=2e-3)
-    assert np.all(np.isnan(solution.evaluate([solution.time + 0.1]).points))
+    assert solution.chart[-1, 0] == pytest.approx(np.pi / 3, abs=2e-3)
+    assert np.all(np.isnan(solution.at([solution.time + 0.1]).points))
     loss = families.get("crossing").default()
     path = manifold_flow(loss, minima_point(loss, loss.minima.start), time=5.0)
     assert path.result is RESULTS.GAP_CLOSED
@@ -80,7 +80,7 @@ def test_a_gap_that_touches_zero_is_seen():
     flow.gap = (flow.chart[0] - 1) ** 2
     solution = integrate(flow, time=20.0)
     assert solution.result is RESULTS.GAP_CLOSED
-    assert solution.end[0] < 1
+    assert solution.chart[-1, 0] < 1
 
 
 def test_flow_that_leaves_its_chart():
@@ -92,7 +92,7 @@ def test_flow_that_leaves_its_chart():
     )  # fmt: skip
     solution = integrate(reference_flow(short, top_of_rank_one(loss)), time=30.0)
     assert solution.result is RESULTS.LEFT_CHART
-    assert solution.end[0] == pytest.approx(0.5, abs=1e-6)
+    assert solution.chart[-1, 0] == pytest.approx(0.5, abs=1e-6)
 
 
 def test_one_compilation_for_all_times_and_starts():
@@ -100,7 +100,7 @@ def test_one_compilation_for_all_times_and_starts():
     flow = reference_flow(loss, top_of_rank_one(loss))
     integrate(flow, time=1.0).trajectory()
     seconds = compiled_flow(flow).compile_seconds
-    integrate(flow, time=2.5, start=(0.8,)).trajectory(np.linspace(0, 2, 33))
+    integrate(flow, time=2.5, start=(0.8,)).at(np.linspace(0, 2, 33))
     assert compiled_flow(flow).compile_seconds == seconds > 0
 
 

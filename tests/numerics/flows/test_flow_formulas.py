@@ -30,20 +30,20 @@ def chart_flow(field, gap=None, high=3.0):
 
 def test_the_flow_is_that_of_its_field_and_nothing_comes_after_its_end():
     solution = integrate(chart_flow(lambda p: -p, gap=lambda p: 1 + p), time=2.0)
-    at = solution.evaluate([-0.1, 0.0, 1.0, 2.0, 2.1, 3.5])
+    at = solution.at([-0.1, 0.0, 1.0, 2.0, 2.1, 3.5])
     assert list(np.isnan(at.chart[:, 0])) == [True, False, False, False, True, True]
     known = 0.5 * np.exp([0.0, -1.0, -2.0])
     np.testing.assert_allclose(at.chart[1:4, 0], known, rtol=1e-8)  # dense output at rtol 1e-9
     np.testing.assert_allclose(at.sharpness[1:4], 1 + known, rtol=1e-8)
     np.testing.assert_allclose(at.gap[1:4], 1.0)
     assert solution.trajectory().times[-1] == 2.0
-    assert len(solution.trajectory().times) == 401
-    assert list(solution.trajectory([0.0, 1.0, 3.5]).times) == [0.0, 1.0]
+    assert len(solution.trajectory()) == len(solution) == 400
+    assert list(solution.at([0.0, 1.0, 3.5]).trajectory().times) == [0.0, 1.0]
     # -a/(b + c K^2) g for -2/(4 + K^2) g, where K^2 = p^2 + 1: the speed at the start is scaled by this quotient.
     other = integrate(chart_flow(lambda p: -p), time=1e-4, coefficient=(3.0, 2.0, 5.0))
     scale = 3 / (2 + 5 * 1.25) / (2 / (4 + 1.25))
     # second order in the time
-    assert (0.5 - other.end[0]) / (0.5 * 1e-4) == pytest.approx(scale, rel=1e-3)
+    assert (0.5 - other.chart[-1, 0]) / (0.5 * 1e-4) == pytest.approx(scale, rel=1e-3)
 
 
 def test_a_flow_stops_where_the_gap_is_a_thousandth():
@@ -51,7 +51,7 @@ def test_a_flow_stops_where_the_gap_is_a_thousandth():
     solution = integrate(chart_flow(lambda p: p, gap=lambda p: 2 - p), time=5.0)
     assert solution.result is RESULTS.GAP_CLOSED
     at = (2 - GAP) / (1 + GAP)
-    assert solution.end[0] == pytest.approx(at, rel=1e-8)
+    assert solution.chart[-1, 0] == pytest.approx(at, rel=1e-8)
     assert solution.time == pytest.approx(math.log(2 * at), rel=1e-8)
 
 

@@ -23,7 +23,7 @@ def test_the_flow_on_the_manifold_goes_all_the_time_asked_for():
     np.testing.assert_allclose(path.times, np.linspace(0, 0.5, 6), rtol=1e-12)
     chart = integrate(sharpness_flow(RIDGE), start=(0.35,), time=0.5)
     # a step of fourth order: (1/30)^4, times less than one
-    np.testing.assert_allclose(path.points[-1], chart.evaluate(np.array([0.5])).points[0], atol=1e-6)
+    np.testing.assert_allclose(path.points[-1], chart.at(np.array([0.5])).points[0], atol=1e-6)
 
 
 @pytest.mark.deep

@@ -13,7 +13,7 @@ from sharpflow.numerics.measurements.crossing import broken, symmetric
 from sharpflow.numerics.networks import two_layer
 from sharpflow.numerics.objective import Objective, objective_of
 from sharpflow.numerics.predictions.delay import bifurcation_delay
-from sharpflow.numerics.predictions.whole_run import along, whole_run
+from sharpflow.numerics.predictions.whole_run import whole_run
 from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.spectrum.dense import sharpness
 from sharpflow.theory import families, rules
@@ -30,7 +30,8 @@ def test_one_call_predicts_the_whole_run():
     run = whole_run(objective, start, effective_lr=1e-4, time=2.5)
     assert run.result is RESULTS.SUCCESSFUL
     gd = descend(objective, rules.get("gd-wd"), start=start, effective_lr=1e-4, rate=RATE, every=10, records=250)
-    zeta, effective_lr = along(run, gd.steps * RATE)
+    at = run.flow.at(gd.steps * RATE)
+    zeta, effective_lr = at.points, at.effective_lr
     # Down on Gamma, where the least normal curvature takes some 1000 steps; the coupling of the directions of a network
     # seeds the oscillation.
     settled = gd.steps > 2000
@@ -112,7 +113,7 @@ def test_an_eigenvalue_that_is_not_found_promises_nothing(monkeypatch):
     assert run.flow is None
     assert "not known" in run.message
     with pytest.raises(InputError, match="no flow"):
-        along(run, np.array([0.0]))
+        run.onset(1e-4, displacement=1e-3)
 
 
 def test_an_amplitude_that_is_zero_never_comes_back():
@@ -132,7 +133,7 @@ def test_beyond_the_edge_on_arrival_is_said():
     assert run.result is RESULTS.OFF_EDGE
     assert "smaller effective_lr" in run.message
     with pytest.raises(InputError, match="no flow"):
-        along(run, np.array([0.0]))
+        run.onset(1e-4, displacement=1e-3)
 
 
 def test_no_minima_is_a_result():
