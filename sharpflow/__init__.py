@@ -76,6 +76,8 @@ if TYPE_CHECKING:  # the one list of public names: type checkers follow it, and 
     from sharpflow.numerics.training.recipe import Recipe as Recipe
     from sharpflow.numerics.training.run import TrainingRun as TrainingRun
     from sharpflow.numerics.training.run import train_network as train_network
+    from sharpflow.statements.prove import StatementResult as StatementResult
+    from sharpflow.statements.prove import prove as prove
     from sharpflow.testing.result import Report as Report
     from sharpflow.testing.running import check_loss as check_loss
     from sharpflow.testing.running import check_rule as check_rule

@@ -9,11 +9,24 @@ from typing import NoReturn
 
 from sharpflow.theory.errors import InputError
 
-__all__ = ["Token", "fail", "tokenize"]
+__all__ = ["TextError", "Token", "fail", "tokenize"]
+
+
+class TextError(InputError):
+    """A text that is not understood, with the place: ``column`` counts from 0; ``said`` is the message without it."""
+
+    def __init__(self, message: str, column: int, said: str) -> None:
+        super().__init__(message)
+        self.column, self.said = column, said
+
 
 _TOKEN = re.compile(
     r"(?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*)|(?P<operator>\*\*|[-+*/^(),])",
 )
+# Between expressions, where a statement is read; longer ones first.
+RELATIONS = ("=>", "<=", ">=", "=", "<", ">", "~", ";")
+_SPELLED = {"==": "=", "\u2264": "<=", "\u2265": ">=", "\u21d2": "=>"}
+_RELATION = re.compile("|".join([*_SPELLED, *RELATIONS]))
 
 _ADVICE = {
     "=": "write the expression alone, without an equals sign",
@@ -37,8 +50,12 @@ class Token:
     column: int
 
 
-def tokenize(text: str, /) -> list[Token]:
+def tokenize(text: str, /, *, relations: bool = False) -> list[Token]:
     """The words of ``text`` and an end; raises `InputError` at a character that belongs to none.
+
+    Args:
+        text: an expression; with ``relations``, expressions with = <= < >= > => ; between them.
+        relations: whether those are words too, of the kind relation.
 
     >>> [token.text for token in tokenize("2*x**y")]
     ['2', '*', 'x', '**', 'y', '']
@@ -47,6 +64,10 @@ def tokenize(text: str, /) -> list[Token]:
     while column < len(text):
         if text[column].isspace():
             column += 1
+            continue
+        if relations and (sign := _RELATION.match(text, column)):
+            tokens.append(Token("relation", _SPELLED.get(sign.group(), sign.group()), column))
+            column = sign.end()
             continue
         match = _TOKEN.match(text, column)
         if match is None:
@@ -69,4 +90,5 @@ def fail(text: str, column: int, what: str, advice: str, /) -> NoReturn:
     line = "".join(c if c.isprintable() and not unicodedata.combining(c) else " " for c in window)
     left, right = "..." * (begin > 0), "..." * (column + 30 < len(text))
     caret = " " * (len(left) + column - begin) + "^"
-    raise InputError(f"{what} (column {column + 1}): {advice}.\n    {left}{line}{right}\n    {caret}")
+    message = f"{what} (column {column + 1}): {advice}.\n    {left}{line}{right}\n    {caret}"
+    raise TextError(message, column, f"{what}: {advice}")

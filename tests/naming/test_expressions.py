@@ -9,7 +9,8 @@ import pytest
 import sympy as sp
 from hypothesis import example, given, settings
 
-from sharpflow.naming.expressions import FUNCTIONS, natural_order, parse_expression, parse_loss
+from sharpflow.naming.expressions import parse_expression, parse_loss
+from sharpflow.naming.grammar import FUNCTIONS, natural_order
 from sharpflow.theory import families
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import sympy as sp
 
-from sharpflow.naming.expressions import SECONDS, parse_expression, parse_loss
+from sharpflow.naming.expressions import parse_expression, parse_loss
+from sharpflow.naming.grammar import SECONDS
 from sharpflow.theory.errors import InputError
 
 CHARACTERS = "xyzabE0123456789.+-*/^(),_ \t\n'\"\\[]{}:;=@#$%&!?<>|~`é²√∞\x00\u202e"

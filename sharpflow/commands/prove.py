@@ -1,0 +1,142 @@
+"""Prove or refute statements and derivations of your own, each line with its verdict and a witness."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from sharpflow.terminal.output import Output, add_json
+from sharpflow.theory.errors import InputError
+
+if TYPE_CHECKING:
+    from sharpflow.statements.prove import StatementResult
+    from sharpflow.theory.statements.names import Names
+
+EXAMPLE = 'sharpflow prove ridge --that "sharpness = 2 + cos(2*p)"'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to prove, about what."""
+    parser.add_argument(
+        "spec", metavar="SPEC|FILE",
+        help="a loss (generic, a built-in family, file.py:attribute, module:attribute, text), with --that; or a "
+        "derivation, FILE.md or FILE.tex",
+    )  # fmt: skip
+    parser.add_argument(
+        "--that", metavar="TEXT", action="append", default=[],
+        help="a statement, with = <= < >= >, chains, and 'given => what follows' (repeat for more)",
+    )  # fmt: skip
+    parser.add_argument("--rule", help="an update rule, named as SPEC is; default: gd-wd")
+    parser.add_argument(
+        "--symbols", metavar="NAME:KIND,...", default="", help="names of your own, as a:positive,n:integer"
+    )
+    parser.add_argument(
+        "--names", action="store_true", help="list the names that statements may use, and what they mean"
+    )
+    parser.add_argument("--measure", action="store_true", help="give what gradient descent gives beside the formulas")
+    parser.add_argument("--steps", action="store_true", help="show the checked steps of every proof")
+    parser.add_argument("--strict", action="store_true", help="anything undecided makes the exit status 1")
+    parser.add_argument("--report", metavar="DIR", help="write DIR/index.html: your equations, a mark beside each")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """1 where a statement was refuted (with --strict also where one is undecided)."""
+    output = Output(arguments.json)
+
+    from sharpflow.statements.prove import names_for
+
+    if arguments.spec.endswith((".md", ".tex")):
+        return _file(arguments, output)
+    names = names_for(arguments.spec, arguments.rule, symbols=_symbols(arguments.symbols))
+    if arguments.names:
+        output.say(*_listed(names))
+        output.write_json({"names": _names_json(names)})
+        return 0
+    if not arguments.that:
+        raise InputError(f"nothing to prove: give --that TEXT, as in {EXAMPLE}, or a file .md or .tex.")
+    from sharpflow.statements.prove import told
+    from sharpflow.statements.reader import read_statement
+
+    read = []
+    for text in arguments.that:
+        try:
+            read.append((text, read_statement(text, names)))
+        except InputError as error:
+            raise InputError(f"--that: {error}") from None
+    results = []
+    for text, statement in read:
+        results.append(told(text, statement, names, measure=arguments.measure))
+        output.say(*_lines(results[-1], arguments.steps))
+    return _end(results, arguments, output)
+
+
+def _file(arguments: argparse.Namespace, output: Output) -> int:
+    raise InputError(f"{arguments.spec!r}: derivations in files are not read yet; give a SPEC and --that.")
+
+
+def _end(results: list[StatementResult], arguments: argparse.Namespace, output: Output) -> int:
+    output.write_json({"statements": [result.to_json() for result in results]})
+    found = [result.proof for result in results]
+    counts = ", ".join(f"{found.count(kind)} {kind}" for kind in ("proved", "refuted", "undecided") if kind in found)
+    output.say(f"{len(results)} statement{'s' * (len(results) != 1)}: {counts or 'nothing claimed'}.")
+    return 1 if "refuted" in found or (arguments.strict and "undecided" in found) else 0
+
+
+def _lines(result: StatementResult, steps: bool) -> list[str]:
+    mark = {"proved": "proved   ", "refuted": "REFUTED  ", "undecided": "undecided", "none": "given    "}[result.proof]
+    where = "" if result.line is None else f"{result.file}:{result.line}: "
+    lines = [f"{mark}  {where}{result.text}", f"           {result.sentence}"]
+    if steps:
+        lines += [
+            f"             - {step.title or 'the two sides'}: {step.status.value}, {step.method}"
+            for step in result.steps
+        ]
+    return lines
+
+
+def _symbols(text: str) -> dict[str, str]:
+    found = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        name, colon, kind = part.partition(":")
+        if not colon:
+            raise InputError(f"--symbols: write name:kind, as in a:positive, not {part!r}.")
+        found[name.strip()] = kind.strip()
+    return found
+
+
+def _names_json(names: Names) -> list[dict[str, Any]]:
+    import sympy as sp
+
+    from sharpflow.theory.errors import NoClosedForm
+
+    found = []
+    for name, meaning in names.table.items():
+        try:
+            value = None if meaning.value is None else sp.sstr(names.value(meaning.symbol))
+        except NoClosedForm as reason:
+            value = str(reason)
+        found.append({"name": name, "meaning": meaning.words, "derived": value})
+    return found
+
+
+def _listed(names: Names) -> list[str]:
+    rows = _names_json(names)
+    width = max((len(row["name"]) for row in rows), default=0)
+    lines = [f"{row['name']:{width}}  {row['meaning']}{_value(row['derived'])}" for row in rows]
+    lines += ["", "functions: along(e) = de/d tau, fast(e) = de/dT, diff(e, x), O(e)" + _loss_functions(names)]
+    return lines
+
+
+def _value(text: str | None) -> str:
+    if text is None:
+        return ""
+    return f"\n      = {text if len(text) <= 150 else text[:146] + ' ...'}"
+
+
+def _loss_functions(names: Names) -> str:
+    if names.loss is None:
+        return ""
+    point = ", ".join(v.name for v in names.loss.variables)
+    first = names.loss.variables[0].name
+    return f"; L({point}), its derivatives L_{first}({point}), L_{first}{first}({point}), ..."

@@ -1,0 +1,120 @@
+"""`sharpflow prove`: verdicts with witnesses, names, slips, exit status, JSON."""
+
+import json
+
+import pytest
+
+from sharpflow import cli
+from sharpflow.statements.prove import prove
+from sharpflow.theory.errors import InputError
+
+FLOW = "sin(2*p)*(2 + cos(2*p))/((2 + cos(2*p))^2 + sin(2*p)^2)"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sharpness = 2 + cos(2*p)", f"flow(p) = {FLOW}", "period = pi/intrinsic_lr", "edge = mean_edge = 2",
+        "mean_square = 2*rate/(4 + K^2)", "excess_loss = sharpness*rate/(4 + K^2)",
+        "norm_squared = learning_rate*sharpness/2", "along(log(sharpness)) = -2*K^2/(4 + K^2) <= 0",
+        "speed <= 1/2", "K < 2 => speed < 1/2", "fast(energy) = 0", "energy = U^2/2 + (4 + K^2)*X^2 - 4*log(abs(X))",
+        "waiting_time = log(2/(lambda_1*effective_lr_0))/(-2*log(1 - rate))", "rate = learning_rate*weight_decay",
+        "x*L_x(x, y, z) + y*L_y(x, y, z) + z*L_z(x, y, z) = 0", "L(2*x, 2*y, 2*z) = L(x, y, z)",
+        "K^2 = diff(log(sharpness), p)^2", "g(p) = diff(log(sharpness), p)", "excess_loss ~ sharpness*rate/(4 + K^2)",
+    ],
+)  # fmt: skip
+def test_what_is_right_of_the_ridge_is_proved(text):
+    assert prove(text, loss="ridge").proof == "proved", prove(text, loss="ridge").message
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sharpness = 2 + cos(p)", "the multiple in cos(p)"), (f"flow(p) = -{FLOW}", "the sign is wrong"),
+        (f"flow(p) = 2*{FLOW}", "a factor 1/2 is missing"), ("period = pi/rate", "rate for intrinsic_lr"),
+        ("mean_square = 2*rate/(4 + K)", "K for K^2"), ("mean_square = 2/(4 + K^2)", "other clock"),
+        ("norm_squared = rate*sharpness/2", "rate for"), ("speed < 1/4", "< fails at p ="),
+        ("excess_loss ~ sharpness*rate/4", "tends to"), ("mean_square = 2*rate/(4 - K^2)", "the sign of"),
+        ("waiting_time = log(2/(lambda_1*effective_lr_0))/(2*log(1 - rate))", "the sign is wrong"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_refuted_with_the_slip_and_numbers(text, said):
+    result = prove(text, loss="ridge")
+    assert result.proof == "refuted"
+    assert said in result.message
+    assert {"left", "right"} <= set(result.witness)
+
+
+@pytest.mark.parametrize(
+    ("text", "proof"),
+    [
+        ("b = c; c = a => b = a", "proved"), ("a^2 = b^2 => a = b", "refuted"), ("a^2 = b^2; b > 0 => a = b", "proved"),
+        ("b*a = b*c => a = c", "refuted"), ("b^2 + c^2 = 1; b*c = 1/2 => (b + c)^2 = 2", "proved"),
+        ("b >= c; c >= a => b > 0", "proved"), ("a + 1/a >= 2", "proved"), ("a + 1/a > 2", "refuted"),
+        ("b^2 >= 0", "proved"), ("b^2 > 0", "refuted"), ("sqrt(a^2) = a", "proved"), ("sqrt(b^2) = b", "refuted"),
+        ("log(a*b^2) = log(a) + 2*log(b)", "undecided"), ("1 = 2 => a = 3", "undecided"), ("b = b + 1", "refuted"),
+        ("(1 - a)^2 = 1 - 2*a + O(a^2)", "proved"), ("(1 - a)^2 = 1 - a + O(a^2)", "refuted"),
+        ("a*b <= (a^2 + b^2)/2", "proved"), ("n*(n + 1) >= 2", "proved"), ("cos(b)^2 <= 1", "proved"),
+    ],
+)  # fmt: skip
+def test_pure_algebra(text, proof):
+    result = prove(text, symbols={"a": "positive", "b": "real", "c": "real", "n": "natural"})
+    assert result.proof == proof, result.message
+
+
+def test_a_refuted_hypothesis_of_the_loss_leaves_what_rests_on_it_undecided(tmp_path):
+    file = tmp_path / "saddle.py"
+    file.write_text(
+        "import sympy as sp\nfrom sharpflow import Loss, Minima\nx, y, z = sp.symbols('x y z', real=True)\n"
+        "p = sp.Symbol('p', real=True)\nr2 = x**2 + y**2 + z**2\n"
+        "loss = Loss(name='saddle', variables=(x, y, z), expression=z**2*(x**2 - y**2)/r2**2,\n"
+        "            minima=Minima(chart=(p,), point=(sp.cos(p), sp.sin(p), 0), start=(0.35,), domain=((-3, 3),)))\n"
+    )
+    result = prove("sharpness = 2*cos(2*p)", loss=f"{file}:loss")
+    assert result.proof == "undecided"
+    assert "rests on" in result.message
+
+
+def test_the_command_says_everything_in_json_and_in_its_exit_status(capsys):
+    right, wrong = "sharpness = 2 + cos(2*p)", "sharpness = 2 + cos(p)"
+    assert cli.main(["prove", "ridge", "--that", right, "--that", wrong, "--json", "-"]) == 1
+    rows = json.loads(capsys.readouterr().out)["statements"]
+    assert [row["proof"] for row in rows] == ["proved", "refuted"]
+    assert list(rows[0]) == ["file", "line", "text", "proof", "method", "measured", "claimed", "derived", "witness",
+                             "message", "seconds"]  # fmt: skip
+    assert rows[1]["claimed"] == "cos(p) + 2"
+    assert rows[1]["derived"] == "cos(2*p) + 2"
+    assert cli.main(["prove", "generic", "--rule", "heavy-ball", "--that", "edge = 2*(1 + beta)"]) == 0
+    hard = ["prove", "generic", "--symbols", "a:positive", "--that", "exp(a) >= 1 + a"]
+    assert [cli.main(hard), cli.main([*hard, "--strict"])] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ridge"], "nothing to prove"), (["ridge", "--that", "sharpnes = 2"], "did you mean sharpness"),
+        (["ridge", "--that", "2 + 3"], "no relation"),
+        (["ridge", "--that", "flow(x) = 1"], "a coordinate of the chart"),
+        (["ridge", "--that", "L(x) = 1"], "3 arguments"), (["ridge", "--that", "p = 1 => p = 2 => p = 3"], "second =>"),
+        (["generic", "--symbols", "a:big", "--that", "a = a"], "a is 'big'"), (["nowhere.md"], "nowhere.md"),
+        (["generic", "--symbols", "K:real", "--that", "K = K"], "meaning of its own"),
+        (["ridge", "--that", "__import__('os') = 1"], "has no meaning"),
+        (["ridge", "--that", "9^9^9^9 = p"], "too large"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_told_with_its_place(arguments, said, capsys):
+    assert cli.main(["prove", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_names_are_listed_with_what_is_derived(capsys):
+    assert cli.main(["prove", "ridge", "--names"]) == 0
+    out = capsys.readouterr().out
+    assert "cos(2*p) + 2" in out
+    assert "L_x(x, y, z)" in out
+
+
+def test_statements_need_text():
+    for bad in ([], [""], [7]):
+        with pytest.raises(InputError):
+            prove(*bad, loss="ridge")

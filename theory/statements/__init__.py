@@ -1,0 +1,1 @@
+"""Statements that a reader brings: what the names in them mean, whether they hold, and which slip explains one."""

@@ -1,0 +1,208 @@
+"""Whether a relation follows from others.
+
+An equation that gives a symbol is put in everywhere. What is left of the equations is a system of polynomials f_i = 0
+in the symbols (sin, cos and roots adjoined with their squares): lhs - rhs = 0 follows if its numerator is in the ideal
+that they span, which a Groebner basis decides; a factor that cannot vanish is divided out first. Inequalities follow
+from inequalities by addition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import sympy as sp
+
+from sharpflow.theory.limits import TimeLimitExceeded, time_limit
+from sharpflow.theory.proving.proof import Status
+from sharpflow.theory.proving.sign import prove_sign
+from sharpflow.theory.proving.tower import NotAlgebraic, Tower
+from sharpflow.theory.proving.zero import decide_zero
+from sharpflow.theory.statements.statement import Checked, Relation
+from sharpflow.theory.statements.witness import Witness, holds_at, nice_points
+
+__all__ = ["Supposed", "follows", "suppose"]
+
+SECONDS = 6.0
+
+
+@dataclass(frozen=True)
+class Supposed:
+    """What is supposed, made ready.
+
+    Attributes:
+        fixed: symbols that equations give, in the others.
+        equations: those that give none, as expressions that are 0.
+        bounds: inequalities.
+        domain: intervals of symbols, of the chart and of bounds such as a > 2.
+        impossible: which of what is supposed is false; empty where nothing is known to be.
+    """
+
+    fixed: Mapping[sp.Symbol, sp.Expr] = field(default_factory=dict)
+    equations: tuple[sp.Expr, ...] = ()
+    bounds: tuple[Relation, ...] = ()
+    domain: Mapping[sp.Symbol, tuple[Any, Any]] = field(default_factory=dict)
+    impossible: str = ""
+
+    def apply(self, e: sp.Expr) -> sp.Expr:
+        """The expression with the fixed symbols put in."""
+        found: sp.Expr = e.subs(self.fixed) if self.fixed else e
+        return found
+
+
+def suppose(given: Sequence[Relation], domain: Mapping[sp.Symbol, tuple[Any, Any]], /) -> Supposed:
+    """What is supposed, with symbols eliminated where an equation gives them."""
+    ends = {s: (sp.sympify(a), sp.sympify(b)) for s, (a, b) in domain.items()}
+    open_equations = [r.lhs - r.rhs for r in given if r.symbol in ("=", ":=")]
+    fixed: dict[sp.Symbol, sp.Expr] = {}
+    equations: list[sp.Expr] = []
+    while open_equations:
+        equation = open_equations.pop(0)
+        equation = equation.subs(fixed)
+        if equation == 0 or decide_zero(equation).status is Status.PROVED:
+            continue
+        if not equation.free_symbols:
+            return Supposed(impossible=f"{sp.sstr(equation)} = 0", domain=ends)
+        solved = _given_symbol(equation, set(ends))
+        if solved is None:
+            equations.append(equation)
+            continue
+        symbol, value = solved
+        fixed = {s: v.subs(symbol, value) for s, v in fixed.items()} | {symbol: value}
+        open_equations += equations
+        equations = []
+    bounds: list[Relation] = []
+    for r in given:
+        if r.symbol not in ("<", "<=", ">", ">="):
+            continue
+        relation = Relation(r.lhs.subs(fixed), r.symbol, r.rhs.subs(fixed))
+        if not _interval(relation, ends):
+            bounds.append(relation)
+    # A symbol of a declared sign that is given by others keeps its sign as a bound.
+    for s, value in fixed.items():
+        if s.is_positive and not value.is_positive:
+            bounds.append(Relation(value, ">", sp.Integer(0)))
+        elif s.is_nonnegative and not value.is_nonnegative:
+            bounds.append(Relation(value, ">=", sp.Integer(0)))
+    return Supposed(fixed, tuple(equations), tuple(bounds), ends)
+
+
+def _given_symbol(equation: sp.Expr, charted: set[sp.Symbol]) -> tuple[sp.Symbol, sp.Expr] | None:
+    """A symbol that the equation gives: it is linear in it, with a coefficient that cannot vanish."""
+    for symbol in sorted(equation.free_symbols - charted, key=lambda s: (len(s.name), s.name), reverse=True):
+        coefficient = sp.diff(equation, symbol)
+        if coefficient.has(symbol) or not coefficient.is_nonzero:
+            continue
+        rest = equation.subs(symbol, 0)
+        if not rest.has(symbol):
+            return symbol, sp.cancel(-rest / coefficient) if rest.is_rational_function() else -rest / coefficient
+    return None
+
+
+def _interval(r: Relation, ends: dict[sp.Symbol, tuple[Any, Any]]) -> bool:
+    """Take x < 3, 2 > x and the like into the intervals."""
+    lhs, symbol, rhs = r.lhs, r.symbol, r.rhs
+    if rhs.is_Symbol and lhs.is_number:
+        lhs, symbol, rhs = rhs, symbol.translate(str.maketrans("<>", "><")), lhs
+    if not (lhs.is_Symbol and rhs.is_number and symbol in ("<", ">")):
+        return False
+    low, high = ends.get(lhs, (sp.Integer(0) if lhs.is_nonnegative else -sp.oo, sp.oo))
+    ends[lhs] = (low, sp.Min(high, rhs)) if symbol == "<" else (sp.Max(low, rhs), high)
+    return True
+
+
+def follows(lhs: sp.Expr, symbol: str, rhs: sp.Expr, supposed: Supposed, /) -> Checked:
+    """Whether ``lhs symbol rhs`` follows from the equations and bounds that are left."""
+    try:
+        with time_limit(SECONDS):
+            if symbol == "=" and supposed.equations and _in_ideal(lhs - rhs, supposed):
+                how = "computer algebra: a combination of what is given (Groebner basis)"
+                return Checked(Status.PROVED, how)
+            if symbol != "=" and _by_addition(lhs, symbol, rhs, supposed):
+                return Checked(Status.PROVED, "computer algebra: a sum of what is given")
+            if witness := _refuted(lhs, symbol, rhs, supposed):
+                message = f"what is given holds and this does not {witness.sentence}"
+                return Checked(Status.REFUTED, "evaluation at a point", witness=witness.text, message=message)
+    except TimeLimitExceeded:
+        return Checked(Status.UNDECIDED, message=f"given up after {SECONDS:g} s")
+    except (NotAlgebraic, sp.PolynomialError, NotImplementedError) as reason:
+        return Checked(Status.UNDECIDED, message=f"not a question about polynomials ({reason})")
+    return Checked(Status.UNDECIDED, message="it was not found to follow from what is given, nor not to")
+
+
+def _in_ideal(residual: sp.Expr, supposed: Supposed) -> bool:
+    tower = Tower()
+    prepared = [tower.prepare(e) for e in (residual, *supposed.equations)]
+    numerators = [sp.expand(sp.fraction(sp.together(tower.convert(e)))[0]) for e in prepared]
+    relations = [sp.numer(sp.together(s**2 - square)) for s, square in tower.squares]
+    equations = [_nonvanishing_out(e, tower, supposed.domain) for e in numerators[1:]]
+    symbols = sorted(set().union(*(e.free_symbols for e in (*numerators, *relations))), key=str)
+    basis = sp.groebner([*equations, *relations], *symbols, order="grevlex")
+    return bool(basis.contains(numerators[0]) or basis.contains(sp.expand(numerators[0] ** 2)))
+
+
+def _nonvanishing_out(polynomial: sp.Expr, tower: Tower, domain: Mapping[sp.Symbol, tuple[Any, Any]]) -> sp.Expr:
+    """The product of those factors that may vanish."""
+    kept = sp.Integer(1)
+    for factor, power in sp.factor_list(polynomial)[1]:
+        meaning = factor.subs(tower.back)
+        signs = (prove_sign("", meaning, sign, 0, domain=domain).status for sign in "><")
+        if not (meaning.is_nonzero or Status.PROVED in signs):
+            kept *= factor**power
+    return kept
+
+
+def _by_addition(lhs: sp.Expr, symbol: str, rhs: sp.Expr, supposed: Supposed) -> bool:
+    """f >= 0 where f - h_i - h_j - ... >= 0 for some of the given h >= 0 (and as strict as it must be)."""
+    f = lhs - rhs if symbol in (">", ">=") else rhs - lhs
+    known = [
+        (r.lhs - r.rhs if r.symbol in (">", ">=") else r.rhs - r.lhs, r.symbol in ("<", ">")) for r in supposed.bounds
+    ]
+    # An equation h = 0 is two inequalities.
+    known += [(sign * e, False) for e in supposed.equations for sign in (1, -1)]
+    strict = symbol in ("<", ">")
+    for size in range(1, min(len(known), 3) + 1):
+        for chosen in combinations(known, size):
+            rest = f - sum(h for h, _ in chosen)
+            asked = ">" if strict and not any(s for _, s in chosen) else ">="
+            if prove_sign("", rest, asked, 0, domain=supposed.domain).status is Status.PROVED:
+                return True
+    return False
+
+
+def _refuted(lhs: sp.Expr, symbol: str, rhs: sp.Expr, supposed: Supposed) -> Witness | None:
+    """A point where all that is given holds and the relation does not: symbols are solved for, others drawn."""
+    everything = set().union(*(e.free_symbols for e in (lhs, rhs, *supposed.equations)))
+    everything |= set().union(*(r.lhs.free_symbols | r.rhs.free_symbols for r in supposed.bounds), set())
+    count = len(supposed.equations)
+    for unknown in list(combinations(sorted(everything, key=str), count))[:12]:
+        others = sorted(everything - set(unknown), key=lambda s: s.name)
+        for point in nice_points(others, supposed.domain, 4):
+            equations = [e.subs(point) for e in supposed.equations]
+            solutions = sp.solve(equations, list(unknown), dict=True) if count else [{}]
+            for solution in solutions[:4]:
+                if set(solution) != set(unknown) or any(v.free_symbols for v in solution.values()):
+                    continue
+                whole = {**point, **solution}
+                if not _may_be(whole, supposed):
+                    continue
+                if holds_at(lhs, symbol, rhs, whole) is False:
+                    shown = {**whole, **{s: v.subs(whole) for s, v in supposed.fixed.items()}}
+                    return Witness({s: sp.N(v, 15) if not v.is_Rational else v for s, v in shown.items()},
+                                   sp.N(lhs.subs(whole), 20), sp.N(rhs.subs(whole), 20))  # fmt: skip
+    return None
+
+
+def _may_be(point: Mapping[sp.Symbol, sp.Expr], supposed: Supposed) -> bool:
+    for s, v in point.items():
+        value = sp.N(v, 20)
+        if not value.is_real or (s.is_positive and value <= 0) or (s.is_nonnegative and value < 0):
+            return False
+        if s.is_integer and not v.is_integer:
+            return False
+        low, high = supposed.domain.get(s, (-sp.oo, sp.oo))
+        if not low < value < high:
+            return False
+    return all(holds_at(r.lhs, r.symbol, r.rhs, point) for r in supposed.bounds)
