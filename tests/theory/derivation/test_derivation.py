@@ -210,14 +210,7 @@ FAILING = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "hypothesis",
-    [
-        "scale_invariance",
-        "minimizers",
-        *(pytest.param(name, marks=pytest.mark.deep) for name in ("minimal_kernel", "simple_sharpness")),
-    ],
-)
+@pytest.mark.parametrize("hypothesis", FAILING)
 def test_a_hypothesis_that_fails(hypothesis):
     loss, title, count, first = FAILING[hypothesis]
     derivation = derive(loss)
