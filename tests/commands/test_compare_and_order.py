@@ -25,9 +25,10 @@ net = Objective(function, start=(1.0, 0.4, 0.0), name="net")
 """
 
 
-@pytest.fixture
-def spec(tmp_path):
-    path = tmp_path / "net.py"
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory):
+    """One file, and one objective, for which programs are compiled once."""
+    path = tmp_path_factory.mktemp("net") / "net.py"
     path.write_text(NET)
     return f"{path}:net"
 

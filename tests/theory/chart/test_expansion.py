@@ -47,6 +47,7 @@ def test_the_flow_of_every_member(loss):
     check(loss)
 
 
+@pytest.mark.deep
 @settings(max_examples=2, deadline=None)
 @given(members("bn-regression"))
 def test_the_flow_of_random_regressions(loss):

@@ -70,6 +70,7 @@ def top(f, w):
     return max(mpmath.eigsy(hessian(f, w), eigvals_only=True))
 
 
+@pytest.mark.deep
 @settings(max_examples=8, deadline=None)
 @given(members())
 def test_geometry_against_differences_of_the_loss(loss):

@@ -64,7 +64,7 @@ def refuted(proof: Proof, *titles):
         assert any(title in found for found in wrong), (title, list(wrong))
 
 
-@pytest.mark.parametrize("name", ["ridge", "conic", "surface", "two-layer"])
+@pytest.mark.parametrize("name", ["ridge", "conic", "surface", pytest.param("two-layer", marks=pytest.mark.deep)])
 def test_planted_three_for_four_in_the_formula(name):
     loss = families.get(name).default()
     geometry, k2 = geometry_of(loss), geometry_of(loss).log_sharpness_gradient_squared

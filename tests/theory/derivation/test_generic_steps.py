@@ -137,6 +137,7 @@ def delayed(share):
     return edge_law(Rule(name="delayed", update=update, state=("last",), constants={"share": share}))
 
 
+@pytest.mark.deep
 def test_a_pair_that_leaves_before_the_edge_is_seen():
     """|z|^2 = share e for a complex pair: for share = 0.7 it is outside from e = 10/7 on, and -1 comes at 20/3."""
     law = delayed(0.7)
@@ -152,7 +153,14 @@ def test_a_pair_that_leaves_before_the_edge_is_seen():
     assert first_crossing(early.single.frame, early.single.edge, early.defaults).status is Status.PROVED
 
 
-@pytest.mark.parametrize("name", ["constant-lr", "gd-scheduled", "gd-l2", "heavy-ball", "rmsprop-after"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "constant-lr",
+        "gd-l2",
+        *(pytest.param(n, marks=pytest.mark.deep) for n in ("gd-scheduled", "heavy-ball", "rmsprop-after")),
+    ],
+)
 def test_nothing_leaves_before_the_edge_of_a_built_in_rule(name):
     law = edge_law(rules.get(name))
     found = first_crossing(law.single.frame, law.single.edge, law.defaults)
