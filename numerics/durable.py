@@ -34,11 +34,17 @@ def content_hash(content: bytes, /) -> str:
 def write_whole(target: Path, content: bytes, /, *, owner: str = "0") -> None:
     """Write ``content`` so that ``target`` is its old self or the new one, whatever happens meanwhile.
 
-    ``owner`` is in the temporary name ``.owner-process-name.tmp``, by which what a killed process left is found.
+    ``owner`` is in the temporary name ``.owner-process-name.tmp``, by which what a killed process left is found. A
+    device or a pipe is written to, and stays what it is; so does a link, of what it leads to.
 
     Raises:
         OSError: the disk is full, or the folder has gone; the temporary file is removed then.
     """
+    target = Path(os.path.realpath(target))
+    if target.exists() and not target.is_file():
+        with open(target, "wb") as file:
+            file.write(content)
+        return
     place = target.parent / f".{owner}-{os.getpid()}-{target.name}.tmp"
     try:
         # Over what a killed process of the same number may have left.
@@ -46,6 +52,8 @@ def write_whole(target: Path, content: bytes, /, *, owner: str = "0") -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if target.exists():
+            place.chmod(target.stat().st_mode & 0o777)
         os.replace(place, target)
         # The rename itself is in the folder.
         folder = os.open(target.parent, os.O_RDONLY)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
 import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -17,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from sharpflow.numerics.brief import brief
+from sharpflow.numerics.durable import write_whole
 from sharpflow.numerics.results import RESULTS
 from sharpflow.theory.errors import InputError
 
@@ -68,19 +67,13 @@ class Trajectory:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an npz file; whoever reads ``path`` meanwhile sees the old file or the new one, never a part."""
-        target = Path(path)
         header = json.dumps({"format": _FORMAT, "result": self.result.value, "metadata": dict(self.metadata)})
-        name = ""
+        content = io.BytesIO()
         try:
-            handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-            with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(file, header=np.array(header), **{n: getattr(self, n) for n in _SERIES})
-            os.chmod(name, _mode(target))
-            os.replace(name, target)
+            np.savez_compressed(content, header=np.array(header), **{n: getattr(self, n) for n in _SERIES})
+            write_whole(Path(path), content.getvalue())
         except OSError as error:
-            with contextlib.suppress(OSError):  # a disk that is full would keep what was written of it
-                os.unlink(name)
-            raise InputError(f"cannot write {target}: {error.strerror or error}.") from error
+            raise InputError(f"cannot write {path}: {error.strerror or error}.") from error
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Trajectory:
@@ -117,12 +110,3 @@ class Trajectory:
                 writer.writerows([repr(float(v)) for v in row] for row in columns)
         except OSError as error:
             raise InputError(f"cannot write {path}: {error.strerror or error}.") from error
-
-
-def _mode(target: Path) -> int:
-    """The permissions the file has, or those a new one gets: a temporary file is for its owner only."""
-    if target.exists():
-        return target.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import ast
-import contextlib
+import errno
 import importlib
 import os
 import pkgutil
@@ -22,15 +22,16 @@ from typing import NoReturn
 
 import sharpflow
 from sharpflow import commands
-from sharpflow.naming.watchdog import ending_the_process
+from sharpflow.provenance import no_device
 from sharpflow.terminal.output import BUG
-from sharpflow.terminal.stopping import interruptible, seen_exit
+from sharpflow.terminal.stopping import interruptible
 from sharpflow.theory.errors import InputError, known_names
 
 __all__ = ["command_names", "main"]
 
 OK, WRONG_CALL, INTERRUPTED, PIPE_CLOSED = 0, 2, 130, 141
-
+# What a stream that leads to a full disk, or to a device that is gone, answers.
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 # An option's value that begins with a minus sign and a number, which argparse takes for another option.
 _NEGATIVE = re.compile(r"-\.?\d")
 
@@ -44,8 +45,13 @@ def command_names() -> tuple[str, ...]:
 
 def help_line(name: str, /) -> str:
     """The first line of the docstring of a command, read without importing it: its imports may take seconds."""
-    source = pkgutil.get_data("sharpflow.commands", f"{name}.py") or b""
-    return (ast.get_docstring(ast.parse(source)) or name).splitlines()[0].rstrip(".")
+    return _first_line("sharpflow.commands", f"{name}.py").rstrip(".")
+
+
+def _first_line(package: str, file: str) -> str:
+    """Of the docstring in the source, which is there where Python runs without docstrings, too."""
+    source = pkgutil.get_data(package, file) or b""
+    return (ast.get_docstring(ast.parse(source)) or file).splitlines()[0]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -59,7 +65,7 @@ def build_parser(chosen: str | None, /) -> argparse.ArgumentParser:
     """The parser, with the options of the chosen command only."""
     parser = _Parser(
         prog="sharpflow",
-        description=(sharpflow.__doc__ or "").partition(": ")[2].splitlines()[0],
+        description=_first_line("sharpflow", "__init__.py").partition(": ")[2],
         epilog="`sharpflow COMMAND --help` tells more about a command. Exit status: 0 nothing is wrong; 1 something "
         "was refuted, inconsistent or failed; 2 the call or the input was wrong.",
         allow_abbrev=False,
@@ -76,38 +82,88 @@ def build_parser(chosen: str | None, /) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None, /) -> int:
     """Run the command line ``argv`` (default: the process's own) and return the exit status."""
-    own = ending_the_process() if argv is None else contextlib.nullcontext()
+    words = list(sys.argv[1:] if argv is None else argv)
+    if argv is not None:
+        return _answer(words)
+    _prepare_streams()
+    if not _names_files(words):
+        return _answer(words)
+    from sharpflow.naming import isolated
+
+    isolated.own_process()
+    if words[0] == "check" or not isolated.may_fork():  # a check of several files makes a process for each
+        return _answer(words)
+    try:
+        status: int = isolated.in_child(lambda send: _answer(words))
+    except isolated.Ended as end:
+        return _wrong(str(end))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return status
+
+
+def _names_files(words: Sequence[str]) -> bool:
+    """True where one of the words may name a file or a module of the user's."""
+    return any(":" in word or ".py" in word for word in words)
+
+
+def _prepare_streams() -> None:
+    """Standard streams that are closed lead nowhere; what the encoding of the terminal lacks is escaped."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _wrong(text: str) -> int:
+    print(f"sharpflow: error: {text}", file=sys.stderr)
+    return WRONG_CALL
+
+
+def _answer(words: list[str]) -> int:
+    """The exit status; everything that goes wrong is told."""
     try:
         try:
-            with own, interruptible(), seen_exit():
-                return _run(list(sys.argv[1:] if argv is None else argv))
+            with interruptible():
+                return _run(words)
         finally:
-            if sys.stdout is not None:  # as where it was closed from the start
-                sys.stdout.flush()
+            sys.stdout.flush()
     except InputError as error:
-        print(f"sharpflow: error: {error}", file=sys.stderr)
-        return WRONG_CALL
+        return _wrong(str(error))
     except SystemExit as end:
         # None of the commands does: a user's function has, and with status 0 it would look like success.
-        from sharpflow.naming.user_frames import raised_at
+        from sharpflow.theory.user_frames import raised_at
 
         place = raised_at(end.__traceback__) or "something that was run"
-        print(f"sharpflow: error: {place}: ends the program (sys.exit or os._exit); take that out.", file=sys.stderr)
-        return WRONG_CALL
+        return _wrong(f"{place}: ends the program (sys.exit or os._exit); take that out.")
     except KeyboardInterrupt:
         print("sharpflow: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # What Python flushes on its way out would raise once more.
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        _close_output()
         return PIPE_CLOSED
-    except Exception:
+    except Exception as error:
+        if reason := _of_the_surroundings(error):
+            return _wrong(reason)
         traceback.print_exc()
         print(
             "sharpflow: this is a mistake of sharpflow itself; please report it with the lines above.", file=sys.stderr
         )
         return BUG
+
+
+def _of_the_surroundings(error: Exception) -> str:
+    """What is at fault where neither this program nor its input is; empty where one of them is."""
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        _close_output()
+        return f"the output cannot be written: {error.strerror}; make room, or send it elsewhere."
+    return no_device()
+
+
+def _close_output() -> None:
+    # What Python flushes on its way out would raise once more.
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _run(argv: list[str]) -> int:

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["environment", "git_commit", "provenance"]
+__all__ = ["environment", "git_commit", "no_device", "provenance"]
 
 
 def git_commit(source: Path | None = None, /) -> str | None:
@@ -60,3 +60,20 @@ def environment() -> dict[str, Any]:
         "device": jax.devices()[0].platform,
         "sharpflow": __version__,  # which also a checkout that is not installed has
     } | {name: metadata.version(name) for name in packages}
+
+
+def no_device() -> str:
+    """What to do where JAX is loaded and finds no device that $JAX_PLATFORMS asks for; else empty.
+
+    JAX says so by various exceptions, from whatever it is asked first.
+    """
+    wish, jax = os.environ.get("JAX_PLATFORMS"), sys.modules.get("jax")
+    if not wish or jax is None:
+        return ""
+    try:
+        jax.devices()
+    except Exception as error:
+        said = str(error).partition("(set JAX")[0].strip().rstrip(".")
+        said = f" ({said[:200]})" if said else ""
+        return f"JAX has no device for JAX_PLATFORMS={wish}{said}: unset it, or name a platform that is there, as cpu."
+    return ""

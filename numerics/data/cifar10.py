@@ -9,7 +9,9 @@ Source: Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html; nothing is
 
 from __future__ import annotations
 
+import io
 import lzma
+import pickle
 import tarfile
 import zipfile
 import zlib
@@ -20,11 +22,10 @@ from typing import Any
 import numpy as np
 
 from sharpflow.numerics.data.examples import Examples
-from sharpflow.numerics.data.plain_pickle import read_plain_pickle
 from sharpflow.numerics.numbers import check_whole, generator
 from sharpflow.theory.errors import InputError
 
-__all__ = ["CLASSES", "cifar10"]
+__all__ = ["CLASSES", "cifar10", "read_plain_pickle"]
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 TRAIN = tuple(f"data_batch_{i}" for i in range(1, 6))
@@ -179,3 +180,73 @@ def _part(data: Any, labels: Any, where: str) -> Part:
     if numbers.min() < 0 or numbers.max() > 9:
         raise InputError(f"{where}: labels run from {numbers.min()} to {numbers.max()}; CIFAR-10 has 0 to 9. {_SOURCE}")
     return images, numbers.astype(int)
+
+
+def _number(code: Any, *_: Any) -> np.dtype[Any]:
+    # A copy: the byte order is set on it.
+    kind = np.dtype(code.decode() if isinstance(code, bytes) else code, align=False, copy=True)
+    if kind.kind not in "biuf":
+        raise pickle.UnpicklingError(f"it has an array of type {code!r}, not of numbers")
+    return kind
+
+
+def _latin1(text: str, encoding: str) -> bytes:
+    if encoding != "latin1":
+        raise pickle.UnpicklingError("it has bytes in an encoding other than latin1")
+    return text.encode("latin1")
+
+
+def _empty(*_: Any) -> np.ndarray:
+    return np.empty(0, np.int8)  # what it holds is set on it
+
+
+# A pickle is a program that calls what it names. All that an array of numbers names is here, and calls nothing else.
+_PLAIN: dict[tuple[str, str], Any] = {
+    ("__builtin__", "bytes"): lambda: b"",
+    ("_codecs", "encode"): _latin1,
+    ("numpy", "dtype"): _number,
+    ("numpy", "ndarray"): _empty,
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _empty for core in ("core", "_core")},
+    **{
+        (f"numpy.{core}.numeric", "_frombuffer"): lambda data, kind, shape, order: np.frombuffer(data, kind).reshape(
+            shape, order=order
+        )
+        for core in ("core", "_core")
+    },
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str, /) -> Any:
+        if (module, name) not in _PLAIN:
+            raise pickle.UnpicklingError(f"it names {module}.{name}, which no plain data need")
+        return _PLAIN[module, name]
+
+
+def _check_plain(value: Any) -> None:
+    if isinstance(value, dict | list | tuple):
+        for part in [*value, *(value.values() if isinstance(value, dict) else ())]:
+            _check_plain(part)
+    elif not isinstance(value, bool | int | float | str | bytes | bytearray | None | np.ndarray) or (
+        isinstance(value, np.ndarray) and value.dtype.kind not in "biuf"
+    ):
+        raise pickle.UnpicklingError(f"it has {type(value).__name__}, which is no plain data")
+
+
+def read_plain_pickle(data: bytes, where: str, /) -> Any:
+    """The numbers, text, containers and arrays in a pickle; text of Python 2 comes as bytes.
+
+    Raises:
+        InputError: it is no pickle, it is cut off, or it names anything but plain data; nothing that it names was run.
+    """
+    try:
+        found = _Unpickler(io.BytesIO(data), encoding="bytes").load()
+        _check_plain(found)
+    # A damaged pickle makes the unpickler raise almost anything.
+    except Exception as error:
+        said = (str(error).split("\n")[0] or type(error).__name__)[:200]
+        raise InputError(
+            f"{where} is not a pickle of plain data and NumPy arrays: {said}. Nothing that it names was run; take the "
+            "file anew from its source."
+        ) from error
+    return found

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from sharpflow.numerics.compiled import Compiled
@@ -20,7 +21,7 @@ from sharpflow.numerics.measurements.probes import random_directions
 from sharpflow.numerics.numbers import generator
 from sharpflow.numerics.objective import Objective
 
-__all__ = ["Compared", "Estimate", "derivative_residual", "extrapolated_derivatives"]
+__all__ = ["Compared", "Estimate", "derivative_residual", "differing_transformation", "extrapolated_derivatives"]
 
 # A loss of unit vectors changes over 1; a network of gain 1000 over a thousandth, and five steps are below that. Not
 # halved: what takes a whole number of periods to one step would do so to all larger ones and look smooth.
@@ -180,3 +181,38 @@ def derivative_residual(
     far = f"to a part of {coarse:.1g} only" if coarse < 1 else "not at all"
     said = f"differences at steps {STEPS[0]:g} to {STEPS[-1]:.1g} tell {what} {far}"
     return Compared(Finding(float("nan"), note=f"{said}: L changes over shorter distances than these"), COARSE)
+
+
+def differing_transformation(objective: Objective, /, *, seed: int = 0) -> Finding:
+    """The largest difference of L and grad L between plain calls, jit, vmap, and forward mode, relative to their size.
+
+    A transformation that raises gives inf, with what it said.
+    """
+    f = objective.function
+    points = random_directions(objective, 4, seed)
+    tangent = np.roll(points, 1, axis=0)
+
+    def each(g: Callable[[Any], Any]) -> np.ndarray:
+        return np.array([np.asarray(g(jnp.asarray(w))) for w in points])
+
+    plain, gradient = each(f), each(jax.grad(f))
+    slope = np.einsum("nd,nd->n", gradient, tangent)
+    ways: dict[str, tuple[Callable[[], Any], np.ndarray]] = {
+        "jit": (lambda: each(jax.jit(f)), plain),
+        "vmap": (lambda: jax.vmap(f)(points), plain),
+        "jit of vmap of grad": (lambda: jax.jit(jax.vmap(jax.grad(f)))(points), gradient),
+        "forward mode": (lambda: jax.vmap(lambda w, v: jax.jvp(f, (w,), (v,))[1])(points, tangent), slope),
+        "lax.map": (lambda: jax.lax.map(f, jnp.asarray(points)), plain),
+    }
+    worst = Finding(0.0)
+    for name, (way, expected) in ways.items():
+        try:
+            found = np.asarray(way())
+        except Exception as error:  # whatever the user's function raises there
+            return Finding(float("inf"), {}, f"under {name} it fails: {type(error).__name__}: {str(error)[:200]}")
+        size = max(float(np.abs(expected).max()), 1e-300)
+        apart = np.abs(found - expected).reshape(len(points), -1).max(axis=1) / size
+        k = int(np.nanargmax(apart)) if np.isfinite(apart).any() else 0
+        if not apart[k] <= worst.value:
+            worst = Finding(float(apart[k]), {"w": points[k]}, f"plain and {name}")
+    return worst

@@ -33,6 +33,8 @@ __all__ = ["Block", "Plan", "make_plan"]
 BLOCK = 256
 # A block keeps 65 records of some D numbers for each cell, and a few copies of them, in so many bytes.
 MEMORY = 2**28
+# Rows of the result that are held in memory, 200 bytes each.
+MAX_CELLS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,12 @@ def make_plan(
     check_amplitude(amplitude)
     check_time(time)
     check_iterations(time, values[0])
+    cells = len(losses) * len(rules) * len(values) * int(starts)
+    if cells > MAX_CELLS:
+        raise InputError(
+            f"starts = {starts} make {cells} cells; {MAX_CELLS} is the limit: ask for fewer starts, or sweep in "
+            "several directories with other seeds."
+        )
     if block is None:
         widest = max(loss.dimension for loss in losses)
         fits = MEMORY // (65 * (widest + 8) * 8 * 4)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import pickle
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sharpflow.naming import anew
-from sharpflow.terminal.output import BUG, Output, add_json, replacing, shown_progress
+from sharpflow.terminal.output import BUG, Output, add_json, replacing, shown_progress, to_json
 from sharpflow.theory.errors import InputError
 
 if TYPE_CHECKING:
-    from sharpflow.testing.result import Report
+    from sharpflow.testing.result import CheckResult, Report
 
-WRONG_INPUT = 2
+WRONG_INPUT, INTERRUPTED = 2, 130
+# What every child imports, unless it is there already.
+NEEDED = ("sharpflow.testing.running", "sharpflow.naming.specs", "sharpflow.numerics.objective")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,29 +55,37 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("name a loss (SPEC) or an update rule (--rule RULE) to check; --list names the checks.")
     if arguments.pictures is not None:
         _make_folder(arguments.pictures)
-    # What an earlier beginning of this command had done, until something hung.
-    reports: list[dict[str, Any]] = list(anew.kept("reports", []))
-    errors: list[dict[str, str]] = list(anew.kept("errors", []))
-    drawn: list[str] = list(anew.kept("drawn", []))
+    from sharpflow.naming.isolated import may_fork, preload
+
+    reports: list[dict[str, Any]] = []
+    errors: list[dict[str, str]] = []
+    drawn: list[str] = []
     todo = [*(("loss", s) for s in arguments.spec), *(("rule", s) for s in arguments.rule)]
-    for place, (about, spec) in enumerate(todo):
-        if place < anew.kept("place", 0):
-            continue
-        for name, value in (("reports", reports), ("errors", errors), ("drawn", drawn), ("place", place)):
-            anew.keep(name, value)
-        try:
-            report = _check(about, spec, arguments)
-        except InputError as error:
-            # The rest of the run goes on: the others are no worse for it.
-            print(f"sharpflow: error: {spec}: {error}", file=sys.stderr)
-            errors.append({"spec": spec, "error": str(error)})
-            continue
-        reports.append({"spec": spec, **report.to_json()})
-        output.say(*_variables(about, spec), report, "")
-        if arguments.pictures is not None:
-            drawn.append(_name(report.subject, drawn))
-            _draw(report, spec, arguments.pictures, drawn[-1], output)
+    check = _apart if may_fork() else _check
+    if may_fork() and len(todo) > 1:
+        preload(*NEEDED)
+    interrupted = False
+    for about, spec in todo:
+        with shown_progress(spec) as progress:
+            try:
+                found = check(about, spec, arguments, drawn, lambda message: progress(message[1]))
+            except InputError as error:
+                # The rest of the run goes on: the others are no worse for it.
+                print(f"sharpflow: error: {spec}: {error}", file=sys.stderr)
+                errors.append({"spec": spec, "error": str(error)})
+                continue
+            except KeyboardInterrupt:
+                interrupted = True
+                break
+        reports.append({"spec": spec, **found["report"]})
+        output.say(*found["lines"])
+        drawn += found["drawn"]
+        if interrupted := found["interrupted"]:
+            break
     output.write_json({"reports": reports, "errors": errors})
+    if interrupted:
+        print("sharpflow: interrupted", file=sys.stderr)
+        return INTERRUPTED
     if errors:
         return WRONG_INPUT
     wrong = any(not report["ok"] for report in reports)
@@ -82,14 +95,81 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if wrong or (arguments.strict and left) else 0
 
 
-def _check(about: str, spec: str, arguments: argparse.Namespace) -> Report:
+def _check(
+    about: str, spec: str, arguments: argparse.Namespace, drawn: list[str], send: Callable[[Any], None]
+) -> dict[str, Any]:
+    """Everything that is done for one subject: its report and what to print, as plain data."""
     from sharpflow.testing.running import check_loss, check_rule
 
-    with shown_progress(spec) as progress:
-        options: dict[str, Any] = {
-            "checks": _chosen(arguments.check, about), "seed": arguments.seed, "progress": progress,
-        }  # fmt: skip
-        return check_loss(spec, **options) if about == "loss" else check_rule(spec, **options)
+    def each(result: CheckResult) -> None:
+        send(("result", result.check, pickle.dumps(_plain(result))))
+
+    options: dict[str, Any] = {
+        "checks": _chosen(arguments.check, about), "seed": arguments.seed, "each": each,
+        "progress": lambda name: send(("begins", name)),
+    }  # fmt: skip
+    report = check_loss(spec, **options) if about == "loss" else check_rule(spec, **options)
+    lines = [*_variables(about, spec), str(report), ""]
+    name = _name(report.subject, drawn)
+    if arguments.pictures is not None:
+        lines += _draw(report, spec, arguments.pictures, name)
+    return {"report": json.loads(to_json(report.to_json())), "lines": lines, "drawn": [name], "interrupted": False}
+
+
+def _apart(
+    about: str, spec: str, arguments: argparse.Namespace, drawn: list[str], heard: Callable[[Any], None]
+) -> dict[str, Any]:
+    """The same in a process of its own; where that ends early, what it had done, and what became of the rest."""
+    from sharpflow.naming.isolated import Ended, in_child
+
+    begun: list[str] = []
+    results: list[bytes] = []
+
+    def hear(message: Any) -> None:
+        if message[0] == "result":
+            results.append(message[2])
+        else:
+            begun.append(message[1])
+            heard(message)
+
+    try:
+        return in_child(lambda send: _check(about, spec, arguments, drawn, send), hear)
+    except (Ended, KeyboardInterrupt) as end:
+        if not begun:
+            raise InputError(str(end)) if isinstance(end, Ended) else end from None
+        from sharpflow.testing.check import Outcome, Trial
+        from sharpflow.testing.result import Report
+
+        left = Trial(Outcome.INCONCLUSIVE, str(end) or "interrupted")
+        done = [pickle.loads(result) for result in results]
+        subject = done[0].subject if done else spec
+        for name in _chosen(arguments.check, about):
+            if name not in [result.check for result in done]:
+                trial = left
+                if isinstance(end, Ended) and not end.hung and name == begun[-1]:
+                    trial = replace(
+                        left, outcome=Outcome.FAILED, advice="Let it raise an error where something is wrong."
+                    )
+                done.append(_unfinished(name, subject, trial))
+        report = Report(subject, tuple(done))
+        found = {"report": json.loads(to_json(report.to_json())), "lines": [str(report), ""], "drawn": []}
+        return {**found, "interrupted": isinstance(end, KeyboardInterrupt)}
+
+
+def _unfinished(name: str, subject: str, trial: Any) -> CheckResult:
+    from sharpflow.testing import checks
+    from sharpflow.testing.result import CheckResult
+
+    check = checks.get(name)
+    return CheckResult(name, subject, check.meaning, check.source, trial.advice or check.advice, trial, trial.outcome)
+
+
+def _plain(result: CheckResult) -> CheckResult:
+    """The same with arrays of NumPy, which any process can read."""
+    import numpy as np
+
+    plain = {name: v if isinstance(v, str) else np.asarray(v) for name, v in result.trial.counterexample.items()}
+    return replace(result, trial=replace(result.trial, counterexample=plain))
 
 
 def _variables(about: str, spec: str) -> list[str]:
@@ -101,10 +181,8 @@ def _variables(about: str, spec: str) -> list[str]:
     return [f"variables: {', '.join(str(v) for v in resolve_loss(spec).variables)}"]  # type: ignore[union-attr]
 
 
-def _chosen(names: list[str] | None, about: str) -> list[str] | None:
+def _chosen(names: list[str] | None, about: str) -> list[str]:
     """The checks of this kind; the other kind's are left to the others."""
-    if names is None:
-        return None
     from sharpflow.testing.running import chosen_checks
 
     return list(chosen_checks(names, about, mixed=True))
@@ -154,10 +232,11 @@ def _name(subject: str, drawn: list[str]) -> str:
     return next(name for name in names if name.lower() not in {other.lower() for other in drawn})
 
 
-def _draw(report: Report, spec: str, folder: str, name: str, output: Output) -> None:
+def _draw(report: Report, spec: str, folder: str, name: str) -> list[str]:
     from sharpflow.naming.specs import resolve_loss
     from sharpflow.testing.pictures import picture
 
+    lines = []
     for result in report:
         if result.trial.counterexample and result.subject == report.subject:
             try:
@@ -167,4 +246,5 @@ def _draw(report: Report, spec: str, folder: str, name: str, output: Output) -> 
             if figure is not None:
                 path = os.path.join(folder, f"{name}-{result.check}.png")
                 figure.savefig(path, dpi=200)
-                output.say(f"picture: {path}")
+                lines.append(f"picture: {path}")
+    return lines

@@ -22,14 +22,15 @@ import sympy as sp
 
 from sharpflow.naming.clock import clock_mismatch
 from sharpflow.naming.expressions import parse_expression, parse_loss
+from sharpflow.naming.isolated import in_time
 from sharpflow.naming.user_code import line_of, load_file, load_module
-from sharpflow.naming.user_frames import raised_at
 from sharpflow.theory import families, rules
 from sharpflow.theory.errors import InputError, did_you_mean
 from sharpflow.theory.family import Family
-from sharpflow.theory.limits import TimeLimitExceeded, time_limit
+from sharpflow.theory.limits import TimeLimitExceeded
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.rule import Rule
+from sharpflow.theory.user_frames import raised_at
 
 if TYPE_CHECKING:
     from sharpflow.numerics.objective import Objective
@@ -120,7 +121,7 @@ def resolve_rule(spec: str, /, *, trusted: bool = True) -> Rule:
 
 def _try_in_time(rule: Rule, where: str) -> None:
     try:
-        with time_limit(SECONDS):
+        with in_time(SECONDS):
             if wrong := clock_mismatch(rule):
                 raise InputError(f"{where}: {wrong}.")
             _try_once(rule)

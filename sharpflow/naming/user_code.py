@@ -1,6 +1,6 @@
 """Running a file or a module of the user's, so that whatever goes wrong in it is told in terms of that file.
 
-What it prints and what it does to the settings of JAX is looked after by `sharpflow.naming.user_guard`.
+What it prints and what it does to settings is looked after by `sharpflow.naming.settings`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ import importlib.machinery
 import importlib.util
 import linecache
 import os
+import stat
 import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
-from sharpflow.naming.anew import hung
-from sharpflow.naming.user_guard import guarded
+from sharpflow.naming.isolated import in_time
+from sharpflow.naming.settings import execute, watching
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.limits import TimeLimitExceeded
+from sharpflow.theory.user_frames import is_users
 
 __all__ = ["line_of", "load_file", "load_module"]
 
@@ -29,6 +31,8 @@ __all__ = ["line_of", "load_file", "load_module"]
 SECONDS = 60.0
 VARIABLE = "SHARPFLOW_FILE_SECONDS"
 _HERE = Path(__file__).parents[1]
+# Bytes of Python that anybody has written.
+LARGEST = 10_000_000
 # Files that were run, by place and content: file.py:a and file.py:b share their symbols and run once.
 _LOADED: dict[tuple[str, bytes], ModuleType] = {}
 
@@ -38,12 +42,21 @@ def load_file(path: str, /) -> ModuleType:
     place = Path(path).expanduser()
     try:
         place = place.resolve()
+        found = place.stat()
+        if not stat.S_ISREG(found.st_mode) and not place.is_dir():  # a device has no end, a pipe may never begin
+            raise InputError(f"cannot read {path!r}: it is no regular file; name a file of Python.")
+        if found.st_size > LARGEST:
+            raise InputError(
+                f"cannot read {path!r}: it has {found.st_size} bytes, and {LARGEST} is the limit; let it load its data "
+                "from another."
+            )
         source = place.read_bytes()
     except FileNotFoundError:
         raise InputError(f"there is no file {path!r} (seen from {os.getcwd()}); check the path.") from None
+    except InputError:
+        raise
     except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"cannot read {path!r}: {getattr(error, 'strerror', None) or error}.") from None
-    _refuse_what_hung(str(place))
     key = (str(place), hashlib.sha256(source).digest())
     if key not in _LOADED:
         _LOADED[key] = _run(place, source, path)
@@ -68,13 +81,11 @@ def _full_name(name: str) -> str:
 
 def load_module(name: str, /) -> ModuleType:
     """The module of that dotted name, looked for in the current directory too."""
-    _refuse_what_hung(name)
     _add_to_path(os.getcwd())
     importlib.invalidate_caches()
     name = _full_name(name)
     try:
-        # What is no package of this one's exact wing may set JAX up; to see that, JAX must be there before it.
-        with guarded("", name, jax_too=not f"{name}.".startswith("sharpflow.theory."), seconds=_seconds()):
+        with in_time(_seconds()), watching():
             return importlib.import_module(name)
     except KeyboardInterrupt:
         raise
@@ -84,12 +95,8 @@ def load_module(name: str, /) -> ModuleType:
                 f"there is no module {error.name!r}; a module must be installed or lie in the current directory "
                 f"({os.getcwd()}), a file is named as path/to/file.py:attribute."
             ) from None
-        frames = [
-            frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen ")
-        ]
-        # The first frame is this file's, the second is importlib's; the user's own come after them.
-        own = [frame for frame in frames if Path(frame.filename).parent != Path(importlib.__file__).parent][1:]
-        _explain(error, own[0].filename if own else "", name)
+        files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+        _explain(error, next(filter(is_users, files), ""), name)
 
 
 def line_of(module: ModuleType, name: str, /) -> int | None:
@@ -108,12 +115,6 @@ def line_of(module: ModuleType, name: str, /) -> int | None:
         if stored or defined or imported:
             lines.append(int(node.lineno))  # type: ignore[attr-defined]
     return max(lines, default=None)
-
-
-def _refuse_what_hung(key: str) -> None:
-    """Once is enough: the command has begun anew because of it."""
-    if said := hung(key):
-        raise InputError(said)
 
 
 def _seconds() -> float:
@@ -144,24 +145,6 @@ def _assigned(path: str, line: int | None) -> str:
     return ""
 
 
-def _mentions_jax(source: bytes, folder: Path, seen: frozenset[str] = frozenset()) -> bool:
-    """Whether JAX is spoken of in a file, or in one beside it that it imports: before them it must be set up."""
-    if b"jax" in source:
-        return True
-    try:
-        nodes = list(ast.walk(ast.parse(source)))
-    except (SyntaxError, ValueError, RecursionError):
-        return False  # told when it is run
-    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
-    for name in sorted(names - seen):
-        place = folder.joinpath(*name.split("."))
-        for file in (place.with_name(f"{place.name}.py"), place / "__init__.py"):
-            if file.is_file() and _mentions_jax(file.read_bytes(), folder, seen | names):
-                return True
-    return False
-
-
 def _run(place: Path, source: bytes, shown: str) -> ModuleType:
     name = f"_{place.stem}_{hashlib.sha256(str(place).encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, place, loader=None) or importlib.util.spec_from_loader(
@@ -174,9 +157,8 @@ def _run(place: Path, source: bytes, shown: str) -> ModuleType:
     linecache.checkcache(str(place))
     sys.modules[name] = module  # dataclasses and pickle look their module up
     try:
-        with guarded(str(place), shown, jax_too=_mentions_jax(source, place.parent), seconds=_seconds()):
-            # Compiled here and not by importlib, which would leave a __pycache__ beside the user's file.
-            exec(compile(source, str(place), "exec"), module.__dict__)
+        with in_time(_seconds()), watching():
+            execute(source, module, str(place))
     except KeyboardInterrupt:
         sys.modules.pop(name, None)
         raise

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a wish to stop at the next place where nothing is lost; and no end that nobody sees."""
+"""SIGINT and SIGTERM as a wish to stop at the next place where nothing is lost."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
 
 from sharpflow.theory.limits import swallowed
 
-__all__ = ["Stop", "interruptible", "seen_exit", "stopping"]
+__all__ = ["Stop", "interruptible", "stopping"]
 
 # Until a signal that came at a bad moment is sent again, in seconds.
 SOON = 0.05
@@ -29,37 +28,19 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def seen_exit() -> Iterator[None]:
-    """Within, ``os._exit`` raises SystemExit, as sys.exit does: a user's function may call either, with status 0.
-
-    Processes that are forked within end as they would, and so do threads.
-    """
-    own, leave = os.getpid(), os._exit
-
-    def seen(status: int) -> NoReturn:
-        if os.getpid() != own or threading.current_thread() is not threading.main_thread():
-            leave(status)
-        raise SystemExit(status)
-
-    os._exit = seen
-    try:
-        yield
-    finally:
-        os._exit = leave
-
-
-@contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGINT ends what is within, whenever it comes; not where it is ignored, or handled otherwise, already."""
-    ours = threading.current_thread() is threading.main_thread()
-    ours = ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if ours:
-        signal.signal(signal.SIGINT, _interrupt)
+    """SIGINT and SIGTERM end what is within, whenever they come; not where they are ignored, or handled, already."""
+    ours = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    if threading.current_thread() is not threading.main_thread():
+        ours = {}
+    ours = {number: handler for number, handler in ours.items() if signal.getsignal(number) is handler}
+    for number in ours:
+        signal.signal(number, _interrupt)
     try:
         yield
     finally:
-        if ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in ours.items():
+            signal.signal(number, handler)
 
 
 class Stop:

@@ -67,7 +67,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     """Say what was missing, since the reason of a skip is not shown by itself, and what users' files did when read."""
     if config.stash.get(_NOTHING, False):
         terminalreporter.write_line(f"sharpflow: {GIVE}")
-    guard = sys.modules.get("sharpflow.naming.user_guard")
+    guard = sys.modules.get("sharpflow.naming.settings")
     if guard is not None and (config.getoption("--loss") or config.getoption("--update-rule")):
         for remark in guard.REMARKS:
             terminalreporter.write_line(f"sharpflow: note: {remark}")

@@ -9,19 +9,17 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from sharpflow.naming import anew
-from sharpflow.naming.user_frames import is_users, raised_at
-from sharpflow.naming.watchdog import watched
+from sharpflow.naming.isolated import in_time
 from sharpflow.numerics.numbers import check_seed
-from sharpflow.terminal.stopping import seen_exit
 from sharpflow.testing import checks
 from sharpflow.testing.check import Check, Outcome, RuleSubject, Subject, Trial
 from sharpflow.testing.result import CheckResult, Report
 from sharpflow.theory.errors import InputError, NoClosedForm, known_names
-from sharpflow.theory.limits import TimeLimitExceeded, time_limit
+from sharpflow.theory.limits import TimeLimitExceeded
+from sharpflow.theory.user_frames import raised_at
 from sharpflow.verification.prover import internal_error
 
 if TYPE_CHECKING:
@@ -49,15 +47,10 @@ class Runner:
         self.subject = subject
         self.expected = dict(expected_failed or {})
         self._done: dict[str, CheckResult] = {}
-        # Where a check of this subject never ended, the command has begun anew: those done by then end once more.
-        self._key = f"{anew.keeping('place', 0)} {subject.name}"
-        self._hung = anew.hung(self._key)
-        self._ended: list[str] = anew.kept("checks", []) if self._hung else []
-        anew.keep("checks", self._ended)
         if isinstance(subject, Subject):
             try:
                 # A loss that has no value at its start is a wrong input, once and not in every check.
-                with seen_exit(), time_limit(LIMIT):
+                with in_time(LIMIT):
                     _ = subject.objective
             except SystemExit as error:
                 place = raised_at(error.__traceback__) or f"loss {subject.name!r}"
@@ -83,7 +76,6 @@ class Runner:
             begin = begin if waits is None else time.perf_counter()
             trial = self._try(name, check) if waits is None else _waits(waits, self._done[waits])
             self._done[name] = self._weighed(name, check, trial, time.perf_counter() - begin)
-            anew.keep("checks", list(self._done))
         return self._done[name]
 
     def _holds(self, name: str) -> bool:
@@ -91,14 +83,9 @@ class Runner:
         return trial.outcome is not Outcome.FAILED and not trial.blocked
 
     def _try(self, name: str, check: Check) -> Trial:
-        if self._hung and name not in self._ended:
-            return Trial(Outcome.INCONCLUSIVE, self._hung)
         try:
             # What a user's function prints must not get between the results; the check purity tells of it.
-            with (
-                watched(LIMIT, self._where(name), self._key), seen_exit(), time_limit(LIMIT),
-                contextlib.redirect_stdout(io.StringIO()),
-            ):  # fmt: skip
+            with in_time(LIMIT), contextlib.redirect_stdout(io.StringIO()):
                 if check.needs_minima and not len(_minima(self.subject)):
                     return Trial(Outcome.NOT_APPLICABLE, _no_minima(self.subject), blocked=True)
                 return check.run(self.subject)
@@ -129,17 +116,6 @@ class Runner:
         own = [getattr(inspect.unwrap(f), "__code__", None) for f in named if f is not None]
         frames = [frame.f_code for frame, _ in traceback.walk_tb(trace)]
         return bool(raised_at(trace)) or any(code in frames for code in own if code is not None)
-
-    def _where(self, name: str) -> Callable[[FrameType | None], str]:
-        """What is running and never ends, for the watchdog."""
-
-        def say(frame: FrameType | None) -> str:
-            while frame is not None and not is_users(frame.f_code.co_filename):
-                frame = frame.f_back
-            place = "" if frame is None else f" ({frame.f_code.co_filename}, line {frame.f_lineno})"
-            return f"{name} on {self.subject.name}{place}"
-
-        return say
 
     def _weighed(self, name: str, check: Check, trial: Trial, seconds: float) -> CheckResult:
         reason = self.expected.get(name) or _declared(self.subject, check)
@@ -210,6 +186,7 @@ def check_loss(
     rule: Rule | None = None,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
+    each: Callable[[CheckResult], None] | None = None,
 ) -> Report:
     """Every check of a loss: is it scale-invariant, differentiated rightly, and does the theory describe it?
 
@@ -220,6 +197,7 @@ def check_loss(
         rule: what is run; default gradient descent with weight decay.
         seed: of random points.
         progress: called with the name of each check as it begins.
+        each: called with each result as it comes.
 
     Raises:
         InputError: there is no such check, or no such loss, or it is no real number at its start.
@@ -230,7 +208,7 @@ def check_loss(
     given = resolve_loss(loss) if isinstance(loss, str) else loss
     _require_loss(given)
     subject = Subject(given, rules.get("gd-wd") if rule is None else rule, seed)
-    return _report(subject, chosen_checks(checks, "loss"), expected_failed, progress)
+    return _report(subject, chosen_checks(checks, "loss"), expected_failed, progress, each)
 
 
 def check_rule(
@@ -241,12 +219,13 @@ def check_rule(
     expected_failed: Mapping[str, str] | None = None,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
+    each: Callable[[CheckResult], None] | None = None,
 ) -> Report:
     """Every check of an update rule: is it what it says, does it reach the edge, is the law derived for it its own?
 
     Args:
         rule: a `Rule`, or the text that names one on the command line.
-        checks, expected_failed, seed, progress: as for `check_loss`.
+        checks, expected_failed, seed, progress, each: as for `check_loss`.
 
     Raises:
         InputError: there is no such check, or no such rule.
@@ -257,7 +236,7 @@ def check_rule(
     given = resolve_rule(rule, trusted=False) if isinstance(rule, str) else rule
     if not isinstance(given, Rule):
         raise InputError(f"check_rule takes a Rule, not {type(given).__name__}; a loss goes to check_loss.")
-    return _report(RuleSubject(given, seed), chosen_checks(checks, "rule"), expected_failed, progress)
+    return _report(RuleSubject(given, seed), chosen_checks(checks, "rule"), expected_failed, progress, each)
 
 
 def _require_loss(given: object) -> None:
@@ -272,7 +251,7 @@ def _require_loss(given: object) -> None:
 
 def _report(
     subject: Subject | RuleSubject, names: Sequence[str], expected: Mapping[str, str] | None,
-    progress: Callable[[str], None] | None,
+    progress: Callable[[str], None] | None, each: Callable[[CheckResult], None] | None,
 ) -> Report:  # fmt: skip
     check_seed(subject.seed)
     runner = Runner(subject, expected)
@@ -281,4 +260,6 @@ def _report(
         if progress is not None:
             progress(name)
         results.append(runner.result(name))
+        if each is not None:
+            each(results[-1])
     return Report(subject.name, tuple(results))

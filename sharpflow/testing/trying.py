@@ -43,7 +43,7 @@ def failed(message: str, /, **counterexample: Any) -> Trial:
 
 def side_effect(what: str, function: Callable[..., Any], found: Trace, /) -> Trial | None:
     """Failed where the trace of the user's ``function`` shows that it does more than return a value."""
-    from sharpflow.naming.user_frames import defined_at
+    from sharpflow.theory.user_frames import defined_at
 
     at = defined_at(function)
     if found.effects:

@@ -19,9 +19,11 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sharpflow.claim import Case, Claim, StepView
+from sharpflow.provenance import no_device
 from sharpflow.theory.errors import InputError, NoClosedForm
 from sharpflow.theory.limits import TimeLimitExceeded, time_limit
 from sharpflow.theory.proving.proof import Proof, Step
@@ -83,7 +85,13 @@ def prove(index: int, claim: Any, case: Case, limit: float = LIMIT) -> Proved:
 
 
 def internal_error(where: str, error: Exception, /) -> str:
-    """What to say of an exception that none of the user's lines raised, with its traceback."""
+    """What to say of an exception that none of the user's lines raised, with its traceback.
+
+    Raises:
+        InputError: JAX was asked for a device that is not there.
+    """
+    if reason := no_device():
+        raise InputError(reason)
     lines = "".join(traceback.format_exception(error)).rstrip()
     return f"internal error in the {where}: {type(error).__name__}: {error}\n{lines}"
 
@@ -155,6 +163,14 @@ class Row:
     rule: str | None
 
 
+def _path() -> list[str]:
+    """As here, but the working directory last: a file there may be named as one of Python's own or of a package's."""
+    home, here = str(Path(__file__).parents[2]), os.getcwd()
+    folders = [folder or here for folder in dict.fromkeys(sys.path)]
+    first = [folder for folder in folders if folder != here or here == home]
+    return list(dict.fromkeys([*first, *folders]))
+
+
 class Prover:
     """The proving process and what it has answered so far.
 
@@ -177,12 +193,11 @@ class Prover:
         if not tasks:
             return
         self._sent = {task.index for task in tasks}
-        # The folder of a user's own file stays importable, as it is here.
-        paths = os.pathsep.join(dict.fromkeys([*filter(None, sys.path), os.environ.get("PYTHONPATH", "")]))
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from sharpflow.verification.prover import main; main()"],
+            # -P: Python itself adds no folder to the path.
+            [sys.executable, "-P", "-c", "from sharpflow.verification.prover import main; main()"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": paths}, start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(_path())}, start_new_session=True,
         )  # fmt: skip
         threading.Thread(target=self._talk, args=(message,), daemon=True).start()
 

@@ -323,13 +323,13 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
     ),
     "packages, caches, clocks, files and processes": (
         *PACKAGES,
-        *(f"theory/{name}.py" for name in ("cache", "identity", "lazy", "limits", "registry")),
-        *(f"numerics/{name}.py" for name in ("compiled", "config", "data/plain_pickle", "durable", "models/network")),
+        *(f"theory/{name}.py" for name in ("cache", "identity", "lazy", "limits", "registry", "user_frames")),
+        *(f"numerics/{name}.py" for name in ("compiled", "config", "durable", "models/network")),
         *(f"numerics/sweeps/{name}.py" for name in ("hosts", "plan", "store", "sweep")),
         "numerics/training/store.py",
     ),
     "the referee's own measurements, held by its table of wrong losses and rules, which takes minutes": (
-        *(f"numerics/inspection/{name}.py" for name in ("effects", "loss", "lowest", "memory", "purity", "rule")),
+        *(f"numerics/inspection/{name}.py" for name in ("loss", "lowest", "purity", "rule")),
         "numerics/inspection/spectrum_search.py",
         "numerics/measurements/chart_checks.py",
         "numerics/minima/sample.py",

@@ -6,8 +6,8 @@ import textwrap
 
 import pytest
 
+from sharpflow.naming.settings import REMARKS
 from sharpflow.naming.specs import resolve_loss, resolve_rule
-from sharpflow.naming.user_guard import REMARKS
 from sharpflow.theory import families, rules
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
@@ -213,7 +213,7 @@ def test_printing_goes_to_standard_error(write, capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "hello" in captured.err
-    assert "losses.py, line 1: prints while it is read" in captured.err
+    assert "losses.py, line 1: writes to standard output while it is read" in captured.err
 
 
 def test_no_files_are_left_beside_the_users(write, tmp_path):
@@ -227,12 +227,12 @@ def test_settings_of_jax_are_put_back(write):
     resolve_loss(write("import jax\njax.config.update('jax_enable_x64', False)\n" + GOOD) + ":mine")
     assert jax.config.jax_enable_x64
     said = REMARKS[-1]
-    assert "losses.py, line 2: sets JAX's jax_enable_x64 to False" in said
+    assert "losses.py, line 2: changes settings of JAX (jax_enable_x64)" in said
     resolve_loss(write("import jax\njax.config.update('jax_enable_x64', True)\n" + GOOD) + ":mine")
     assert REMARKS[-1] is said  # nothing was changed
 
 
-def test_settings_that_a_file_beside_it_changes_are_told_with_the_line_of_its_import(write, tmp_path):
+def test_settings_that_a_file_beside_it_changes_are_told_with_its_line(write, tmp_path):
     # In a process of its own, where that file is the first to load JAX, by way of another.
     (tmp_path / "precise.py").write_text("import jax\njax.config.update('jax_enable_x64', False)\n")
     (tmp_path / "helper.py").write_text("from precise import jax\n")
@@ -244,7 +244,7 @@ import jax
 assert jax.config.jax_enable_x64
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "losses.py, line 1: sets JAX's jax_enable_x64 to False" in done.stderr
+    assert "precise.py, line 2: changes settings of JAX (jax_enable_x64)" in done.stderr
 
 
 def test_an_objective_is_found_and_keeps_double_precision(write):

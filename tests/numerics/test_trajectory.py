@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import errno
+import os
 import stat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,14 +49,30 @@ def test_a_saved_file_has_the_permissions_of_any_other(tmp_path):
 
 
 def test_a_full_disk_keeps_nothing_of_it(tmp_path, monkeypatch):
-    def full(file, **_):
-        file.write(b"half")
+    def full(handle):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(np, "savez_compressed", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InputError, match=r"run\.npz: No space left"):
         example().save(tmp_path / "run.npz")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_device_is_written_to_and_stays_one(tmp_path):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    example().save(pipe)
+    assert os.read(reader, 2) == b"PK"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    with pytest.raises(InputError, match="/dev/full: No space left"):
+        example().save("/dev/full")
+    assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
+    link.symlink_to("run.npz")
+    example().save(link)
+    assert link.is_symlink()
+    assert (tmp_path / "run.npz").is_file()
 
 
 def test_csv(tmp_path):

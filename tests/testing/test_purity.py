@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from sharpflow import Objective, resolve_loss, resolve_rule
-from sharpflow.numerics.inspection.effects import noted
-from sharpflow.numerics.inspection.memory import changed, memory
+from sharpflow.numerics.inspection.purity import changed, memory, noted
 from sharpflow.testing import check_loss, check_rule
 from sharpflow.testing.check import Outcome
 from sharpflow.testing.mutants.wrong_losses import plain

@@ -8,7 +8,7 @@ from sharpflow.testing.trying import judge
 
 def run(subject: Subject) -> Trial:
     """Plain calls against jit, vmap, forward mode and lax.map."""
-    from sharpflow.numerics.inspection.purity import differing_transformation
+    from sharpflow.numerics.inspection.differences import differing_transformation
 
     found = differing_transformation(subject.objective, seed=subject.seed)
     return judge(
