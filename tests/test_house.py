@@ -1,6 +1,7 @@
 """The rules of the house: which wing imports which, what a new file must define, and that one file is enough."""
 
 import ast
+import graphlib
 import importlib
 import inspect
 import json
@@ -41,6 +42,25 @@ ALLOWED = {
         "equinox",
     },
 }
+# The folders of each wing, from the lowest up: a module imports from those before its own, and from its own. "" is what
+# stands beside the folders; "cli" and what else of sharpflow/ is named there stands above them.
+ORDER = {
+    "theory": ("", "rules", "families", "proving", "writing", "sphere", "edge", "chart", "derivation", "statements"),
+    "numerics": (
+        "", "spectrum", "minima", "descent", "flows", "predictions", "comparison", "sweeps",
+        "data", "models", "networks", "training", "experiments", "measurements", "inspection",
+    ),
+    "sharpflow": (
+        "", "terminal", "naming", "statements", "figures", "claims", "verification", "testing", "testing.mutants",
+        "commands", "cli",
+    ),
+}  # fmt: skip
+# Of sharpflow/ itself, above all folders; and the folder of the checks, which belongs to the package that runs them.
+ABOVE = {"sharpflow.cli": "cli", "sharpflow.__main__": "cli", "sharpflow": "cli"}
+PLUG_INS = {
+    "theory/families", "theory/rules", "numerics/networks", "numerics/experiments", "sharpflow/claims",
+    "sharpflow/commands", "sharpflow/testing/checks",
+}  # fmt: skip
 HEAVY = {
     "sympy",
     "numpy",
@@ -81,6 +101,72 @@ def test_imports_go_one_way(path):
         assert used <= ALLOWED[wing]
     else:
         assert not used & {"tests", "benchmarks"}
+
+
+def dotted(path):
+    """The name under which a file is imported."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(("sharpflow", *parts) if parts[0] != "sharpflow" else parts).removesuffix(".__init__")
+
+
+NAMES = {dotted(path): path for path in MODULES}
+
+
+def imported(path):
+    """The modules of this package that a file imports: at its top level, inside functions, for type checkers alone."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in NAMES)
+        elif isinstance(node, ast.ImportFrom) and node.module in NAMES:
+            for alias in node.names:
+                part = f"{node.module}.{alias.name}"
+                yield part if part in NAMES else node.module
+
+
+# What a package says of its own public names is no import of theirs.
+PACKAGES = ("sharpflow", "sharpflow.theory", "sharpflow.numerics", "sharpflow.testing")
+GRAPH = {name: set() if name in PACKAGES else set(imported(path)) - {name} for name, path in NAMES.items()}
+
+
+def place(name):
+    """The wing of a module and how far up in it its folder stands."""
+    folder = NAMES[name].relative_to(ROOT).parent.parts
+    inside = ".".join(folder[1:]).replace("testing.checks", "testing")
+    return folder[0], ORDER[folder[0]].index(ABOVE.get(name, inside))
+
+
+def test_no_circle_of_imports():
+    # CycleError names the circle.
+    tuple(graphlib.TopologicalSorter(GRAPH).static_order())
+
+
+@pytest.mark.parametrize("name", GRAPH)
+def test_no_import_runs_back_up(name):
+    wing, height = place(name)
+    for other in GRAPH[name]:
+        if place(other)[0] == wing:
+            assert place(other)[1] <= height, other
+        else:
+            assert WINGS.index(place(other)[0]) < WINGS.index(wing), other
+
+
+@pytest.mark.parametrize("path", MODULES, ids=shown)
+def test_a_public_name_is_imported_from_the_module_that_makes_it(path):
+    nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)]
+    for node in nodes:
+        assert node.module not in PACKAGES or all(f"{node.module}.{alias.name}" in NAMES for alias in node.names)
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES}), ids=shown)
+def test_a_folder_is_of_one_theme(folder):
+    modules = [path for path in folder.glob("*.py") if path.stem != "__init__"]
+    assert len(modules) <= 12 or shown(folder) in PLUG_INS
+
+
+def test_no_module_has_the_name_of_what_its_package_exports():
+    """Importing the module would put it in the place of the function."""
+    for package in PACKAGES:
+        assert not {f"{package}.{name}" for name in importlib.import_module(package).__all__} & set(NAMES)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "sharpflow" / "commands").glob("*.py")), ids=shown)
@@ -166,7 +252,7 @@ def test_every_type_that_a_public_function_returns_is_public(name):
     assert value.__doc__
     if inspect.isfunction(value):
         returned = set(re.findall(r"\w+", str(inspect.signature(value).return_annotation)))
-        assert returned <= {*PUBLIC, "np", "ndarray", "float", "None"}
+        assert returned <= {*PUBLIC, "np", "ndarray", "float", "tuple", "None"}
 
 
 def test_the_wings_export_what_the_front_door_has_of_them():
