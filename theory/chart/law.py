@@ -30,7 +30,7 @@ def prove_law_drift(geometry: Geometry, law: EdgeLaw | None, /) -> Proof:
         NoClosedForm: the rule has no drift.
     """
     if law is None or law.drift is None:
-        raise NoClosedForm("the rule has no closed orbit at the edge, so that there is no drift to speak of.")
+        raise NoClosedForm("the rule has no closed orbit at the edge, so that there is no drift.")
     k2, sharpness = geometry.log_sharpness_gradient_squared, geometry.sharpness
     strength = law.drift.subs({K2: k2, LAMBDA: sharpness})
     field = -strength * geometry.log_sharpness_gradient
