@@ -1,10 +1,14 @@
 """What hangs on names as text: each module, attribute and file that text names is there, and what reads them works."""
 
 import importlib
+import os
 import re
 from pathlib import Path
 
 import pytest
+
+from sharpflow.theory.loss import Loss
+from sharpflow.theory.user_frames import is_users
 
 ROOT = Path(__file__).resolve().parent.parent
 WINGS = ("theory", "numerics", "sharpflow")
@@ -54,3 +58,24 @@ def test_every_file_that_a_page_names_is_there(path):
     named = set(re.findall(r"`((?:theory|numerics|sharpflow|tests|benchmarks|docs|notebooks)/[\w/.-]*)`", text))
     # NAME stands for a name of the reader's.
     assert [name for name in sorted(named) if not [*ROOT.glob(name.replace("NAME", "*"))]] == []
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["theory/loss.py", "numerics/objective.py", "sharpflow/theory/loss.py", "sharpflow/cli.py", "src/sharpflow/cli.py"],
+)
+def test_files_of_this_package_are_not_the_users_by_any_name(place):
+    assert (ROOT / place).is_file()
+    assert not is_users(str(ROOT / place))
+
+
+def test_whose_other_files_are(tmp_path):
+    assert is_users(str(tmp_path / "loss.py"))
+    assert is_users(str(tmp_path / "theory" / "loss.py"))
+    assert is_users(str(ROOT / "tests" / "test_names.py"))
+    assert is_users(str(ROOT / "loss.py"))
+    assert not is_users(pytest.__file__)
+    assert not is_users(os.__file__)
+    assert not is_users("<frozen importlib._bootstrap>")
+    # As installed, where nothing is a link.
+    assert not is_users(Loss.__init__.__code__.co_filename)

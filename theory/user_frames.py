@@ -11,7 +11,9 @@ from typing import Any
 
 __all__ = ["defined_at", "is_pythons", "is_users", "raised_at"]
 
-_HERE, _LIBRARY = Path(__file__).parents[1], Path(os.__file__).parent
+_PACKAGE, _LIBRARY = Path(__file__).parents[1], Path(os.__file__).parent
+# In a checkout theory and numerics are links in sharpflow, and sharpflow one in src: a frame bears one name or another.
+_OWN = tuple(place.resolve() for place in (_PACKAGE, _PACKAGE / "theory", _PACKAGE / "numerics"))
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
@@ -25,8 +27,9 @@ def is_pythons(filename: str, /) -> bool:
 @lru_cache(maxsize=4096)
 def is_users(filename: str, /) -> bool:
     """True for a user's file: neither of this package, nor installed beside it, nor Python's own."""
-    place = Path(filename)
-    return not is_pythons(filename) and not place.is_relative_to(_HERE) and not _INSTALLED & set(place.parts)
+    if is_pythons(filename) or _INSTALLED & set(Path(filename).parts):
+        return False
+    return not any(Path(filename).resolve().is_relative_to(own) for own in _OWN)
 
 
 def raised_at(traceback: TracebackType | None, /) -> str:

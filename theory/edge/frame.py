@@ -52,7 +52,9 @@ class Frame:
         initial = self.rule.initial(SimpleNamespace(**self.parameters))
         unknown = set(initial) - set(self.rule.state)
         if unknown:
-            raise InputError(f"rule {self.rule.name!r}: initial names {sorted(unknown)}, which its state does not have.")
+            raise InputError(
+                f"rule {self.rule.name!r}: initial names {sorted(unknown)}, which its state does not have."
+            )
         return {name: exact(value) * self.scalar_units[name] for name, value in initial.items()}
 
     @cached_property
