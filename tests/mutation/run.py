@@ -10,8 +10,7 @@ later runs where ``--programs`` names a folder. Takes half an hour or so on two 
 Outcomes are appended to a log as they come. ``--resume LOG`` runs what the log does not have yet, ``--again LOG`` also
 what survived in it: after a test was written, only the survivors need to run again. A later outcome in a log is the one
 that counts, and a mutant is known by the text of its changed module: where a module has changed, its mutants run again.
-Losses (theory/families, numerics/measurements/crossing.py) are what is on trial, and no formulas: a changed one is
-another loss.
+Losses (theory/families and the like) are what is on trial, and no formulas: a changed one is another loss.
 """
 
 from __future__ import annotations
