@@ -1,13 +1,26 @@
-"""How a run ended.
+"""The words for an outcome: how a run ended (`RESULTS`), and what a measurement says of a statement (`Numeric`).
 
-Failures at run time are values, handed on by every later stage and raised by nobody but `throw`.
+What a proof says of it is `sharpflow.theory.proving.proof.Status`; there are no other words. Failures at run time are
+values, handed on by every later stage and raised by nobody but `RESULTS.throw`.
 """
 
 from __future__ import annotations
 
 import enum
 
-__all__ = ["RESULTS", "RunFailed", "worst"]
+__all__ = ["RESULTS", "Numeric", "RunFailed", "worst"]
+
+
+class Numeric(enum.StrEnum):
+    """What a measurement says: whether it agrees with the statement, or why nothing was decided."""
+
+    CONSISTENT = "consistent"
+    INCONSISTENT = "inconsistent"
+    INCONCLUSIVE = "inconclusive"
+    NOT_RUN = "not_run"
+    NOT_APPLICABLE = "not_applicable"
+    # A mistake of the program itself: nothing was measured, and nobody is accused.
+    ERROR = "error"
 
 
 class RunFailed(ArithmeticError):

@@ -7,12 +7,13 @@ weighs them. Both are given a `Case`: one loss (or none, for a claim about every
 
 from __future__ import annotations
 
-import enum
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
+
+from sharpflow.numerics.results import Numeric
 
 if TYPE_CHECKING:
     from sharpflow.numerics.comparison.result import Comparison
@@ -25,18 +26,6 @@ if TYPE_CHECKING:
     from sharpflow.theory.sphere.reduction import Reduction
 
 __all__ = ["Case", "Claim", "Measurement", "Numeric", "StepView", "Verdict", "weigh"]
-
-
-class Numeric(enum.StrEnum):
-    """Verdict of a measurement."""
-
-    CONSISTENT = "consistent"
-    INCONSISTENT = "inconsistent"
-    INCONCLUSIVE = "inconclusive"
-    NOT_RUN = "not_run"
-    NOT_APPLICABLE = "not_applicable"
-    # A mistake of the program itself: nothing was measured, and nobody is accused.
-    ERROR = "error"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from sharpflow.numerics.comparison.result import Comparison
 from sharpflow.numerics.comparison.setting import default_rule
 from sharpflow.numerics.numbers import check_rates
 from sharpflow.numerics.objective import Objective
-from sharpflow.numerics.results import RESULTS
+from sharpflow.numerics.results import RESULTS, Numeric
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.rule import Rule
@@ -86,7 +86,7 @@ class Order:
     interval: tuple[float, float]
     constant: float
     on_minima: tuple[float, float, float]
-    verdict: str
+    verdict: Numeric
     message: str
     comparisons: tuple[Comparison, ...]
     bend: float = 0.0
@@ -110,7 +110,7 @@ class Order:
             "bend": number(self.bend),
             "order_on_minima": number(self.on_minima[0]),
             "interval_on_minima": [number(v) for v in self.on_minima[1:]],
-            "verdict": self.verdict,
+            "verdict": self.verdict.value,
             "message": self.message,
         }
 
@@ -199,7 +199,7 @@ def order(
         nothing = (math.nan, math.nan, math.nan)
         return Order(
             **shared, estimate=math.nan, interval=(math.nan, math.nan), constant=math.nan, on_minima=nothing,
-            verdict="inconclusive", message="; ".join(failed),
+            verdict=Numeric.INCONCLUSIVE, message="; ".join(failed),
         )  # fmt: skip
     on_minima = fit_power(small, [max(run.max_distance_on_minima, 1e-300) for run in runs])
     fit, plain = _fitted(small, distances, on_minima)
@@ -207,8 +207,8 @@ def order(
     # The raw distance holds the oscillation itself, which is of order one by the way it starts. Retracted, the
     # error may be smaller than the claim, never larger.
     visible = runs[0].max_distance_on_minima > VISIBLE * small[0]
-    if visible and on_minima.slope < ACCEPTED[0] and verdict == "consistent":
-        verdict = "inconsistent" if on_minima.high < ACCEPTED[0] else "inconclusive"
+    if visible and on_minima.slope < ACCEPTED[0] and verdict is Numeric.CONSISTENT:
+        verdict = Numeric.INCONSISTENT if on_minima.high < ACCEPTED[0] else Numeric.INCONCLUSIVE
     message = (
         f"order {fit.slope:.3f} in intrinsic_lr, 95 % interval [{fit.low:.3f}, {fit.high:.3f}]; on the minima "
         f"{on_minima.slope:.3f} [{on_minima.low:.3f}, {on_minima.high:.3f}]"
@@ -218,7 +218,7 @@ def order(
             f". The next term is fitted as well, as the distance rises faster at the larger rates: without it "
             f"{plain.slope:.3f} [{plain.low:.3f}, {plain.high:.3f}]"
         )
-    if verdict != "consistent" and visible and on_minima.high < STAYS:
+    if verdict is not Numeric.CONSISTENT and visible and on_minima.high < STAYS:
         k = int(np.argmin(small))
         message += (
             f". On the minima the distance hardly falls with the rate ({runs[k].max_distance_on_minima:.2g} at "
@@ -239,10 +239,10 @@ def _fitted(small: Sequence[float], distances: Sequence[float], on_minima: Fit) 
     """
     plain = fit_power(small, distances)
     low, high = NEXT
-    if plain.slope <= 1 or judge(plain) == "consistent" or len(small) < 4 or not low <= on_minima.slope <= high:
+    if plain.slope <= 1 or judge(plain) is Numeric.CONSISTENT or len(small) < 4 or not low <= on_minima.slope <= high:
         return plain, plain
     bent = fit_power(small, distances, bend=True)
-    return (bent, plain) if judge(bent) == "consistent" else (plain, plain)
+    return (bent, plain) if judge(bent) is Numeric.CONSISTENT else (plain, plain)
 
 
 def _fine(small: float) -> float:
@@ -254,12 +254,12 @@ def _fine(small: float) -> float:
     return float((VISIBLE * small / 0.2) ** 1.5)
 
 
-def judge(fit: Fit, /) -> str:
+def judge(fit: Fit, /) -> Numeric:
     """The verdict on order one."""
     low, high = ACCEPTED
     if fit.high < low or fit.low > high:
-        return "inconsistent"
+        return Numeric.INCONSISTENT
     # An interval wider than the distance to the half-integer powers could not tell them apart.
     if low <= fit.slope <= high and fit.high - fit.low <= 0.5:
-        return "consistent"
-    return "inconclusive"
+        return Numeric.CONSISTENT
+    return Numeric.INCONCLUSIVE
