@@ -15,7 +15,7 @@ import numpy as np
 from sharpflow.numerics.descent.descent import prepare
 from sharpflow.numerics.descent.edge_run import RECORDS, parameters_at
 from sharpflow.numerics.minima.retraction import analyse
-from sharpflow.numerics.objective import as_objective
+from sharpflow.numerics.objective import Objective, as_objective
 from sharpflow.numerics.spectrum.dense import normal_rank
 from sharpflow.theory.edge.edge_law import edge_law
 from sharpflow.theory.edge.jets import K
@@ -30,7 +30,9 @@ ABOVE, SEED = 1.0, 0.02
 LONGER = 1.4
 
 
-def passage(subject: Loss, rule: Rule, /, *, rate: float) -> tuple[tuple[float, float], tuple[float, float]]:
+def passage(
+    subject: Loss | Objective, rule: Rule, /, *, rate: float
+) -> tuple[tuple[float, float], tuple[float, float]]:
     """(measured, predicted) of U where the oscillation has died out, and of the length travelled along Gamma.
 
     Raises:

@@ -68,9 +68,10 @@ class Recipe:
         if self.steps is None:
             if self.rate == 0:
                 raise InputError("without weight decay there is no flow time: give the number of steps.")
-            if check_time(self.time) / self.rate > MAX_STEPS:
-                raise InputError(f"time/rate = {self.time / self.rate:g} steps are too many; a rate was mistyped?")
-            object.__setattr__(self, "steps", 2 * max(1, round(self.time / self.rate / 2)))
+            time = check_time(self.time)
+            if time / self.rate > MAX_STEPS:
+                raise InputError(f"time/rate = {time / self.rate:g} steps are too many; a rate was mistyped?")
+            object.__setattr__(self, "steps", 2 * max(1, round(time / self.rate / 2)))
         elif not (isinstance(self.steps, int) and 2 <= self.steps <= MAX_STEPS and self.steps % 2 == 0):
             raise InputError(f"steps = {self.steps!r} must be even, and from 2 to {MAX_STEPS}.")
         if self.record_times is not None and self.steps is not None:

@@ -102,10 +102,10 @@ def test_a_closed_form_is_held_to_the_flow(monkeypatch):
     p, q, tau = sp.Symbol("p", real=True), sp.Symbol("q", real=True), sp.Symbol("tau", positive=True)
     p_0, q_0 = sp.symbols("p_0 q_0", real=True)
 
-    def evaluate(times):
+    def at(times):
         return SimpleNamespace(chart=np.stack([0.8 * np.exp(-times), 0.3 + 0 * times], axis=1))
 
-    solution = SimpleNamespace(time=1.5, evaluate=evaluate)
+    solution = SimpleNamespace(time=1.5, at=at)
     monkeypatch.setattr(closed_forms, "integrate", lambda *a, **k: solution)
     loss = SimpleNamespace(minima=SimpleNamespace(chart=(p, q)))
 

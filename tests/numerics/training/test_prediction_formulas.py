@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sharpflow.numerics.flows.path import Path
 from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.training import prediction as training_prediction
 from sharpflow.numerics.training.prediction import predict
@@ -26,7 +27,8 @@ def given(monkeypatch, *, lr=0.4, at_edge=0.5):
 
         def at(times):
             asked[-1]["at"] = times
-            return np.tile(point, (len(times), 1)), flows, np.array([0.5, 0.6, 1.0, np.nan])
+            lr = np.array([0.5, 0.6, 1.0, np.nan])
+            return Path(times, np.tile(point, (len(times), 1)), lr, flows)
 
         return SimpleNamespace(effective_lr=np.array([at_edge]), at=at, result=RESULTS.SUCCESSFUL, message="")
 
