@@ -15,6 +15,7 @@ Nouns: what is handed over, and handed back
     Relaxed, Eigenpairs             a point of Gamma, and eigenpairs of the Hessian there
     Sweep, TrainingRun, Recipe      results on a grid, of a network on data, and how it was trained
     Verification, Report            verdicts on claims, and the results of checks
+    StatementResult                 the verdict on a statement of your own
     InputError                      what was wrong with the input, where, and what to do
 
 Verbs: what there is to do
@@ -23,6 +24,7 @@ Verbs: what there is to do
     derive, derive_generic          derive the flow, step by checked step, on one loss and on every loss
     sharpness_flow                  the flow alone
     verify                          every claim of the theory: a proof, and a measurement
+    prove                           does a statement of your own hold? with a witness where it does not
     check_loss, check_rule          is it right, and does the theory describe it? with counterexamples
     compare, order                  run gradient descent beside the flow, at one rate and at several
     descend                         run gradient descent

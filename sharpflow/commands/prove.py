@@ -72,12 +72,29 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _file(arguments: argparse.Namespace, output: Output) -> int:
-    raise InputError(f"{arguments.spec!r}: derivations in files are not read yet; give a SPEC and --that.")
+    """A derivation in a file, each equation told as it is done."""
+    from sharpflow.statements.derivation_file import prove_file
+
+    if arguments.that or arguments.rule or arguments.symbols:
+        raise InputError("--that, --rule and --symbols are for a SPEC; a file says these in its head.")
+    read, results = prove_file(
+        arguments.spec, measure=arguments.measure, progress=lambda r: output.say(*_lines(r, arguments.steps))
+    )
+    if not results:
+        raise InputError(
+            f"{arguments.spec} has no displayed equation: $$...$$, \\[...\\], ```math, equation, align, gather."
+        )
+    output.say(*read.said)
+    return _end(list(results), arguments, output)
 
 
 def _end(results: list[StatementResult], arguments: argparse.Namespace, output: Output) -> int:
     output.write_json({"statements": [result.to_json() for result in results]})
     found = [result.proof for result in results]
+    if arguments.report is not None:
+        from sharpflow.statements.page import write_page
+
+        output.say(f"report: {write_page(results, arguments.report, title=arguments.spec)}")
     counts = ", ".join(f"{found.count(kind)} {kind}" for kind in ("proved", "refuted", "undecided") if kind in found)
     output.say(f"{len(results)} statement{'s' * (len(results) != 1)}: {counts or 'nothing claimed'}.")
     return 1 if "refuted" in found or (arguments.strict and "undecided" in found) else 0
@@ -85,7 +102,7 @@ def _end(results: list[StatementResult], arguments: argparse.Namespace, output: 
 
 def _lines(result: StatementResult, steps: bool) -> list[str]:
     mark = {"proved": "proved   ", "refuted": "REFUTED  ", "undecided": "undecided", "none": "given    "}[result.proof]
-    where = "" if result.line is None else f"{result.file}:{result.line}: "
+    where = "" if result.line is None else f"{result.file}:{result.line} ({result.number}): "
     lines = [f"{mark}  {where}{result.text}", f"           {result.sentence}"]
     if steps:
         lines += [

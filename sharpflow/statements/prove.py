@@ -90,35 +90,28 @@ def _cut(text: str, length: int = 200) -> str:
 
 
 def prove(
-    *statements: str, loss: Loss | str | None = None, rule: Rule | str | None = None,
+    statement: str, /, *, loss: Loss | str | None = None, rule: Rule | str | None = None,
     symbols: Mapping[str, str] | None = None, measure: bool = False,
-) -> StatementResult | tuple[StatementResult, ...]:  # fmt: skip
-    """Whether each statement holds: proved, refuted with a witness, or undecided.
+) -> StatementResult:  # fmt: skip
+    """Whether a statement holds: proved, refuted with a witness, or undecided.
 
     Args:
-        statements: as text, with = <= < >= >, chains A = B = C, and "given => what follows".
+        statement: as text, with = <= < >= >, chains A = B = C, and "given => what follows".
         loss: a `Loss`, or its name; ``None``: every loss. With neither loss nor rule: pure algebra.
         rule: a `Rule`, or its name; default: gd-wd where there is a loss.
         symbols: names of your own with their assumptions, as ``{"a": "positive", "n": "integer"}``.
         measure: run gradient descent, where a name in the statement can be measured.
 
-    Returns:
-        One result for one statement, a tuple for several.
-
     Raises:
-        InputError: a statement is not understood; the message says where.
+        InputError: the statement is not understood; the message says where.
 
     >>> prove("sharpness = 2 + cos(2*p)", loss="ridge").proof
     'proved'
     >>> print(prove("(a + b)^2 = a^2 + b^2", symbols={"a": "real", "b": "real"}).message)
     they differ at a = 0.3, b = 0.7: 1 against 0.58
     """
-    if not statements:
-        raise InputError('prove() needs a statement, as in prove("sharpness = 2 + cos(2*p)", loss="ridge").')
     names = names_for(loss, rule, symbols=symbols)
-    read = [(text, read_statement(text, names)) for text in statements]
-    results = tuple(told(text, statement, names, measure=measure) for text, statement in read)
-    return results[0] if len(results) == 1 else results
+    return told(statement, read_statement(statement, names), names, measure=measure)
 
 
 def told(text: str, statement: Statement, names: Names, /, *, measure: bool = False) -> StatementResult:

@@ -16,7 +16,7 @@ from sharpflow.naming.grammar import LENGTH, Parser, in_time
 from sharpflow.naming.tokens import TextError, Token, fail, tokenize
 from sharpflow.theory.errors import InputError, did_you_mean
 from sharpflow.theory.statements.names import Names
-from sharpflow.theory.statements.nodes import Along, Fast, Landau, LossAt, Slope
+from sharpflow.theory.statements.nodes import Along, Fast, Landau, LossAt, Meant, Slope
 from sharpflow.theory.statements.statement import RELATIONS, Relation, Statement
 
 __all__ = ["declared", "functions_of", "read_expression", "read_statement", "read_tokens", "unread"]
@@ -80,12 +80,13 @@ def read_tokens(
         names: those there are.
         free: a symbol for a name that is not among them; ``None`` refuses it.
     """
-    known = names.symbols()
-    if free is not None:
-        for token in tokens:
-            if token.kind == "name" and token.text not in known and (symbol := free(token.text)) is not None:
+    known, functions = names.symbols(), functions_of(names)
+    for token, after in pairwise(tokens) if free is not None else ():
+        called = token.text in functions and after.text == "("
+        if token.kind == "name" and token.text not in known and not called:
+            assert free is not None
+            if (symbol := free(token.text)) is not None:
                 known[token.text] = symbol
-    functions = functions_of(names)
 
     def build() -> tuple[Parser, Callable[[], Statement]]:
         parser = _Statements(text, tokens, known, functions, "formulas are")
@@ -158,9 +159,9 @@ def functions_of(names: Names, /) -> dict[str, tuple[Callable[..., sp.Expr], int
         "O": (Landau, 1),
     }
     if names.rule is not None and "fast(X)" in names.table:
-        found["fast"] = (Fast, 1)
+        found["fast"] = (lambda e: Fast(_moves(e, ("X", "U", "energy"), "fast")), 1)
     if names.chart:
-        found["along"] = (Along, 1)
+        found["along"] = (lambda e: Along(_moves(e, tuple(map(str, names.chart)), "along")), 1)
         for function in ("flow", "g"):
             found[function] = (lambda q, function=function: names.takes_coordinate(function, q), 1)
     if names.loss is not None:
@@ -177,7 +178,15 @@ def functions_of(names: Names, /) -> dict[str, tuple[Callable[..., sp.Expr], int
 def _slope(e: sp.Expr, x: sp.Expr) -> sp.Expr:
     if not x.is_Symbol:
         raise InputError(f"diff(..., {x}): the second argument is a name, as in diff(sin(p), p).")
+    if x not in e.free_symbols and not e.has(Meant):
+        raise InputError(f"the derivative of {e} by {x}: nothing says how it depends on {x}; define it.")
     return Slope(e, x)
+
+
+def _moves(e: sp.Expr, moving: tuple[str, ...], function: str) -> sp.Expr:
+    if not e.has(Meant) and not {s.name for s in e.free_symbols} & set(moving):
+        raise InputError(f"{function}({e}): it depends on none of {', '.join(moving)}, which move; define it.")
+    return e
 
 
 def _at(dimension: int, point: tuple[sp.Expr, ...], *variables: int) -> sp.Expr:

@@ -114,7 +114,13 @@ def test_names_are_listed_with_what_is_derived(capsys):
     assert "L_x(x, y, z)" in out
 
 
-def test_statements_need_text():
-    for bad in ([], [""], [7]):
-        with pytest.raises(InputError):
-            prove(*bad, loss="ridge")
+@pytest.mark.parametrize("bad", ["", 7, "x" * 20_000])
+def test_a_statement_is_text(bad):
+    with pytest.raises(InputError):
+        prove(bad, loss="ridge")
+
+
+def test_a_result_prints_in_a_notebook():
+    shown = prove("sharpness = 2 + cos(2*p)", loss="ridge")._repr_markdown_()
+    assert "**proved**" in shown
+    assert "lambda_1 > 0" in shown

@@ -77,6 +77,7 @@ class Quantities:
                 "sharpness", "lambda_1, the top eigenvalue of the Hessian at the unit vector", lambda: LAMBDA, POSITIVE
             )
             yield Meaning("K", "|g|, g the gradient of log lambda_1 on Gamma", None, NONNEGATIVE)
+            yield Meaning("g", "the gradient of log lambda_1 on Gamma, a vector of length K", None, REAL)
             yield Meaning("B", "K^2 dK/ds along g/|g|", None, REAL)
             yield Meaning("Q", "c_4 - 3 c_3^2 - 3 sum_j c_21j^2/m_j, of the jets along v_1", None, REAL)
             return
@@ -116,6 +117,9 @@ class Quantities:
         if self.geometry is not None:
             for i, p in enumerate(self.geometry.chart):
                 yield Meaning(f"flow({p})", f"d{p}/d tau", partial(self._flow, i), REAL, self._flow_proofs)
+        if self.geometry is None or len(self.geometry.chart) == 1:
+            words = "d zeta/d tau = -D g" + ("" if self.geometry is None else ", its component in the chart")
+            yield Meaning("velocity", words, self._velocity, REAL, self._flow_proofs if self.geometry else tuple)
         yield Meaning("speed", "|d zeta/d tau|", lambda: self._drift() * self._k, REAL)
         yield Meaning(
             "mean_square", "<x^2>, |theta - retraction|^2 averaged over an orbit", self._mean_square, POSITIVE
@@ -186,6 +190,9 @@ class Quantities:
 
     def _flow(self, i: int) -> sp.Expr:
         return -self._drift() * self._gradient(i)
+
+    def _velocity(self) -> sp.Expr:
+        return self._flow(0) if self.geometry is not None else -self._drift() * sp.Symbol("g", real=True)
 
     def _mean_square(self) -> sp.Expr:
         return symbol("rate") * self._here(self.law.mean_square, "orbit at the edge")

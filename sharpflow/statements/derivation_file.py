@@ -1,0 +1,246 @@
+"""A derivation in a file: every displayed equation checked, in the order of the text."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import sympy as sp
+
+from sharpflow.naming.tokens import Token
+from sharpflow.statements.displays import Display, Document, read_document
+from sharpflow.statements.latex import GREEK, latex_tokens
+from sharpflow.statements.prove import StatementResult, names_for, told
+from sharpflow.statements.reader import functions_of, read_statement, read_tokens, unread
+from sharpflow.theory.errors import InputError
+from sharpflow.theory.statements.names import Names
+from sharpflow.theory.statements.nodes import Meant
+from sharpflow.theory.statements.statement import Relation, Statement
+
+__all__ = ["DerivationFile", "Equation", "check_equation", "prove_file", "read_equations"]
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One equation of a file as it was read.
+
+    Attributes:
+        number: its tag, or its place in the order.
+        line, column: where it begins, or where it is not understood.
+        source: its LaTeX.
+        statement: ``None`` where it is not understood; then ``problem`` says why.
+        problem: what is not understood, and what would be.
+        role: "claim", "given" (supposed) or "definition".
+        leans_on: numbers of the equations that it follows from.
+    """
+
+    number: str
+    line: int
+    column: int
+    source: str
+    statement: Statement | None = None
+    problem: str = ""
+    role: str = "claim"
+    leans_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DerivationFile:
+    """A file that was read: its equations, and the names in them."""
+
+    document: Document
+    names: Names
+    equations: tuple[Equation, ...]
+    said: tuple[str, ...] = ()
+
+
+def prove_file(
+    path: str, /, *, progress: Callable[[StatementResult], None] | None = None, measure: bool = False
+) -> tuple[DerivationFile, tuple[StatementResult, ...]]:
+    """Every displayed equation of a Markdown or LaTeX file, proved or refuted.
+
+    Raises:
+        InputError: the file or its head cannot be read. An equation that is not understood is a result that says so.
+    """
+    read = read_equations(path)
+    results: dict[str, StatementResult] = {}
+    for equation in read.equations:
+        result = check_equation(equation, read, results, measure=measure)
+        results[equation.number] = result
+        if progress is not None:
+            progress(result)
+    return read, tuple(results.values())
+
+
+def check_equation(
+    equation: Equation, read: DerivationFile, before: dict[str, StatementResult], /, *, measure: bool = False
+) -> StatementResult:
+    """The verdict on one equation, given the results of those that it leans on."""
+    place = {"file": read.document.path, "line": equation.line, "number": equation.number}
+    text = " ".join(equation.source.split())
+    if equation.statement is None:
+        message = f"not understood at line {equation.line}, column {equation.column}: {equation.problem}"
+        return StatementResult(text, "undecided", message=message, **place)  # type: ignore[arg-type]
+    if equation.role != "claim":
+        message = "given" if equation.role == "given" else "read as a definition"
+        return StatementResult(text, "none", equation.role, message=message, statement=equation.statement, **place)  # type: ignore[arg-type]
+    begin = time.perf_counter()
+    result = told(text, equation.statement, read.names, measure=measure)
+    wrong = [number for number in equation.leans_on if number in before and before[number].proof == "refuted"]
+    if wrong and result.proof == "proved":
+        said = f"it follows from ({'), ('.join(wrong)}), which is refuted"
+        result = replace(result, proof="undecided", message=said)
+    elif equation.leans_on and result.proof == "proved":
+        result = replace(result, method=f"{result.method}, from ({'), ('.join(equation.leans_on)})")
+    return replace(result, seconds=time.perf_counter() - begin, **place)  # type: ignore[arg-type]
+
+
+def read_equations(path: str, /) -> DerivationFile:
+    """The equations of a file, read in order: definitions are put in as they come."""
+    document = read_document(path)
+    head = document.head
+    try:
+        names = names_for(
+            head.get("loss"), head.get("rule"), symbols=head.get("symbols"),
+        )  # fmt: skip
+        reader = _Reading(document, names)
+        for name, text in (head.get("define") or {}).items():
+            names.defined[name] = reader.formula(str(text))
+        given = head.get("given") or []
+        supposed = [reader.supposition(text) for text in ([given] if isinstance(given, str) else given)]
+    except InputError as error:
+        raise InputError(f"{path}, head: {error}") from None
+    reader.always = tuple(relation for statement in supposed for relation in statement.links)
+    equations = tuple(reader.equations())
+    free = sorted(name for name in reader.free if name not in names.defined)
+    said = (f"read as real symbols, as nothing else is said of them: {', '.join(free)}",) if free else ()
+    return DerivationFile(document, names, equations, said)
+
+
+class _Reading:
+    """Reads one equation after the other; what was read before is known to those that lean on it."""
+
+    def __init__(self, document: Document, names: Names) -> None:
+        self.document, self.names = document, names
+        self.functions = functions_of(names)
+        self.always: tuple[Relation, ...] = ()
+        self.free: dict[str, sp.Symbol] = {}
+        self.seen: set[str] = set()
+        self.by_label: dict[str, Equation] = {}
+        self.previous: Equation | None = None
+        self.count = 0
+
+    def formula(self, text: str) -> sp.Expr:
+        """An expression in LaTeX (or as text, which mostly is LaTeX as well)."""
+        tokens = self.tokens(text)
+        zero = [Token("relation", "=", len(text)), Token("number", "0", len(text)), tokens[-1]]
+        return read_tokens(text, [*tokens[:-1], *zero], self.names, free=self.symbol).links[0].lhs
+
+    def supposition(self, text: str) -> Statement:
+        if "\\" in text:
+            return read_tokens(text, self.tokens(text), self.names, free=self.symbol)
+        return read_statement(text, self.names)
+
+    def tokens(self, text: str) -> list[Token]:
+        known = self.names.symbols()
+        chart = self.names.chart
+        return latex_tokens(
+            text,
+            lambda n: n in known,
+            lambda n: n in self.functions,
+            coordinate=str(chart[0]) if len(chart) == 1 else "",
+        )
+
+    def symbol(self, name: str) -> sp.Symbol | None:
+        """A real symbol for a letter that nothing else is said of; not for words."""
+        base = name.partition("_")[0]
+        if len(base) > 1 and base not in GREEK:
+            return None
+        return self.free.setdefault(name, sp.Symbol(name, real=True))
+
+    def equations(self) -> Iterator[Equation]:
+        for display in self.document.displays:
+            try:
+                tokens = self.tokens(display.text)
+                parts = list(_split(tokens, display))
+            except InputError as error:
+                yield self.unread(display, error, display.text, 0)
+                continue
+            for part, begin, end in parts:
+                yield self.equation(display, part, begin, end)
+
+    def equation(self, display: Display, tokens: list[Token], begin: int, end: int) -> Equation:
+        notes = [note for note in display.notes if begin <= note.offset < end]
+        self.count += 1
+        tag = next((n.content for n in notes if n.command == "tag" and not n.references and not n.supposes), "")
+        number = tag.strip("()") or str(self.count)
+        source = re.sub(r"^(?:\s|\\\\|\\q?quad|[&,;])+|(?:\s|\\\\|[&.,;])+$", "", display.text[begin:end])
+        line, column = self.document.place(display.offset + tokens[0].column)
+        implied = tokens[0].text == "=>"
+        used = {t.text for t in tokens if t.kind == "name"}
+        try:
+            statement = read_tokens(display.text, tokens[implied:], self.names, free=self.symbol)
+            leans = self.leaning([r for n in notes if n.command != "label" for r in n.references], implied)
+        except InputError as error:
+            return self.unread(display, error, source, begin, number)
+        role = "given" if any(n.supposes for n in notes) else "claim"
+        if role == "claim" and (name := self.defines(statement, used)):
+            role = "definition"
+            self.names.defined[name] = statement.links[0].rhs
+        self.seen |= used
+        given = [r for e in leans if e.statement is not None for r in e.statement.links]
+        whole = Statement(statement.links, (*self.always, *given, *statement.given))
+        found = Equation(number, line, column, source, whole, role=role, leans_on=tuple(e.number for e in leans))
+        self.previous = found
+        for label in (number, *(n.content for n in notes if n.command == "label")):
+            self.by_label[label] = found
+        return found
+
+    def unread(self, display: Display, error: InputError, source: str, begin: int, number: str = "") -> Equation:
+        if not number:
+            self.count += 1
+            number = str(self.count)
+        problem, column = unread(error)
+        line, place = self.document.place(display.offset + max(column, begin))
+        return Equation(number, line, place, source.strip(), problem=problem.split("\n")[0])
+
+    def leaning(self, references: Sequence[str], implied: bool) -> list[Equation]:
+        found = []
+        for reference in references:
+            if reference not in self.by_label:
+                raise InputError(f"no equation before is called {reference!r}; label it, or refer to its number.")
+            found.append(self.by_label[reference])
+        if implied and not found:
+            if self.previous is None:
+                raise InputError("it begins with an implication, and there is no equation before.")
+            found.append(self.previous)
+        return found
+
+    def defines(self, statement: Statement, used: set[str]) -> str:
+        """The name that an equation brings in: a letter of its own on the left, not seen before; else empty."""
+        first = statement.links[0]
+        if statement.given or len(statement.links) > 1 or first.symbol not in ("=", ":="):
+            return ""
+        symbol = first.lhs
+        if isinstance(symbol, Meant) or not symbol.is_Symbol or symbol in first.rhs.free_symbols:
+            return ""
+        fresh = symbol.name in self.free and symbol.name not in self.seen
+        return symbol.name if fresh else ""
+
+
+def _split(tokens: list[Token], display: Display) -> Iterator[tuple[list[Token], int, int]]:
+    """The statements of a display (rows, or separated by commas), each with where it begins and ends."""
+    end = tokens[-1]
+    if any(token.text == "=>" for token in tokens[1:]):
+        yield tokens, 0, len(display.text)
+        return
+    begin, place = 0, 0
+    for i, token in enumerate(tokens):
+        if token.text == ";" or token is end:
+            stop = len(display.text) if token is end else token.column
+            # A note behind the last row of a statement belongs to it.
+            if i > begin:
+                yield [*tokens[begin:i], Token("end", "", stop)], place, stop
+            begin, place = i + 1, stop

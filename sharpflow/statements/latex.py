@@ -1,0 +1,492 @@
+r"""LaTeX mathematics as the words of the safe parser: nothing is evaluated and no macro is executed.
+
+A reader of its own: SymPy's (the Lark grammar) and latex2sympy evaluate while they read, so that 9^{9^9} does not end,
+and know neither \langle x^2 \rangle nor \dot p nor chains. Each word keeps the place it was written at; what has no
+meaning here is refused by name. Sizes are bounded by the parser that the words are given to.
+
+    \frac{a}{b}  \sqrt[n]{a}  a^{b}  a_{b}  \sin^2 p  |a|  e^{a}  \frac{dp}{d\tau}  \dot p  X'  2 a b
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NoReturn
+
+from sharpflow.naming.grammar import DEPTH, FUNCTIONS, LENGTH
+from sharpflow.naming.tokens import Token, fail
+from sharpflow.theory.errors import InputError
+
+__all__ = ["latex_tokens"]
+
+_LEXEME = re.compile(
+    r"(?P<skip>\s+|%[^\n]*|\\[,;:! ]|~|&|\\(?:left|right|[bB]igg?[lrm]?|displaystyle|limits|nonumber|notag)"
+    r"(?![A-Za-z])\.?)|(?P<command>\\\\(?:\s*\[[^\]]*\])?|\\(?:[A-Za-z]+|[{}|]))|(?P<number>\d+(?:\.\d+)?|\.\d+)|(?P<letter>[A-Za-z])"
+    r"|(?P<sign>:=|[-+*/=<>(){}\[\]^_|',;.:])"
+)
+GREEK = [
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "epsilon",
+    "varepsilon",
+    "zeta",
+    "eta",
+    "theta",
+    "vartheta",
+    "iota",
+    "kappa",
+    "lambda",
+    "mu",
+    "nu",
+    "xi",
+    "rho",
+    "sigma",
+    "tau",
+    "upsilon",
+    "phi",
+    "varphi",
+    "chi",
+    "psi",
+    "omega",
+    "Gamma",
+    "Delta",
+    "Theta",
+    "Lambda",
+    "Xi",
+    "Pi",
+    "Sigma",
+    "Phi",
+    "Psi",
+    "Omega",
+    "ell",
+]
+RELATIONS = {"le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=", "geq": ">=", "geqslant": ">=", "lt": "<", "gt": ">"}
+RELATIONS |= {"approx": "~", "sim": "~", "simeq": "~", "equiv": ":=", "coloneqq": ":=", "triangleq": ":=", "eq": "="}
+RELATIONS |= dict.fromkeys(("implies", "Rightarrow", "Longrightarrow"), "=>")
+FONTS = ("mathrm", "mathit", "mathbf", "mathcal", "mathsf", "boldsymbol", "operatorname", "bm", "text", "textrm")
+ACCENTS = ("bar", "hat", "tilde", "overline", "widehat", "widetilde")
+CALLS = {name: name for name in FUNCTIONS if name.isalpha()} | {"arcsin": "asin", "arccos": "acos", "arctan": "atan"}
+EXECUTED = (
+    "input include write def newcommand renewcommand let openin openout read catcode immediate csname expandafter"
+)
+# What a name of the field means; used where that name has a meaning for the loss and the rule.
+MEANINGS = {
+    "eta": "learning_rate", "lambda": "weight_decay", "varepsilon": "rate", "epsilon": "rate", "eta_in": "intrinsic_lr",
+    "eta_eff": "effective_lr", "E": "energy", "eta_eff0": "effective_lr_0", "eta_0": "effective_lr_0",
+}  # fmt: skip
+# Averages, as they are written without spaces and fonts.
+AVERAGES = {
+    "x^2": ("mean_square",), "X^2": ("(", "mean_square", "/", "rate", ")"), r"L-\minL": ("excess_loss",),
+    r"\eta_eff\lambda_1": ("mean_edge",), r"\lambda_1\eta_eff": ("mean_edge",),
+}  # fmt: skip
+SIZES = {
+    "g": ("K",), "w": ("sqrt", "(", "norm_squared", ")"), r"\dot\zeta": ("speed",),
+    r"\frac{d\zeta}{d\tau}": ("speed",),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Lexeme:
+    kind: str
+    text: str
+    column: int
+
+
+def latex_tokens(
+    text: str, known: Callable[[str], bool], functions: Callable[[str], bool], /, *, coordinate: str = ""
+) -> list[Token]:
+    r"""The words of a displayed equation, with relations among them and an end.
+
+    Args:
+        text: without the delimiters, ``\tag`` and ``\label``; rows may be separated by ``\\``.
+        known: whether a name has a meaning.
+        functions: whether a name takes arguments.
+        coordinate: the only one of the chart, where there is only one: g is its component of the gradient.
+
+    Raises:
+        InputError: something has no meaning here, with its place.
+
+    >>> [t.text for t in latex_tokens(r"\frac{1}{2} x^{2}", lambda n: False, lambda n: False)][:12]
+    ['(', '(', '1', ')', '/', '(', '2', ')', ')', '*', 'x', '^']
+    """
+    if len(text) > LENGTH:
+        raise InputError(f"the equation has {len(text)} characters; {LENGTH} is the limit")
+    return _Reader(text, known, functions, coordinate).tokens()
+
+
+class _Reader:
+    def __init__(
+        self, text: str, known: Callable[[str], bool], functions: Callable[[str], bool], coordinate: str
+    ) -> None:
+        self.text, self.known, self.functions, self.coordinate = text, known, functions, coordinate
+        self.lexemes = list(self.lex())
+        self.position = 0
+        self.depth = 0
+
+    def lex(self) -> Iterator[_Lexeme]:
+        column = 0
+        while column < len(self.text):
+            match = _LEXEME.match(self.text, column)
+            if match is None:
+                self.fail(column, f"{self.text[column]!r} has no meaning here", "use letters, numbers and commands")
+            if match.lastgroup != "skip":
+                yield _Lexeme(str(match.lastgroup), match.group(), column)
+            column = match.end()
+        yield _Lexeme("end", "", len(self.text.rstrip()))
+
+    def fail(self, column: int, what: str, advice: str) -> NoReturn:
+        fail(self.text, column, what, advice)
+
+    # Reading lexemes
+
+    @property
+    def next(self) -> _Lexeme:
+        return self.lexemes[self.position]
+
+    def take(self) -> _Lexeme:
+        self.position += 1
+        return self.lexemes[self.position - 1]
+
+    def accept(self, *texts: str) -> bool:
+        if self.next.text in texts and self.next.kind != "end":
+            self.position += 1
+            return True
+        return False
+
+    def group(self, what: str) -> tuple[int, int]:
+        """Positions of the lexemes of an argument: those in braces, or a single one."""
+        opened = self.take()
+        if opened.text != "{":
+            if opened.kind not in ("letter", "number", "command"):
+                self.fail(opened.column, f"{what} has no argument", "write it in braces, as in {a}")
+            if opened.kind == "number" and len(opened.text) > 1 and "." not in opened.text:
+                # \frac12: each digit is an argument of its own.
+                rest = _Lexeme("number", opened.text[1:], opened.column + 1)
+                self.lexemes[self.position - 1 : self.position] = [
+                    _Lexeme("number", opened.text[0], opened.column),
+                    rest,
+                ]
+            return self.position - 1, self.position
+        begin, depth = self.position, 1
+        while depth:
+            lexeme = self.take()
+            if lexeme.kind == "end":
+                self.fail(opened.column, "this '{' is never closed", "add a '}'")
+            depth += (lexeme.text == "{") - (lexeme.text == "}")
+        return begin, self.position - 1
+
+    def inside(self, begin: int, end: int) -> list[Token]:
+        """The words of the lexemes from begin to end."""
+        saved = self.lexemes, self.position
+        self.depth += 1
+        if self.depth > DEPTH:
+            self.fail(self.lexemes[begin].column, f"nested more than {DEPTH} deep", "name a part of it")
+        self.lexemes = [*self.lexemes[begin:end], _Lexeme("end", "", self.lexemes[end].column)]
+        self.position = 0
+        try:
+            found = self.words(nested=True)
+            if not found:
+                self.fail(self.next.column, "something is missing here", "braces and parentheses hold an expression")
+            return found
+        finally:
+            self.lexemes, self.position = saved
+            self.depth -= 1
+
+    def plain(self, begin: int, end: int) -> str:
+        """The source of lexemes, without spaces and fonts."""
+        texts = [x.text for x in self.lexemes[begin:end]]
+        fonts = {f"\\{font}" for font in FONTS}
+        joined = "".join(t for t in texts if t not in fonts)
+        return re.sub(r"_\{(\w+)\}", r"_\1", re.sub(r"\^\{(\w+)\}", r"^\1", joined))
+
+    # Words
+
+    def tokens(self) -> list[Token]:
+        found = self.words(nested=False)
+        while found and found[-1].text == ";":
+            found.pop()
+        return [*found, Token("end", "", len(self.text.rstrip()))]
+
+    def words(self, nested: bool) -> list[Token]:
+        out: list[Token] = []
+        while self.next.kind != "end":
+            lexeme = self.next
+            if not nested and (sign := self.relation(lexeme)) is not None:
+                self.take()
+                self.separate(out, Token("relation", sign, lexeme.column))
+            elif lexeme.kind == "sign" and lexeme.text in "+-*/,":
+                self.take()
+                if out and out[-1].text == ";" and self.goes_on(out[-1].column):
+                    out.pop()
+                out.append(Token("operator", lexeme.text, lexeme.column))
+            elif lexeme.text in ("\\cdot", "\\times"):
+                self.take()
+                out.append(Token("operator", "*", lexeme.column))
+            elif lexeme.text in ("\\quad", "\\qquad"):
+                self.take()
+                if not nested and out and self.ends(out[-1]) and self.another():
+                    out.append(Token("relation", ";", lexeme.column))
+            elif lexeme.text in (".", ",", ";", ":"):
+                self.take()
+                if self.next.kind != "end":
+                    self.fail(
+                        lexeme.column, f"{lexeme.text!r} in the middle", "end the equation with it, or take it out"
+                    )
+            else:
+                made = self.factor()
+                if out and self.ends(out[-1]):
+                    out.append(Token("operator", "*", lexeme.column))
+                out += made
+        return out
+
+    def relation(self, lexeme: _Lexeme) -> str | None:
+        if lexeme.kind == "sign":
+            if lexeme.text in ("=", "<", ">", ":="):
+                return lexeme.text
+            if lexeme.text in (",", ";"):  # between statements, or at the end
+                return ";"
+        if lexeme.text.startswith("\\\\") or (lexeme.text == "\\text" and self.peek_text() in ("and", ",")):
+            if lexeme.text == "\\text":
+                self.take()
+                self.group("\\text")
+                self.position -= 1
+            return ";"
+        return RELATIONS.get(lexeme.text[1:]) if lexeme.kind == "command" else None
+
+    def another(self) -> bool:
+        """Whether a statement of its own comes before the next break."""
+        for i, lexeme in enumerate(self.lexemes[self.position :]):
+            sign = self.relation(lexeme) if lexeme.text != "\\text" else None
+            if sign is not None:
+                return bool(i) and sign not in (";", "=>")
+        return False
+
+    def goes_on(self, column: int) -> bool:
+        """Whether the row after the break at ``column`` is aligned to go on with the one before."""
+        return re.match(r"\\\\(?:\s*\[[^\]]*\])?\s*&", self.text[column:]) is not None
+
+    def peek_text(self) -> str:
+        found = re.match(r"\\text\s*\{\s*([^{}]*?)\s*\}", self.text[self.next.column :])
+        return found[1] if found else ""
+
+    @staticmethod
+    def separate(out: list[Token], sign: Token) -> None:
+        """A relation between two rows goes on with the chain; a second separator is none."""
+        if out and out[-1].text == ";":
+            if sign.text == ";":
+                return
+            out.pop()
+        if out or sign.text != ";":
+            out.append(sign)
+
+    @staticmethod
+    def ends(token: Token) -> bool:
+        return token.kind in ("number", "name") or token.text == ")"
+
+    def factor(self) -> list[Token]:
+        """An atom with what stands above it."""
+        column = self.next.column
+        base = self.atom()
+        while self.accept("'"):
+            base = self.call("fast", base, column)
+        if self.accept("^"):
+            begin, end = self.group("^")
+            base = [*base, Token("operator", "^", column), *self.parenthesised(self.inside(begin, end), column)]
+            if self.next.text == "^":
+                self.fail(self.next.column, "a second exponent", "write {x^a}^b or x^{ab}")
+        return base
+
+    def parenthesised(self, tokens: list[Token], column: int) -> list[Token]:
+        return [Token("operator", "(", column), *tokens, Token("operator", ")", column)]
+
+    def call(self, name: str, argument: list[Token], column: int) -> list[Token]:
+        return [Token("name", name, column), *self.parenthesised(argument, column)]
+
+    def spelled(self, words: tuple[str, ...], column: int) -> list[Token]:
+        kinds = {True: "name", False: "operator"}
+        return [Token(kinds[word.isidentifier()], word, column) for word in words]
+
+    def atom(self) -> list[Token]:
+        lexeme = self.take()
+        column = lexeme.column
+        if lexeme.kind == "number":
+            return [Token("number", lexeme.text, column)]
+        if lexeme.kind == "letter":
+            return self.named(lexeme.text, column)
+        if lexeme.text in ("(", "["):
+            return self.closed({"(": ")", "[": "]"}[lexeme.text], column)
+        if lexeme.text == "{":
+            self.position -= 1
+            begin, end = self.group("{")
+            return self.parenthesised(self.inside(begin, end), column)
+        if lexeme.text in ("|", "\\|", "\\lvert", "\\lVert"):
+            return self.size(lexeme)
+        if lexeme.kind == "command":
+            return self.command(lexeme.text[1:], column)
+        if lexeme.kind == "end":
+            self.fail(column, "the equation ends too early", "something is missing here")
+        self.fail(column, f"{lexeme.text!r} has nothing to work on", "something is missing before it")
+
+    def closed(self, closing: str, column: int) -> list[Token]:
+        begin, end = self.until(closing, column)
+        return self.parenthesised(self.inside(begin, end), column)
+
+    def until(self, closing: str, column: int) -> tuple[int, int]:
+        """Positions of what comes before the parenthesis that closes here."""
+        begin, depth = self.position, 0
+        pairs = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+        while True:
+            lexeme = self.next
+            if lexeme.kind == "end":
+                self.fail(column, f"this {self.text[column]!r} is never closed", f"add a {closing!r}")
+            if depth == 0 and lexeme.text == closing:
+                self.position += 1
+                return begin, self.position - 1
+            depth += pairs.get(lexeme.text, 0)
+            self.position += 1
+
+    def size(self, opened: _Lexeme) -> list[Token]:
+        closing = {"\\lvert": "\\rvert", "\\lVert": "\\rVert"}.get(opened.text, opened.text)
+        begin, end = self.until(closing, opened.column)
+        words = SIZES.get(self.plain(begin, end))
+        if words is not None and self.known(next(w for w in words if w.isidentifier() and w != "sqrt")):
+            return self.spelled(words, opened.column)
+        return self.call("abs", self.inside(begin, end), opened.column)
+
+    def named(self, base: str, column: int) -> list[Token]:
+        """A letter with its subscript: what it means, or its name."""
+        if base == "e" and self.next.text == "^":
+            self.take()
+            begin, end = self.group("^")
+            return self.call("exp", self.inside(begin, end), column)
+        name = base
+        if self.accept("_"):
+            begin, end = self.group("_")
+            below = re.sub(r"\W", "", self.plain(begin, end))
+            if not below:
+                self.fail(column, "an empty subscript", "write letters or digits in it")
+            name = f"{base}_{below}"
+        if name in ("O",) and self.next.text == "(":
+            self.take()
+            return self.call("O", self.closed(")", column)[1:-1], column)
+        meant = MEANINGS.get(name, name)
+        name = meant if self.known(meant) else name
+        if self.functions(name) and self.next.text == "(":
+            self.take()
+            return self.call(name, self.closed(")", column)[1:-1], column)
+        if name == "g" and self.coordinate and self.functions("g"):
+            return self.spelled(("g", "(", self.coordinate, ")"), column)
+        return [Token("name", name, column)]
+
+    def command(self, name: str, column: int) -> list[Token]:
+        if name in ("frac", "dfrac", "tfrac"):
+            return self.fraction(column)
+        if name == "sqrt":
+            return self.root(column)
+        if name in CALLS:
+            return self.applied(CALLS[name], column)
+        if name == "pi":
+            return [Token("name", "pi", column)]
+        if name in GREEK:
+            return self.named(name, column)
+        if name in FONTS:
+            begin, end = self.group(f"\\{name}")
+            return self.named(re.sub(r"\W", "", self.plain(begin, end)) or "_", column)
+        if name in ACCENTS:
+            begin, end = self.group(f"\\{name}")
+            return self.named(f"{re.sub(r'[^A-Za-z0-9_]', '', self.plain(begin, end))}_{name}", column)
+        if name == "dot":
+            begin, end = self.group("\\dot")
+            return self.moving(self.inside(begin, end), column)
+        if name == "langle":
+            return self.average(column)
+        if name in EXECUTED.split() or name.startswith(("write", "input", "def")):
+            self.fail(column, f"\\{name} is refused", "nothing is executed here; write the formula out")
+        advice = (
+            "\\frac, \\sqrt, \\sin, \\log, \\exp, \\dot, \\langle x^2 \\rangle, Greek letters and relations have one"
+        )
+        self.fail(column, f"\\{name} has no meaning here", advice)
+
+    def average(self, column: int) -> list[Token]:
+        begin, end = self.until("\\rangle", column)
+        words = AVERAGES.get(self.plain(begin, end))
+        if words is None or not self.known(next(w for w in words if w.isidentifier())):
+            known = "\\langle x^2 \\rangle, \\langle X^2 \\rangle, \\langle L - \\min L \\rangle have one"
+            self.fail(column, "this average has no meaning here", f"for a loss and a rule {known}")
+        return self.spelled(words, column)
+
+    def moving(self, tokens: list[Token], column: int) -> list[Token]:
+        if tokens[0].text == "zeta" and self.known("velocity"):
+            return self.spelled(("velocity",), column)
+        if len(tokens) == 1 and self.functions("fast") and tokens[0].text in ("X", "U", "energy"):
+            return self.call("fast", tokens, column)
+        return self.call("along", tokens, column)
+
+    def root(self, column: int) -> list[Token]:
+        index: list[Token] = []
+        if self.accept("["):
+            index = self.closed("]", column)
+        begin, end = self.group("\\sqrt")
+        inner = self.inside(begin, end)
+        if not index:
+            return self.call("sqrt", inner, column)
+        one = [Token("number", "1", column), Token("operator", "/", column), *index]
+        return [*self.parenthesised(inner, column), Token("operator", "^", column), *self.parenthesised(one, column)]
+
+    def fraction(self, column: int) -> list[Token]:
+        above, below = self.group("\\frac"), self.group("\\frac")
+        derivative = self.derivative(above, below, column)
+        if derivative is not None:
+            return derivative
+        top, bottom = (self.parenthesised(self.inside(*part), column) for part in (above, below))
+        return self.parenthesised([*top, Token("operator", "/", column), *bottom], column)
+
+    def derivative(self, above: tuple[int, int], below: tuple[int, int], column: int) -> list[Token] | None:
+        r"""\frac{d e}{d x}, or \frac{d}{d x} in front of e."""
+        by, of = self.after_d(below), self.after_d(above)
+        if by is None or of is None:
+            return None
+        variable = self.inside(*by)
+        if len(variable) != 1 or variable[0].kind != "name":
+            self.fail(column, "a derivative of higher order, or by no single letter", "write \\frac{d}{dx} twice")
+        inner = self.inside(*of) if of[0] < of[1] else self.factor()
+        if variable[0].text == "tau" and (self.functions("along") or self.known("velocity")):
+            return self.moving(inner, column)
+        if variable[0].text == "T" and self.functions("fast"):
+            return self.call("fast", inner, column)
+        return self.call("diff", [*inner, Token("operator", ",", column), *variable], column)
+
+    def after_d(self, part: tuple[int, int]) -> tuple[int, int] | None:
+        """What comes after a d, of a part that begins with one."""
+        begin, end = part
+        first = self.lexemes[begin].text if begin < end else ""
+        if first in ("d", "\\partial"):
+            return begin + 1, end
+        if first == "\\mathrm" and self.plain(begin, begin + 4) == "{d}":
+            return begin + 4, end
+        return None
+
+    def applied(self, name: str, column: int) -> list[Token]:
+        r"""\sin^2 2p \cos p: a power before the argument, which ends at the next operator or function."""
+        power: list[Token] = []
+        if self.accept("^"):
+            begin, end = self.group("^")
+            power = [Token("operator", "^", column), *self.parenthesised(self.inside(begin, end), column)]
+        if self.next.text in ("(", "["):
+            opened = self.take()
+            argument = self.closed({"(": ")", "[": "]"}[opened.text], opened.column)[1:-1]
+        else:
+            argument = []
+            while self.next.kind in ("letter", "number") or (
+                self.next.kind == "command" and self.next.text[1:] in {*GREEK, "pi", "frac", "dfrac", "tfrac", "sqrt"}
+            ) or (not argument and self.next.text in ("{", "|", "\\lvert", *(f"\\{f}" for f in FONTS))):  # fmt: skip
+                here = self.next.column
+                made = self.factor()
+                argument += [Token("operator", "*", here), *made] if argument else made
+            if not argument:
+                self.fail(column, f"\\{name} has no argument", "write it in parentheses")
+        called = self.call(name, argument, column)
+        return [*self.parenthesised(called, column), *power] if power else called

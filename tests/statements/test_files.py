@@ -1,0 +1,150 @@
+"""`sharpflow prove FILE`: displayed equations, heads, places, leaning, the page."""
+
+import json
+
+import pytest
+
+from sharpflow import cli
+from sharpflow.statements.derivation_file import prove_file
+from sharpflow.statements.displays import read_document
+from sharpflow.theory.errors import InputError
+
+RIDGE = r"""---
+loss: ridge            # a great circle
+symbols: {a: positive}
+define:
+  r: "\\sqrt{a^2 + 1}"
+---
+The sharpness on $\Gamma$ is $$ \lambda_1 = 2 + \cos 2p, \tag{1} $$ and its gradient
+\[ g = \frac{d}{dp}\log\lambda_1 = -\frac{2\sin 2p}{2 + \cos 2p}. \label{eq:g} \]
+\begin{align}
+  \frac{d p}{d\tau} &= -\frac{2 g}{4 + K^2} \\
+     &= \frac{\sin 2p\,(2+\cos 2p)}{(2+\cos 2p)^2 + \sin^2 2p}, \label{flow}
+\end{align}
+```math
+\langle x^2 \rangle = \frac{2\varepsilon}{4 + K}
+```
+```python
+$$ this = \is{skipped} $$
+```
+$$ s = \sin p $$
+$$ \lambda_1 = 3 - 2 s^2 $$
+$$ \implies \lambda_1 \le 3 $$
+$$ \foo{x} = 1 $$
+$$ r^2 = a^2 + 1, \qquad b^2 + a^2 = 2 \tag{given} $$
+$$ b^2 = 2 - a^2 \text{ by \eqref{given}} $$
+$$ \frac{d\zeta}{d\tau} = -\frac{2g}{4+K^2}, \quad |\dot\zeta| \le \tfrac12 $$
+"""
+VERDICTS = ["proved", "proved", "proved", "refuted", "none", "proved", "proved", "undecided", "none", "none"]
+
+
+def _file(tmp_path, text, name="a.md"):
+    path = tmp_path / name
+    path.write_text(text)
+    return str(path)
+
+
+def test_every_equation_of_a_file_is_told_with_its_line(tmp_path):
+    read, results = prove_file(_file(tmp_path, RIDGE))
+    by_line = {(r.line, r.text[:12]): r.proof for r in results}
+    assert [r.proof for r in results][:8] == VERDICTS[:8]
+    assert [r.line for r in results][:8] == [7, 8, 10, 14, 19, 20, 21, 22]
+    assert results[0].number == "1"
+    assert "K for K^2" in results[3].message
+    assert "line 22, column 4" in results[7].message
+    assert "from (6)" in results[6].method
+    assert by_line[25, "\\frac{d\\zeta"] == "proved"
+    assert results[-1].proof == "proved"
+    assert read.document.head["symbols"] == {"a": "positive"}
+
+
+def test_latex_comments_and_environments(tmp_path):
+    text = (
+        "%% sharpflow: rule: gd-wd\n\\documentclass{article}\n% $$ not = read $$\n\\begin{equation*}\n"
+        "\\langle X^2\\rangle = \\frac{2}{4+K^2} % a comment\n\\end{equation*}\n"
+        "\\begin{gather}\nX' = X U \\\\\n\\frac{dU}{dT} = 4 - 2(4+K^2) X^2 \\\\ \\dot E = 0\n\\end{gather}\n"
+        "\\[ E = \\tfrac12 U^2 + (4+K^2) X^2 - 4\\log|X| \\]\n"
+        "\\begin{equation} \\begin{split} |w|^2 &= \\frac{\\eta \\lambda_1}{2} \\\\ &> 0 \\end{split} \\end{equation}\n"
+    )
+    _, results = prove_file(_file(tmp_path, text, "a.tex"))
+    assert [(r.line, r.proof) for r in results] == [(n, "proved") for n in (5, 8, 9, 9, 11, 12)]
+
+
+def test_what_follows_from_a_refuted_line_is_not_proved(tmp_path):
+    text = "---\nsymbols: {x: real, y: real}\n---\n$$ x + y = x - y \\label{bad} $$\n$$ \\implies y = 0 $$\n"
+    _, (bad, then) = prove_file(_file(tmp_path, text))
+    assert bad.proof == "refuted"
+    assert then.proof == "undecided"
+    assert "which is refuted" in then.message
+
+
+def test_what_is_given_in_the_head_holds_everywhere(tmp_path):
+    text = "---\nsymbols: {x: real, y: real}\ngiven: [x^2 + y^2 = 1]\n---\n"
+    text += "$$ x^4 - y^4 = x^2 - y^2 $$\n$$ x^2 + y^2 = 2 $$\n"
+    _, results = prove_file(_file(tmp_path, text))
+    assert [r.proof for r in results] == ["proved", "refuted"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("---\nlos: ridge\n---\n$$1=1$$", "line 2: no key 'los'; did you mean loss?"),
+        ("---\nloss: rigde\n---\n$$1=1$$", "did you mean ridge?"),
+        ("---\nsymbols: {a: huge}\n---\n$$1=1$$", "a is 'huge'"),
+        ("---\nloss: !!python/x\n---\n$$1=1$$", "of YAML only"),
+        ("---\nsymbols: a\n---\n$$1=1$$", "symbols is a mapping"),
+        ("no equation", "no displayed equation"),
+        ('---\ndefine: {r: "\\\\input{x}"}\n---\n$$1=1$$', "\\input is refused"),
+    ],
+)
+def test_a_wrong_head_is_told_with_its_line(tmp_path, text, said, capsys):
+    assert cli.main(["prove", _file(tmp_path, text)]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("equation", "said"),
+    [
+        (r"\input{/etc/passwd} = 1", r"\input is refused"),
+        (r"\write18{ls} = 1", r"\write is refused"),
+        (r"\def\x{1} \x = 1", r"\def is refused"),
+        (r"x = \int y", r"\int has no meaning"),
+        (r"x^2^3 = 1", "second exponent"),
+        (r"x = \frac{1}", "ends too early|no argument"),
+        (r"\dot x = 1", "depends on none"),
+        (r"9^{9^{9^9}} = 1", "too large"),
+        (r"\frac{dx}{dt} = 1", "nothing says how"),
+        (r"x + = 1", "ends too early"),
+        (r"{{x = 1", "never closed"),
+        (r"\langle y^3 \rangle = 1", "average has no meaning"),
+        (r"\implies x = 1", "no equation before"),
+        (r"\mathrm{sharpnes} = 1", "did you mean sharpness"),
+        (r"x = 1 \text{ by \eqref{no}}", "called 'no'"),
+    ],
+)
+def test_what_is_not_understood_is_named_and_the_other_lines_go_on(tmp_path, equation, said):
+    path = _file(tmp_path, f"---\nloss: ridge\n---\n$$ {equation} $$\n\n$$ \\lambda_1 = 2 + \\cos 2p $$")
+    _, results = prove_file(path)
+    assert [r.proof for r in results] == ["undecided", "proved"]
+    assert any(part in results[0].message for part in said.split("|")), results[0].message
+    assert "line 4, column" in results[0].message
+
+
+def test_the_page_shows_the_equations_with_marks_and_curves(tmp_path, capsys):
+    path = _file(tmp_path, RIDGE.replace("cos 2p, ", "cos p, "))
+    assert cli.main(["prove", path, "--report", str(tmp_path / "out"), "--json", "-"]) == 1
+    rows = json.loads(capsys.readouterr().out)["statements"]
+    assert rows[0]["line"] == 7
+    assert rows[0]["file"] == path
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert page.count("<article") == len(rows)
+    assert "data:image/png" in page
+    assert "<math" in page
+    assert "&#10007; refuted" in page
+
+
+def test_a_file_that_is_no_text(tmp_path):
+    path = tmp_path / "a.md"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="UTF-8"):
+        read_document(str(path))
