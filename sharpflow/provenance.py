@@ -20,7 +20,7 @@ def git_commit(source: Path | None = None, /) -> str | None:
     ``None`` where it is installed and in no checkout: the commit of a project around it, or of the working folder, says
     nothing of this program. ``source`` is the folder of the checkout, by default the one that holds this package.
     """
-    root = (source or Path(__file__).parent.parent).resolve()
+    root = source.resolve() if source else Path(__file__).resolve().parents[1]  # of the checkout, also through a link
     # Inside a hook git is told of another repository by its environment.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -89,6 +90,13 @@ def test_pytest_beside_them_with_the_plugin(project):
 def test_nothing_generic_is_at_the_top_level(tmp_path):
     program = "import sharpflow; from importlib.util import find_spec as f; print(f('theory'), f('numerics'))"
     assert run(tmp_path, "-c", program).stdout == "None None\n"
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists() or shutil.which("git") is None, reason="needs a git checkout")
+def test_the_commit_of_the_sources_is_known_through_the_link(tmp_path):
+    head = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout
+    found = run(tmp_path, "-c", "from sharpflow.provenance import git_commit; print(git_commit())").stdout
+    assert found.strip().removesuffix("-dirty") == head.strip()
 
 
 @pytest.mark.parametrize(
