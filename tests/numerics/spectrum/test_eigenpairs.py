@@ -65,7 +65,7 @@ def test_eigenpairs_against_a_dense_reference(values, residuals):
         assert single.converged
         np.testing.assert_allclose(single.values[:3], exact[[-1, -4, -6]], atol=1e-7 * exact[-1])
         assert 0 <= found.gap < 1e-6 * exact[-1]
-        assert _single(objective, 4, 3000).compilations == 1
+        assert _single(objective, 4, 3000, True).compilations == 1
 
 
 def test_blocks_of_two_tell_pairs_apart():
