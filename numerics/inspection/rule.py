@@ -39,12 +39,15 @@ def _rayleigh(w: Any) -> Any:
     return w @ (jnp.asarray(DIAGONAL) * w) / (2 * (w @ w))
 
 
-def _begin(rule: Rule, seed: int, rate: float = RATE) -> tuple[np.ndarray, dict[str, Any], dict[str, np.float64]]:
-    """A unit vector next to Gamma, a state, and parameters."""
+def _begin(
+    rule: Rule, seed: int, rate: float = RATE, shift: float = 0.0
+) -> tuple[np.ndarray, dict[str, Any], dict[str, np.float64]]:
+    """A unit vector next to Gamma, a state, and parameters, with the constants of the rule moved by ``shift``."""
     random = generator(seed)
     w = np.array([0.8, 0.5, 0.2, 0.1]) + 0.05 * random.standard_normal(4)
     w /= np.linalg.norm(w)
     numbers = parameters_of(rule, rate, None)
+    numbers |= {name: np.float64(numbers[name] + shift) for name in rule.constants}
     initial = rule.initial(SimpleNamespace(**numbers))
     state: dict[str, Any] = {}
     for name in rule.state:
@@ -86,10 +89,13 @@ def rule_trace(rule: Rule, /) -> Trace:
 
 
 def unchanging_states(rule: Rule, /) -> tuple[str, ...]:
-    """States that one update leaves exactly as they were, at two places; effective_lr may be a constant."""
+    """States that one update leaves exactly as they were, at two places and whatever the constants of the rule are.
+
+    effective_lr may be a constant, and a slope of 0 keeps what another would move.
+    """
     names = [name for name in rule.state if name != "effective_lr"]
-    for seed in (0, 1):
-        w, state, numbers = _begin(rule, seed)
+    for seed, shift in ((0, 0.0), (1, 0.0), (0, 0.11)):
+        w, state, numbers = _begin(rule, seed, shift=shift)
         _, after = rule.step(w, _Gradient(), SimpleNamespace(**state), SimpleNamespace(**numbers), _NUMPY)
         names = [name for name in names if np.array_equal(np.asarray(getattr(after, name)), np.asarray(state[name]))]
     return tuple(names)

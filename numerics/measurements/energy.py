@@ -1,7 +1,7 @@
 """The power of sqrt(rate) at which the energy of the oscillation changes along an orbit of iterates.
 
 E = U^2/2 + ((b/2) X^2 - a log|X|)/alpha with the rule's law X' = alpha X U, U' = a - b X^2, b at the orbit's own K^2;
-K drifts, so b is taken at every record.
+K drifts, so b is taken at every record. Where a schedule moves the rate, X, U and tau are in units of the rate there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from sharpflow.numerics.comparison.order import Fit, fit_power
 from sharpflow.numerics.descent.law import law_of
-from sharpflow.numerics.descent.orbit import at_zero_rate, edge_orbit
+from sharpflow.numerics.descent.orbit import EdgeOrbit, at_zero_rate, edge_orbit
 from sharpflow.numerics.objective import Objective, as_objective
 from sharpflow.numerics.predictions.horizon import predicted_coefficient
 from sharpflow.theory.loss import Loss
@@ -33,11 +33,21 @@ SMALL = 0.1
 
 def energy_change(subject: Loss | Objective, rule: Rule, rate: float, /) -> float:
     """max |E - E_0| over 2.5 periods of amplitude 2, compared through y = log(X^2/<X^2>), as K drifts too."""
-    orbit, law = edge_orbit(subject, rule, rate=rate, amplitude=2.0), law_of(rule)
-    a, alpha = law.drive, law.alpha
-    y = np.log(orbit.x**2 / law.mean_square(orbit.log_gradient_squared))
-    energy = orbit.u**2 / 2 + a / (2 * alpha) * (np.exp(y) - y)
+    energy, _, _ = _energy(edge_orbit(subject, rule, rate=rate, amplitude=2.0))
     return float(np.max(np.abs(energy - energy[0])))
+
+
+def _energy(orbit: EdgeOrbit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """E, 0 at rest, U^2 and the clock s of the rule along an orbit (N,), each in units of the rate there.
+
+    At rate r rate, r = ds/d tau, the equilibrium x^2 is r times as large and so is U', while X'/X = alpha U stays: U^2
+    is in units of r.
+    """
+    law, tau = orbit.law, orbit.steps * orbit.rate
+    pace = law.pace(tau)
+    square = orbit.u**2 / pace
+    y = np.log(orbit.x**2 / (pace * law.mean_square(orbit.log_gradient_squared)))
+    return square / 2 + law.drive / (2 * law.alpha) * (np.exp(y) - 1 - y), square, law.clock(tau)
 
 
 def energy_order(subject: Loss | Objective, rule: Rule, /) -> Fit:
@@ -75,14 +85,12 @@ def _slope(subject: Loss | Objective, rule: Rule, rate: float) -> tuple[float, f
     if not orbit.finite or not np.all(np.abs(orbit.x) > 0):
         return math.nan, first, math.nan
     ends = [first, predicted_coefficient(subject, rule, zeta + orbit.displacement[-1])]
-    y = np.log(orbit.x**2 / law.mean_square(orbit.log_gradient_squared))
-    energy = orbit.u**2 / 2 + law.drive / (2 * law.alpha) * (np.exp(y) - 1 - y)
-    tau = orbit.steps * rate
+    energy, square, tau = _energy(orbit)
     # c changes little over so short a run: linear between its ends, in units of c at the start (of 1 where that is
     # near 0 and a quotient would say nothing).
     c = np.interp(tau, tau[[0, -1]], ends)
     shape = c / first if abs(first) > SMALL else np.ones_like(c)
-    weight = shape * orbit.u**2
+    weight = shape * square
     drive = np.concatenate([[0.0], np.cumsum((weight[1:] + weight[:-1]) / 2 * np.diff(tau))])
     measured = float(np.polyfit(drive, energy, 1)[0])
     return measured, first, float(energy[-20:].mean() / energy[:20].mean() - 1)
