@@ -11,13 +11,16 @@ import mpmath
 import numpy as np
 import pytest
 import sympy as sp
+from scipy.integrate import solve_ivp
 
 from sharpflow import cli
 from sharpflow.claim import Measurement, Numeric
 from sharpflow.numerics.comparison.compare import compare
 from sharpflow.numerics.formulas import lambdify
 from sharpflow.numerics.measurements.rule_check import at_other_slopes, check_rule_on
+from sharpflow.numerics.minima.relax import relax
 from sharpflow.numerics.objective import Objective, objective_of
+from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.spectrum.dense import eigenvalues, sharpness
 from sharpflow.numerics.spectrum.eigenpairs import top_eigenpairs
 from sharpflow.testing import Outcome, check_loss, check_rule
@@ -267,3 +270,64 @@ def test_a_schedule_whose_slopes_cancel_is_tried_at_others():
     assert all(total != 0 for total in sums[1:])
     assert len(sums) == 3
     assert at_other_slopes(rules.get("gd-wd")) == (rules.get("gd-wd"),)
+
+
+# Kind: rest judged in units of the steepest direction: a valley floor beside steep walls looked like its bottom.
+def valley(k, dimension=4):
+    """(k z^2 + (x^2 - y^2)^2/|w|^2)/|w|^2: walls of curvature 2 k beside a floor with Gamma at |x| = |y|, z = 0."""
+
+    def function(w):
+        r2 = w @ w
+        return (k * w[2] ** 2 + (w[0] ** 2 - w[1] ** 2) ** 2 / r2) / r2
+
+    return Objective(function, np.array([0.9, 0.3, 1e-12, 0.2, *np.zeros(dimension - 4)]), name="valley")
+
+
+@pytest.mark.parametrize("k", [1e2, 1e6, 1e8, 1e10], ids=str)
+@pytest.mark.parametrize("options", [{}, {"max_steps": 10}], ids=str)
+def test_gradient_flow_comes_to_the_bottom_of_a_valley_however_steep(k, options):
+    objective = valley(k)
+    found = relax(objective, **options)
+    assert found.result.ok, found.message
+    assert found.rank == 2
+    assert float(objective.value(found.point)) < 1e-20
+    # d/ds log(u/x y) along the floor z = 0: by the flow on the sphere in SciPy.
+    end = bottom(objective.start[[0, 1, 3]])
+    np.testing.assert_allclose(found.point[[0, 1, 3]], end, atol=2e-3)
+
+
+def bottom(start):
+    """Gradient flow of (x^2 - y^2)^2/|w|^4 on the sphere of (x, y, u), by SciPy."""
+
+    def field(_, w):
+        x, y, _ = w
+        r2, d = w @ w, x**2 - y**2
+        return -(4 * d * np.array([x, -y, 0]) / r2**2 - 4 * d**2 / r2**3 * w)
+
+    end = solve_ivp(field, (0, 200), start / np.linalg.norm(start), rtol=1e-10, atol=1e-12).y[:, -1]
+    return end / np.linalg.norm(end)
+
+
+def test_where_no_implicit_step_fits_a_valley_floor_is_no_rest():
+    objective = valley(1e8, dimension=402)
+    found = relax(objective)
+    assert found.result is RESULTS.NOT_AT_MINIMA
+    assert "of L left over" in found.message
+    # The flow's own point: never above the start.
+    assert float(objective.value(found.point)) <= float(objective.value(objective.start))
+
+
+def test_a_run_that_ends_early_returns_the_point_of_the_flow():
+    objective = Objective(lambda w: (w[2] / jnp.linalg.norm(w)) ** 6, np.array([1.0, 0.5, 0.3]))
+    found = relax(objective, max_steps=10)
+    assert found.result is RESULTS.NOT_AT_MINIMA
+    assert float(objective.value(found.point)) <= float(objective.value(objective.start))
+
+
+def test_minimizers_are_weighed_in_units_of_the_loss_and_not_of_its_steepest_curvature():
+    """On the chart L goes from 0.01 to 0.1, which 1e-9 times a curvature of 2e10 forgave: the proof alone saw it."""
+    expression = (10**10 * Z**2 + (X**2 - Y**2) ** 2 / R2) / R2
+    chart = Minima(chart=(P,), point=(1, P, 0), start=(0.7,), domain=((0.6, 0.8),))
+    found = check_loss(Loss("beside", (X, Y, Z), expression, chart), checks=["minimizers"])["minimizers"]
+    assert found.outcome is Outcome.FAILED
+    assert "L is not the same all over Gamma" in found.trial.message

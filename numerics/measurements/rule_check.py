@@ -141,7 +141,7 @@ def _ratios(objective: Objective, rule: Rule) -> list[Ratio]:
     if law.smooth:
         found.append(ratio_of("period, amplitude 1.1", [period_pair(objective, rule, rate, 1.1) for rate in RATES]))
         found.append(ratio_of("period, amplitude 3", [period_pair(objective, rule, rate, 3.0) for rate in RATES]))
-        found.append(_energy(objective, rule))
+        found.append(growth_ratio(objective, rule))
     return found
 
 

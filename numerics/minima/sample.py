@@ -41,6 +41,7 @@ class MinimaSample:
         broken: (N''', D), where gradient flow, begun where both are finite, came upon an L or grad L that is no number.
         elsewhere: (N'', D), minima that are no part of this Gamma: at another value of L, or in another piece with
             another rank.
+        fall: the largest fall of L on the way, without a chart.
     """
 
     points: np.ndarray
@@ -50,6 +51,7 @@ class MinimaSample:
     ended: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     elsewhere: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     broken: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    fall: float = 0.0
 
 
 def minima_sample(subject: Loss | Objective, /, *, count: int = POINTS, seed: int = 0) -> MinimaSample:
@@ -81,7 +83,8 @@ def minima_sample(subject: Loss | Objective, /, *, count: int = POINTS, seed: in
     ]
     elsewhere = np.array([z for z, here in zip(points, own, strict=True) if not here])
     kept = np.array([z for z, here in zip(points, own, strict=True) if here])
-    return MinimaSample(kept, None, normal_rank(objective, points[0]), failed, elsewhere=elsewhere, broken=broken)
+    rank = rested[0].rank or normal_rank(objective, points[0])
+    return MinimaSample(kept, None, rank, failed, elsewhere=elsewhere, broken=broken, fall=fall)
 
 
 def _connected(objective: Objective, first: np.ndarray, last: np.ndarray) -> bool:
