@@ -118,7 +118,13 @@ def stiff_flow(objective: Objective) -> Compiled:
         return jnp.where(good, new, theta), jnp.where(good, lower, value), h, i + 1, rest
 
     def run(theta: Array, scale: Array) -> Array:
-        begin = (theta, objective.function(theta), 1 / scale, jnp.zeros((), int), jnp.zeros((), bool))
+        begin: tuple[Array, ...] = (
+            theta,
+            objective.function(theta),
+            1 / scale,
+            jnp.zeros((), int),
+            jnp.zeros((), bool),
+        )
         out: Array = jax.lax.while_loop(going, advance, begin)[0]
         return out
 
