@@ -23,7 +23,7 @@ __all__ = ["DAMAGE", "LEFT", "content_hash", "locked", "new_folder", "write_whol
 LEFT = re.compile(r"\.0-\d+-manifest\.json\.tmp")
 
 # What reading a damaged npz file may raise.
-DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError, TypeError)
+DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError, TypeError, RecursionError)
 
 
 def content_hash(content: bytes, /) -> str:
@@ -35,12 +35,11 @@ def write_whole(target: Path, content: bytes, /, *, owner: str = "0") -> None:
     """Write ``content`` so that ``target`` is its old self or the new one, whatever happens meanwhile.
 
     ``owner`` is in the temporary name ``.owner-process-name.tmp``, by which what a killed process left is found. A
-    device or a pipe is written to, and stays what it is; so does a link, of what it leads to.
+    device or a pipe is written to, and stays what it is.
 
     Raises:
         OSError: the disk is full, or the folder has gone; the temporary file is removed then.
     """
-    target = Path(os.path.realpath(target))
     if target.exists() and not target.is_file():
         with open(target, "wb") as file:
             file.write(content)

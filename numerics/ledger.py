@@ -10,6 +10,7 @@ later, and that is noticed.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -18,6 +19,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -29,7 +31,15 @@ from sharpflow.theory.errors import InputError
 __all__ = ["Ledger", "Stopped"]
 
 _NAME = re.compile(r"(\d{6})-([0-9a-f]{16})\.npz")
-_SAFE = "What was reported done is safe; make room or put the folder back, and go on with --resume."
+_SAFE = "What was reported done is safe; {}, and go on with --resume."
+_CURES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room"),
+    errno.EISDIR: "a folder is there where a file belongs: take it away",
+    errno.ENOTDIR: "a file is there where a folder belongs: take it away",
+    errno.EEXIST: "a file is there where a folder belongs: take it away",
+}
+# Sums are taken in an order that the compiler, the number of threads and the device decide.
+DECIDING = ("sharpflow", "git", "numpy", "jax", "jaxlib", "device", "platform", "processors")
 
 
 class Stopped(Exception):  # noqa: N818  a condition of the machine, not a mistake in the input
@@ -38,11 +48,12 @@ class Stopped(Exception):  # noqa: N818  a condition of the machine, not a mista
 
 @dataclass
 class Ledger:
-    """An open directory; each kind of directory is a subclass with the three constants.
+    """An open directory; each kind of directory is a subclass with the four constants.
 
     Attributes:
         FORMAT: of the manifest.
         HOLDS: what the directory holds, in a word and in full.
+        ONE: what a result is called.
         FOLDERS: of the results.
         path: the directory.
         manifest: its content.
@@ -51,6 +62,7 @@ class Ledger:
 
     FORMAT: ClassVar[str]
     HOLDS: ClassVar[tuple[str, str]]
+    ONE: ClassVar[str]
     FOLDERS: ClassVar[tuple[str, ...]]
 
     path: Path
@@ -64,7 +76,8 @@ class Ledger:
         try:
             files.write_manifest()
         except Stopped as error:
-            raise Stopped(str(error).replace(_SAFE, "Nothing is kept yet; make room, and begin again.")) from error
+            said = str(error).replace("What was reported done is safe", "Nothing is kept yet")
+            raise Stopped(said.replace("go on with --resume", "begin again")) from error
         return files
 
     @classmethod
@@ -74,8 +87,12 @@ class Ledger:
         try:
             manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise InputError(f"{folder} holds no {holds}: there is no manifest.json in it.") from error
-        except (OSError, ValueError) as error:
+            if folder.is_dir() and all(LEFT.fullmatch(entry.name) for entry in folder.iterdir()):
+                why = "it was left before its manifest.json was written; nothing is lost, call without --resume"
+            else:
+                why = "there is no manifest.json in it" if folder.is_dir() else "there is no such folder"
+            raise InputError(f"{folder} holds no {holds}: {why}.") from error
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(
                 f"{folder}: manifest.json is damaged ({type(error).__name__}); name another folder."
             ) from error
@@ -101,7 +118,7 @@ class Ledger:
         self.write(f"{folder}/{name}", content, owner)
         self.damaged.pop(f"{folder}/{name}", None)
         for other in (self.path / folder).glob(f"{index:06d}-*.npz"):
-            if other.name != name:
+            if other.name != name and not other.is_dir():
                 other.unlink(missing_ok=True)  # damaged, or of other versions: there is one result of an index
 
     def named(self, folder: str, /) -> dict[int, Path]:
@@ -184,4 +201,43 @@ class Ledger:
             raise self._stopped(name, error) from error
 
     def _stopped(self, name: str, error: OSError) -> Stopped:
-        return Stopped(f"cannot write {self.path / name}: {error.strerror or error}. {_SAFE}")
+        cure = _CURES.get(error.errno or 0, "put the folder back, or let it be written to")
+        return Stopped(f"cannot write {self.path / name}: {error.strerror or error}. {_SAFE.format(cure)}")
+
+    # Who made it
+
+    def goes_on(self, index: int, about: Mapping[str, Any], /) -> None:
+        """Note in the manifest that from result ``index`` on another program or machine is at work, where it is one."""
+        now = _deciding(about)
+        if now and now != _deciding(self._makers()[-1]):
+            self.manifest["resumed"] = [*self._makers()[1:], {"record": index, **about}]
+            self.write_manifest()
+
+    def changes(self) -> list[str]:
+        """A sentence for each time that the work went on with another program or on another machine."""
+        said, makers = [], self._makers()
+        for one, two in pairwise(makers):
+            before, now = _deciding(one), _deciding(two)
+            what = ", ".join(
+                f"{name} {now.get(name, 'unknown')} in place of {before.get(name, 'unknown')}"
+                for name in DECIDING
+                if now.get(name) != before.get(name)
+            )
+            said.append(
+                f"From {self.ONE} {two.get('record')} on it was made with {what}: that part need not be bit for bit "
+                "what one run would have made."
+            )
+        return said
+
+    def _makers(self) -> list[dict[str, Any]]:
+        """What the manifest says of the process that began, and of those after it that differed."""
+        resumed = self.manifest.get("resumed")
+        later = resumed if isinstance(resumed, list) else []
+        return [self.manifest, *(maker for maker in later if isinstance(maker, dict))]
+
+
+def _deciding(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides the bits of a run besides its digest, as far as it is told."""
+    versions = about.get("versions")
+    told = {**(versions if isinstance(versions, dict) else {}), "git": about.get("git")}
+    return {name: told[name] for name in DECIDING if told.get(name) is not None}

@@ -71,7 +71,7 @@ class Trajectory:
         content = io.BytesIO()
         try:
             np.savez_compressed(content, header=np.array(header), **{n: getattr(self, n) for n in _SERIES})
-            write_whole(Path(path), content.getvalue())
+            write_whole(Path(os.path.realpath(path)), content.getvalue())
         except OSError as error:
             raise InputError(f"cannot write {path}: {error.strerror or error}.") from error
 
@@ -96,7 +96,7 @@ class Trajectory:
         except FileNotFoundError as error:
             raise InputError(f"there is no file {path}.") from error
         # A damaged archive can fail at any layer: the zip, the array header, the JSON text.
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, *_DAMAGE) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RecursionError, *_DAMAGE) as error:
             raise InputError(f"{path} is not a saved trajectory, or is damaged ({type(error).__name__}).") from error
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:

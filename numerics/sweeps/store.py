@@ -34,6 +34,7 @@ class SweepFiles(Ledger):
 
     FORMAT: ClassVar = "sharpflow-sweep-1"
     HOLDS: ClassVar = ("sweep", "sweep")
+    ONE: ClassVar = "block"
     FOLDERS: ClassVar = (BLOCKS,)
 
     @classmethod
@@ -47,7 +48,7 @@ class SweepFiles(Ledger):
         files = super().open(path)
         try:
             digest = files.plan.digest
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 f"{files.path}: manifest.json is damaged: it holds no plan; name another folder."
             ) from error
@@ -94,6 +95,6 @@ class SweepFiles(Ledger):
         """By shard, as far as they can be read."""
         found: dict[str, dict[str, Any]] = {}
         for entry in sorted(self.path.glob("status-*.json")):
-            with suppress(OSError, ValueError):
+            with suppress(OSError, ValueError, RecursionError):
                 found[entry.stem.removeprefix("status-")] = json.loads(entry.read_text(encoding="utf-8"))
         return found

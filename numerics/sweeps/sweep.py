@@ -85,12 +85,14 @@ class Sweep:
         plan: the grid.
         missing: indices of blocks that are not finished.
         damaged: block files that are not whole, with the reason.
+        notes: where the sweep went on with other versions or on another machine.
     """
 
     rows: np.ndarray
     plan: Plan
     missing: tuple[int, ...]
     damaged: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
     def columns(self) -> dict[str, np.ndarray]:
         """The same as a dict of arrays."""
@@ -178,7 +180,10 @@ def sweep(
     with files.lock(name):
         finished = set(files.blocks())
         mine = [b for b in plan.blocks() if b.index % count == index]
-        _work(files, [b for b in mine if b.index not in finished], losses, chosen_rules, chosen, name, report, stop)
+        left = [b for b in mine if b.index not in finished]
+        if left:
+            files.goes_on(left[0].index, about or {})
+        _work(files, left, losses, chosen_rules, chosen, name, report, stop)
         files.seal()
     return read_sweep(out)
 
@@ -248,7 +253,7 @@ def read_sweep(path: str | Path, /) -> Sweep:
     rows = np.concatenate(parts) if parts else np.zeros(0, dtype=_dtype(width))
     missing = tuple(b.index for b in blocks if b.index not in tables)
     damaged = {name.rpartition("/")[2]: why for name, why in files.damaged.items()}
-    return Sweep(rows, files.plan, missing, damaged)
+    return Sweep(rows, files.plan, missing, damaged, tuple(files.changes()))
 
 
 def _dtype(width: int) -> np.dtype[Any]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any, ClassVar
 
 from sharpflow.numerics.ledger import Ledger
@@ -24,15 +23,6 @@ __all__ = ["TrainingFiles"]
 
 ROWS, STATES = "rows", "states"
 KEPT = 2
-# Sums are taken in an order that the compiler, the number of threads and the device decide.
-DECIDING = ("sharpflow", "git", "numpy", "jax", "jaxlib", "device", "platform", "processors")
-
-
-def _deciding(about: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides the bits of a run besides its digest, as far as it is told."""
-    versions = about.get("versions")
-    told = {**(versions if isinstance(versions, dict) else {}), "git": about.get("git")}
-    return {name: told[name] for name in DECIDING if told.get(name) is not None}
 
 
 def _entries(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,6 +51,7 @@ class TrainingFiles(Ledger):
 
     FORMAT: ClassVar = "sharpflow-training-1"
     HOLDS: ClassVar = ("run", "training run")
+    ONE: ClassVar = "record"
     FOLDERS: ClassVar = (ROWS, STATES)
 
     def require(self, digest: str, asked: Mapping[str, Any] | None = None, /) -> None:
@@ -80,37 +71,6 @@ class TrainingFiles(Ledger):
         """What was called to begin the run."""
         command = self.manifest.get("command")
         return shlex.join(map(str, command)) if isinstance(command, list) and command else "unknown"
-
-    # Who made it
-
-    def goes_on(self, index: int, about: Mapping[str, Any], /) -> None:
-        """Note in the manifest that from record ``index`` on another program or machine is at work, where it is one."""
-        now = _deciding(about)
-        if now and now != _deciding(self._makers()[-1]):
-            self.manifest["resumed"] = [*self._makers()[1:], {"record": index, **about}]
-            self.write_manifest()
-
-    def changes(self) -> list[str]:
-        """A sentence for each time that the run went on with another program or on another machine."""
-        said, makers = [], self._makers()
-        for one, two in pairwise(makers):
-            before, now = _deciding(one), _deciding(two)
-            what = ", ".join(
-                f"{name} {now.get(name, 'unknown')} in place of {before.get(name, 'unknown')}"
-                for name in DECIDING
-                if now.get(name) != before.get(name)
-            )
-            said.append(
-                f"From record {two.get('record')} on it was made with {what}: that part need not be bit for bit what "
-                "one run would have made."
-            )
-        return said
-
-    def _makers(self) -> list[dict[str, Any]]:
-        """What the manifest says of the process that began, and of those after it that differed."""
-        resumed = self.manifest.get("resumed")
-        later = resumed if isinstance(resumed, list) else []
-        return [self.manifest, *(maker for maker in later if isinstance(maker, dict))]
 
     # Rows and states
 

@@ -193,6 +193,7 @@ def _summary(result: Sweep) -> list[str]:
         f"{len(result.rows)} of {result.plan.cells} cells: " + ", ".join(f"{n} {k}" for k, n in result.counts().items())
     ]
     lines += [f"  damaged: {name}: {why}" for name, why in result.damaged.items()]
+    lines += [f"  {note}" for note in result.notes]
     fitted = orders(result.rows)
     for loss, rule in sorted(set(zip(fitted["loss"].tolist(), fitted["rule"].tolist(), strict=True))):
         own = fitted[(fitted["loss"] == loss) & (fitted["rule"] == rule) & (fitted["rates"] >= 3)]

@@ -17,6 +17,7 @@ from sharpflow.theory.errors import InputError
 class Files(Ledger):
     FORMAT = "test-1"
     HOLDS = ("run", "test run")
+    ONE = "row"
     FOLDERS = ("rows", "states")
 
 
@@ -110,6 +111,8 @@ def test_a_file_that_is_taken_away_meanwhile_is_no_damage(files, monkeypatch):
         (lambda p: p.unlink(), "holds no run: there is no manifest.json"),
         (lambda p: p.write_text("{"), r"is damaged \(JSONDecodeError\)"),
         (lambda p: p.write_bytes(b"\xff\xfe\x00"), r"is damaged \(UnicodeDecodeError\)"),
+        (lambda p: p.write_text("[" * 100_000 + "]" * 100_000), r"is damaged \(RecursionError\)"),
+        (lambda p: (p.unlink(), p.mkdir()), r"is damaged \(IsADirectoryError\)"),
         (lambda p: p.write_text("[]"), "not that of a test run"),
         (lambda p: p.write_text('{"format": "test-2", "digest": ""}'), "not that of a test run"),
         (lambda p: p.write_text('{"format": "test-1"}'), "not that of a test run"),
@@ -128,6 +131,53 @@ def test_a_folder_with_something_in_it_is_refused(files, tmp_path):
     (tmp_path / "full" / "thesis.tex").write_text("mine")
     with pytest.raises(InputError, match="holds no run"):
         Files.create(tmp_path / "full", "digest", {})
+
+
+def test_a_process_that_was_killed_before_the_manifest_has_lost_nothing(tmp_path):
+    left = tmp_path / "d" / ".0-99999-manifest.json.tmp"
+    with pytest.raises(InputError, match="holds no run: there is no such folder"):
+        Files.open(left.parent)
+    left.parent.mkdir()
+    left.write_text("{")
+    with pytest.raises(
+        InputError, match=r"before its manifest\.json was written; nothing is lost, call without --resume"
+    ):
+        Files.open(left.parent)
+    same(Files.create(left.parent, "digest", {}).whole("rows"), ())
+
+
+def test_a_folder_in_place_of_a_file_is_told_and_the_rest_is_kept(files):
+    name = files.named("rows")[1]
+    name.unlink()
+    name.mkdir()
+    again = Files.open(files.path)
+    same(again.whole("rows"), (0, 2))
+    assert again.damaged == {f"rows/{name.name}": "it cannot be read (IsADirectoryError)."}
+    with (
+        again.lock(),
+        pytest.raises(Stopped, match=f"{name.name}: Is a directory.*is there where a file belongs: take it"),
+    ):
+        again.save("rows", 1, arrays(1))
+    shutil.rmtree(files.path / "states")
+    (files.path / "states").write_text("")
+    with pytest.raises(Stopped, match=r"states: File exists.*a file is there where a folder belongs: take it away"):
+        again.lock().__enter__()
+
+
+def test_a_folder_of_another_result_is_left_alone(files):
+    (files.path / "rows" / f"000001-{'0' * 16}.npz").mkdir()
+    files.save("rows", 1, arrays(1))
+    same(files.whole("rows"), range(3))
+
+
+def test_other_versions_are_told(files):
+    first, then = ({"versions": {"jax": version}, "git": "abc"} for version in ("1", "2"))
+    files.manifest |= first
+    files.goes_on(2, first)
+    assert files.changes() == []
+    files.goes_on(2, then)
+    (said,) = Files.open(files.path).changes()
+    assert said.startswith("From row 2 on it was made with jax 2 in place of 1: ")
 
 
 def test_one_process_at_a_time(files):

@@ -139,6 +139,14 @@ def test_stopping_leaves_what_is_done(whole, tmp_path):
     same(run(tmp_path / "s", resume=True).rows, whole[0].rows)
 
 
+def test_other_versions_are_told(whole, copy):
+    (copy / "blocks" / next(iter(os.listdir(copy / "blocks")))).unlink()
+    result = run(copy, resume=True, about={"versions": {"jax": "0.0.1"}})
+    assert result.notes[0].startswith("From block ")
+    assert " on it was made with jax 0.0.1 in place of unknown" in result.notes[0]
+    same(result.rows, whole[0].rows)
+
+
 @pytest.mark.parametrize("damage", ["truncated", "changed", "foreign", "removed", "renamed"])
 def test_damage_is_noticed_and_mended(whole, copy, damage, tmp_path):
     target = sorted((copy / "blocks").iterdir())[1]
