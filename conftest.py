@@ -90,6 +90,14 @@ def _few_compiled_programs() -> Iterator[None]:
         _let_go()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_kept() -> Iterator[None]:
+    """No exact result is read from disk or written there: a test may have replaced the function that derives it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sharpflow.theory.keeping.cache_folder", lambda name: None)
+        yield
+
+
 @pytest.fixture
 def interrupts_are_heard() -> Iterator[None]:
     """Also where the tests run in the background of a shell, which ignores them."""

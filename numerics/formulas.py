@@ -1,11 +1,13 @@
-"""A SymPy expression as a function that JAX traces: `lambdify` with the special functions of jax.scipy."""
+"""A SymPy expression as a function that JAX traces, or NumPy runs: `lambdify` with the special functions of SciPy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jax
+import scipy.special
 import sympy as sp
 from mpmath.libmp import to_float
 from sympy.printing.numpy import JaxPrinter
@@ -14,17 +16,15 @@ from sympy.printing.precedence import precedence
 from sharpflow.numerics.config import configure
 from sharpflow.theory.errors import InputError
 
-__all__ = ["lambdify"]
+__all__ = ["formula", "lambdify"]
 
 configure()
 
 
 # lambdify prints these as math.*, which JAX cannot trace.
 _SPECIAL = {
-    "erf": jax.scipy.special.erf,
-    "erfc": jax.scipy.special.erfc,
-    "gamma": jax.scipy.special.gamma,
-    "loggamma": jax.scipy.special.gammaln,
+    library: {"erf": home.erf, "erfc": home.erfc, "gamma": home.gamma, "loggamma": home.gammaln}
+    for library, home in (("jax", jax.scipy.special), ("numpy", scipy.special))
 }
 # A power up to this is some thirty products, and keeps its exponent: x**2.0 is no product, and differs at x < 0.
 _LARGEST_POWER = 2**31 - 1
@@ -61,8 +61,8 @@ class _Printer(JaxPrinter):
     _print_Product = _print_Sum
 
 
-def lambdify(symbols: Any, expression: Any) -> Callable[..., Any]:
-    """A SymPy expression as a function of JAX scalars, common subexpressions shared.
+def lambdify(symbols: Any, expression: Any, *, library: str = "jax") -> Callable[..., Any]:
+    """A SymPy expression as a function of scalars of ``library`` (jax or numpy), common subexpressions shared.
 
     Exact numbers are rounded once, to float64; symbols are renamed in it: one called arcsin would hide the function of
     that name.
@@ -80,9 +80,23 @@ def lambdify(symbols: Any, expression: Any) -> Callable[..., Any]:
 
     printer = _Printer(
         {"fully_qualified_modules": False, "inline": True, "allow_unknown_functions": True,
-         "user_functions": {name: name for name in _SPECIAL}}
+         "user_functions": {name: name for name in _SPECIAL[library]}}
     )  # fmt: skip
     function: Callable[..., Any] = sp.lambdify(
-        renamed(symbols), renamed(expression), modules=[_SPECIAL, "jax"], cse=True, printer=printer
+        renamed(symbols), renamed(expression), modules=[_SPECIAL[library], library], cse=True, printer=printer
     )
     return function
+
+
+def formula(symbols: Any, expression: Any) -> Callable[..., Any]:
+    """The same as a function of JAX's arrays where an argument is one, and of NumPy's, without a program, else."""
+    on_numbers = lambdify(symbols, expression, library="numpy")
+
+    @cache
+    def traced() -> Callable[..., Any]:
+        return lambdify(symbols, expression)
+
+    def evaluate(*values: Any) -> Any:
+        return (traced() if any(isinstance(value, jax.Array) for value in values) else on_numbers)(*values)
+
+    return evaluate

@@ -8,7 +8,7 @@ import time
 from types import FrameType, TracebackType
 from typing import Any
 
-__all__ = ["TimeLimitExceeded", "time_limit"]
+__all__ = ["TimeLimitExceeded", "ran_out", "time_limit"]
 
 # The alarm is repeated: an exception raised while a hook of the garbage collector runs is swallowed there.
 AGAIN = 0.1
@@ -81,7 +81,17 @@ class _Limit:
             if frame.f_code in _OWN:
                 return
             frame = frame.f_back
+        global _ran_out
+        _ran_out += 1
         raise TimeLimitExceeded(f"over {self.seconds:g} s")
+
+
+_ran_out = 0
+
+
+def ran_out() -> int:
+    """How many limits have run out in this process: what is made after depends on how busy the machine was."""
+    return _ran_out
 
 
 _OWN = (_Limit.__enter__.__code__, _Limit.__exit__.__code__)

@@ -19,10 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 
-from sharpflow.numerics.formulas import lambdify
+from sharpflow.numerics.formulas import formula, lambdify
 from sharpflow.theory.edge.edge_law import K2, LAMBDA, EdgeLaw, edge_law
 from sharpflow.theory.edge.frame import NORM
-from sharpflow.theory.edge.jets import JETS, K
+from sharpflow.theory.edge.jets import K
+from sharpflow.theory.edge.one_step import X
 from sharpflow.theory.edge.series import DELTA
 from sharpflow.theory.errors import InputError, NoClosedForm
 from sharpflow.theory.identity import Identity
@@ -153,29 +154,27 @@ def _law(key: Identity[Rule]) -> Law:
             "along Gamma. sharpflow derive generic shows what it does instead."
         )
     square, drift = (e.subs(exact.defaults) for e in (exact.mean_square, exact.drift))
-    numbers = [0.0, 0.0]
-    states: dict[str, Any] = {}
-    if exact.energy is not None and exact.single is not None:
-        numbers = [float(e.subs(exact.defaults)) for e in (exact.energy.alpha, exact.energy.growth)]
-        states = _states(exact)
+    edge, alpha, growth = (
+        0.0 if e is None else float(e.subs(exact.defaults)) for e in (exact.edge, exact.alpha, exact.growth)
+    )
+    states = {name: lambdify((NORM, DELTA, X, K), list(parts)) for name, parts in exact.resting.items()}
     return Law(
-        exact, math.nan if exact.edge is None else float(exact.edge.subs(exact.defaults)), numbers[0], numbers[1],
-        _three(drift), lambdify((K2, LAMBDA), square), lambdify((K2, LAMBDA), drift), states, _slow(exact),
+        exact, math.nan if exact.edge is None else edge, alpha, growth, _three(drift),
+        formula((K2, LAMBDA), square), formula((K2, LAMBDA), drift), states, _slow(exact),
     )  # fmt: skip
 
 
 def _slow(exact: EdgeLaw) -> Any:
     """(ratios) -> (d log ratio/d tau ..., pace) of the slow scalars of the state, as numbers; ``None`` without any."""
-    single = exact.single
-    if single is None or not single.slow:
+    if not exact.slow:
         return None
     if exact.pace is None:
         raise InputError(
             f"rule {exact.rule.name!r}: where its slow state has moved, its drift is another function of K, and "
             "not the same in another clock: not covered."
         )
-    rates = [sp.sympify(e).subs(exact.defaults) for e in (*single.slow.values(), exact.pace)]
-    return sp.lambdify(list(single.slow), rates, "math")
+    rates = [e.subs(exact.defaults) for e in (*exact.slow.values(), exact.pace)]
+    return sp.lambdify(list(exact.slow), rates, "math")
 
 
 def _integrated(rates: Any, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -212,22 +211,3 @@ def _three(drift: sp.Expr) -> tuple[float, float, float] | None:
     if above.has(K2) or polynomial.degree() > 1:
         return None
     return float(above), float(polynomial.coeff_monomial(1)), float(polynomial.coeff_monomial(K2))
-
-
-def _states(exact: EdgeLaw) -> dict[str, Any]:
-    """(|w|, delta, X, K) -> components along zeta, v_1 and g/|g|, of each vector, at U = 0 and to order delta^2."""
-    from sharpflow.theory.edge.one_step import S, U, X
-
-    single = exact.single
-    assert single is not None
-    others = [jet for jet in JETS if jet != K]
-    at_rest = dict.fromkeys([U, S, *others], 0) | exact.defaults
-    result = {}
-    for name in single.frame.vectors:
-        parts = []
-        for part in ("radial", "x", "s"):
-            series = single.slaved[f"{name}.{part}"]
-            total = sum((series[k].as_expr() * DELTA**k for k in range(3)), sp.Integer(0))
-            parts.append(sp.sympify(total).subs(at_rest))
-        result[name] = lambdify((NORM, DELTA, X, K), parts)
-    return result

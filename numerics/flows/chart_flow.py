@@ -1,7 +1,8 @@
-"""The sharpness-reduction flow in a chart: dp/d tau = field(p), by Tsitouras' method of order five with dense output.
+"""The sharpness-reduction flow in a chart: dp/d tau = field(p), by the method of Dormand and Prince of order eight.
 
-The field comes from the exact wing as an expression; here it is compiled and integrated, until the time asked for
-or until the flow ends: where lambda_1 meets lambda_2, or at the end of the chart.
+The field comes from the exact wing as an expression of a few coordinates; SciPy integrates it, in milliseconds and
+without a program to compile, until the time asked for or until the flow ends: where lambda_1 meets lambda_2, or at the
+end of the chart. The same functions are traced where many flows are integrated at once (`sharpflow.numerics.sweeps`).
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
+import sympy as sp
+from scipy.integrate import DOP853, OdeSolution
 
 from sharpflow.numerics.brief import brief
-from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
 from sharpflow.numerics.flows.path import Path
-from sharpflow.numerics.formulas import lambdify
+from sharpflow.numerics.formulas import formula
 from sharpflow.numerics.numbers import check_time
 from sharpflow.numerics.results import RESULTS
 from sharpflow.theory.errors import InputError, NoClosedForm
@@ -34,11 +35,11 @@ from sharpflow.theory.loss import Loss
 if TYPE_CHECKING:
     from sharpflow.theory.chart.flow import SharpnessFlow
 
-__all__ = ["ChartFlow", "ChartPath", "compiled_flow", "derived_flow", "integrate", "step_control"]
+__all__ = ["ChartFlow", "ChartPath", "compiled_flow", "derived_flow", "integrate"]
 
 configure()
 
-Array = jax.Array
+Array = jax.Array | np.ndarray
 
 # Integration error << intrinsic_lr at the smallest rate (1.4e-3 at 1e-6): errors add up over some hundred steps at
 # most.
@@ -54,79 +55,74 @@ Coefficient = tuple[float, float, float]
 DESCENT: Coefficient = (2.0, 4.0, 1.0)
 # Ten times what deriving the flow of a built-in family takes; beyond, the one on the implicit manifold needs none.
 DERIVATION_SECONDS = 30.0
-# Points at which the dense output is evaluated in one call: one shape, one program.
+# A first guess at the step, which the solver corrects.
+FIRST = 1e-3
+# Points at which the dense output is looked at between two times.
 BLOCK = 400
 
 
 class ChartFlow:
-    """A `SharpnessFlow` under XLA, compiled once.
+    """A `SharpnessFlow` as functions of numbers, made once.
 
     Args:
         flow: the exact wing's flow; the attributes loss, chart, field, point, sharpness, gap, domain and, for another
             rule, log_gradient_squared are read.
 
     Another rule's flow is -a/(b + c K^2) g where that of gradient descent is -2/(4 + K^2) g: a, b and c are arguments
-    of the one program. A drift -D(K^2, lambda_1) g of another form is given as a function ``drift``, and compiled in.
+    of the field. A drift -D(K^2, lambda_1) g of another form is given as a function ``drift``.
 
-    Attributes:
-        vector_field: (time, p (m,), coefficient (3,)) -> dp/d tau (m,), for tracing.
-        look: p -> (p, zeta (D,), lambda_1, gap/lambda_1).
+    Attributes, each for p of NumPy (m,) or (m, N), or of JAX (m,), which is traced:
+        vector_field: (time, p, coefficient (3,)) -> dp/d tau, of p's shape.
+        look: p -> (p, zeta (D, ...), lambda_1, gap/lambda_1).
         inside: p -> distance to the end of the chart, positive inside.
         ended: p -> whether the flow has ended there.
     """
 
     def __init__(self, flow: SharpnessFlow, drift: Callable[[Any, Any], Any] | None = None) -> None:
+        started = clock.perf_counter()
         self.flow, self.drift = flow, drift
         chart = tuple(flow.chart)
-        field = lambdify(chart, list(flow.field))
-        squared = lambdify(chart, flow.log_gradient_squared)
-        point = lambdify(chart, list(flow.point))
-        sharpness = lambdify(chart, flow.sharpness)
-        gap = None if flow.gap is None else lambdify(chart, flow.gap)
-        bounds = [(float(low), float(high)) for low, high in flow.domain]
+        field = formula(chart, list(flow.field))
+        squared = formula(chart, flow.log_gradient_squared)
+        point = formula(chart, list(flow.point))
+        sharpness = formula(chart, flow.sharpness)
+        # Apart: NumPy takes no minimum of an array and a number.
+        gaps = None if flow.gap is None else formula(chart, list(sp.Min.make_args(sp.sympify(flow.gap))))
+        self._bounds = np.array([(float(low), float(high)) for low, high in flow.domain])
 
         def relative_gap(p: Array) -> Array:
             # One normal direction only: lambda_2 = 0, and the gap is lambda_1 itself.
-            return jnp.ones(()) if gap is None else _real(gap(*p)) / _real(sharpness(*p))
+            if gaps is None:
+                return _real(1.0, p)
+            return _library(p).stack([_real(gap, p) for gap in gaps(*p)]).min(axis=0) / _real(sharpness(*p), p)
 
         def inside(p: Array) -> Array:
             """Distance to the end of the chart, positive inside; capped, so that it is finite on the whole line."""
-            ends = [s for x, (low, high) in zip(p, bounds, strict=True) for s in (x - low, high - x)]
-            return jnp.minimum(jnp.stack([jnp.asarray(s, dtype=float) for s in ends]).min(), 1.0)
+            ends = [s for x, (low, high) in zip(p, self._bounds, strict=True) for s in (x - low, high - x)]
+            return _library(p).stack([*ends, _real(1.0, p)]).min(axis=0)
 
-        def vector_field(_: Any, p: Array, coefficient: Array) -> Array:
-            velocity = jnp.stack([_real(v) for v in field(*p)])
+        def vector_field(_: Any, p: Array, coefficient: Any) -> Array:
+            velocity = _library(p).stack([_real(v, p) for v in field(*p)])
             a, b, c = coefficient
-            k2 = _real(squared(*p))
-            strength = a / (b + c * k2) if drift is None else drift(k2, _real(sharpness(*p)))
+            k2 = _real(squared(*p), p)
+            strength = a / (b + c * k2) if drift is None else drift(k2, _real(sharpness(*p), p))
             return velocity * strength / (2 / (4 + k2))
 
         def look(p: Array) -> tuple[Array, Array, Array, Array]:
-            zeta = jnp.stack([_real(v) for v in point(*p)])
-            return p, zeta / jnp.linalg.norm(zeta), _real(sharpness(*p)), relative_gap(p)
-
-        def evaluate(interpolation: Any, times: Array) -> tuple[Array, Array, Array, Array]:
-            return jax.vmap(lambda tau: look(interpolation.evaluate(tau)))(times)
+            zeta = _library(p).stack([_real(v, p) for v in point(*p)])
+            return p, zeta / (zeta**2).sum(axis=0) ** 0.5, _real(sharpness(*p), p), relative_gap(p)
 
         self.vector_field, self.look, self.inside = vector_field, look, inside
         self.ended: Callable[[Array], Array] = lambda p: (relative_gap(p) < GAP) | (inside(p) <= 0)
-        self._bounds = np.array(bounds)
-        self._solve = Compiled(_solver(vector_field, self.ended))
-        self._evaluate = Compiled(evaluate)
-
-    @property
-    def compile_seconds(self) -> float:
-        """Seconds spent compiling so far."""
-        return self._solve.seconds + self._evaluate.seconds
+        self.compile_seconds = clock.perf_counter() - started
 
     def integrate(self, start: Sequence[float], time: float, coefficient: Coefficient = DESCENT) -> ChartPath:
         """From chart coordinates ``start`` (m,) over flow time ``time``."""
-        before, started = self.compile_seconds, clock.perf_counter()
-        reached, code, interpolation = self._solve(
-            np.asarray(start, dtype=float), np.float64(time), np.asarray(coefficient, dtype=float)
-        )
-        result, stop = _result(code), float(reached)
-        low, high = 0.0, stop
+        started = clock.perf_counter()
+        with np.errstate(all="ignore"):  # where the field is not defined, the steps shrink to nothing
+            result, interpolation = self._solve(np.array(start, dtype=float), time, coefficient)
+        low, high = 0.0, float(interpolation.t_max)
+        stop = high
         # The solver stops one step late. Each round narrows the first bad time down by a factor of BLOCK.
         for _ in range(4):
             times = np.linspace(low, high, BLOCK)
@@ -149,65 +145,61 @@ class ChartFlow:
             chart, points, sharpness, gap = self._look(interpolation, times)
             return ChartPath(
                 times, points, edge / sharpness, sharpness[:, None], None, result, name=self.flow.loss.name,
-                seconds=clock.perf_counter() - started - (self.compile_seconds - before),
+                seconds=clock.perf_counter() - started,
                 compile_seconds=self.compile_seconds, smooth=True, chart=chart, gap=gap, _dense=dense,
             )  # fmt: skip
 
         return dense(np.linspace(0.0, stop, BLOCK))
 
+    def _solve(self, start: np.ndarray, time: float, coefficient: Coefficient) -> tuple[RESULTS, OdeSolution]:
+        """Steps up to the first that ends beyond the flow's end, with dense output."""
+        solver = DOP853(
+            lambda t, p: self.vector_field(t, p, coefficient), 0.0, start, time, rtol=RTOL, atol=ATOL,
+            first_step=min(time, FIRST),
+        )  # fmt: skip
+        times, pieces = [0.0], []
+        result = RESULTS.SUCCESSFUL
+        while solver.status == "running" and result is RESULTS.SUCCESSFUL:
+            solver.step()
+            if solver.status == "failed":
+                result = RESULTS.STEPSIZE_UNDERFLOW
+                break
+            times.append(solver.t)
+            pieces.append(solver.dense_output())
+            if self.ended(solver.y):
+                result = RESULTS.LEFT_CHART  # or the gap closed: whoever asks looks which
+            elif len(pieces) == MAX_STEPS:
+                result = RESULTS.MAX_STEPS
+        if not pieces:  # not one step was possible
+            return result, _Constant(start)
+        return result, OdeSolution(times, pieces)
+
     def _look(self, interpolation: Any, times: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The dense output at flow times (N,), in blocks of one compiled size: what `look` gives."""
-        padded = np.concatenate([times, np.repeat(times[-1:], -len(times) % BLOCK)])
-        parts = [self._evaluate(interpolation, padded[i : i + BLOCK]) for i in range(0, len(padded), BLOCK)]
-        return tuple(np.concatenate(leaves)[: len(times)] for leaves in zip(*parts, strict=True))
+        """The dense output at flow times (N,): what `look` gives, N first."""
+        with np.errstate(all="ignore"):
+            chart, points, sharpness, gap = self.look(interpolation(times))
+        return chart.T, points.T, sharpness, gap
 
 
-def _real(value: Any) -> Array:
-    return jnp.asarray(value, dtype=float)
+class _Constant:
+    """The dense output of a flow that does not get away from its start."""
+
+    t_max = 0.0
+
+    def __init__(self, start: np.ndarray) -> None:
+        self.start = start
+
+    def __call__(self, times: np.ndarray) -> np.ndarray:
+        return np.repeat(self.start[:, None], len(times), axis=1)
 
 
-def step_control() -> diffrax.PIDController:
-    """The accuracy of every chart flow."""
-    return diffrax.PIDController(rtol=RTOL, atol=ATOL, dtmin=1e-12, force_dtmin=False)
+def _library(p: Array) -> Any:
+    return jnp if isinstance(p, jax.Array) else np
 
 
-def _solver(
-    field: Callable[..., Array], ended: Callable[[Array], Array]
-) -> Callable[[Array, Array, Array], tuple[Array, Array, Any]]:
-    def solve(start: Array, time: Array, coefficient: Array) -> tuple[Array, Array, Any]:
-        out = diffrax.diffeqsolve(
-            diffrax.ODETerm(field),
-            diffrax.Tsit5(),
-            t0=0.0,
-            t1=time,
-            # A first guess that the controller corrects; diffrax's own guess would compile the field twice more.
-            dt0=jnp.minimum(time, 1e-3),
-            y0=start,
-            args=coefficient,
-            saveat=diffrax.SaveAt(t1=True, dense=True),
-            stepsize_controller=step_control(),
-            # Stop after the first bad step, and look for the place in the dense output: a root finder in here would
-            # double the time to compile.
-            event=diffrax.Event(lambda t, y, args, **_: ended(y)),
-            max_steps=MAX_STEPS,
-            throw=False,  # a failed run is a result; raising from compiled code would defeat the compilation cache
-        )
-        return out.ts[-1], out.result._value, out.interpolation
-
-    return solve
-
-
-def _result(code: Any) -> RESULTS:
-    known = (
-        (diffrax.RESULTS.successful, RESULTS.SUCCESSFUL),
-        (diffrax.RESULTS.event_occurred, RESULTS.LEFT_CHART),  # or the gap closed: whoever asks looks which
-        (diffrax.RESULTS.max_steps_reached, RESULTS.MAX_STEPS),
-        (diffrax.RESULTS.dt_min_reached, RESULTS.STEPSIZE_UNDERFLOW),
-    )
-    number = int(code)
-    # diffrax's enumeration compares as traced values; its numbers compare as numbers.
-    matches = [ours for theirs, ours in known if int(theirs._value) == number]  # type: ignore[attr-defined]
-    return matches[0] if matches else RESULTS.DIVERGED
+def _real(value: Any, p: Array) -> Array:
+    """A number of the formula as an array of float64, one for each point of p (m, ...)."""
+    return _library(p).zeros(p.shape[1:]) + value
 
 
 @brief
@@ -241,7 +233,7 @@ def _compiled(key: Identity[Any], drift: Callable[[Any, Any], Any] | None) -> Ch
 
 
 def compiled_flow(flow: SharpnessFlow, /, drift: Callable[[Any, Any], Any] | None = None) -> ChartFlow:
-    """The flow under XLA, made once for each flow object (and drift)."""
+    """The flow as functions of numbers, made once for each flow object (and drift)."""
     return _compiled(Identity(flow), drift)
 
 

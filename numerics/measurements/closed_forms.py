@@ -1,4 +1,4 @@
-"""A closed form, a quadrature or a conserved quantity of the flow, tried on the flow integrated by diffrax."""
+"""A closed form, a quadrature or a conserved quantity of the flow, tried on the flow integrated by SciPy."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def _ratios(objective: Objective, rule: Rule) -> list[Ratio]:
     law = law_of(rule)
     found = [ratio_of("drift", [drift_pair(objective, rule, rate) for rate in RATES])]
     # In an interval of orbits of period two the mean square is that of the start, and nothing to predict.
-    if law.exact.orbit is None or abs(law.exact.orbit.multiplier) != 1:
+    if law.smooth or law.exact.orbit is None or abs(law.exact.orbit.multiplier) != 1:
         found.append(ratio_of("mean square", [mean_square_pair(objective, rule, rate) for rate in RATES]))
     if law.smooth:
         found.append(ratio_of("period, amplitude 1.1", [period_pair(objective, rule, rate, 1.1) for rate in RATES]))

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import lineax as lx  # type: ignore[import-untyped]
 
 from sharpflow.numerics.objective import Objective
 from sharpflow.numerics.residuals import residual_count
@@ -101,6 +100,8 @@ class KrylovNormals:
         Each pass is one solution of (H + mu) x = b, by the eigenpairs and by conjugate gradients for the rest, in a
         loop that is compiled once.
         """
+        import lineax as lx  # type: ignore[import-untyped]  # half a second of imports, for what few runs ask for
+
         product, mu = hessian_product(self.objective, here.theta), FLAT * here.values[0]
         size = here.values[0] * jnp.linalg.norm(u)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -143,6 +142,8 @@ def _gradient_flow(
 
     ``end`` and ``times`` are in units of 1/``scale``, that of grad L at theta.
     """
+    import diffrax  # a second of imports, for what few runs ask for
+
     gradient = jax.grad(objective.function)
 
     def at_rest(t: Any, y: Any, args: Any, **_: Any) -> Array:

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -125,6 +124,8 @@ class _Fields:
 
 
 def _solver(fields: _Fields) -> Callable[..., Any]:
+    import diffrax  # a second of imports, for what few runs ask for
+
     def solve(start: Array, times: Array, rate: Array, corrected: Array, sign: Array, table: Array, h: Array) -> Any:
         delta = jnp.sqrt(rate)
 
@@ -239,6 +240,8 @@ def _result(
     alive = np.cumprod(known).astype(bool)
     result, message = RESULTS.SUCCESSFUL, ""
     if not alive.all():
+        import diffrax
+
         stopped = code == int(diffrax.RESULTS.max_steps_reached._value)  # type: ignore[attr-defined]
         result = RESULTS.MAX_STEPS if stopped else RESULTS.DIVERGED
         message = f"the oscillation is not known after flow time {rate * float(steps[alive][-1:].sum()):.4g}"

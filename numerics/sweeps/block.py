@@ -23,7 +23,7 @@ from sharpflow.numerics.config import configure
 from sharpflow.numerics.descent.descent import parameters_of, prepare
 from sharpflow.numerics.descent.forms import MINIMUM
 from sharpflow.numerics.descent.law import law_of
-from sharpflow.numerics.flows.chart_flow import DESCENT, GAP, MAX_STEPS, ChartFlow, derived_flow, step_control
+from sharpflow.numerics.flows.chart_flow import ATOL, DESCENT, GAP, MAX_STEPS, RTOL, ChartFlow, derived_flow
 from sharpflow.numerics.minima.retraction import analyse_traced
 from sharpflow.numerics.objective import as_objective, require_scale_invariant
 from sharpflow.numerics.results import RESULTS
@@ -219,7 +219,8 @@ class BlockProgram:
         field, look = self.chart_flow.vector_field, self.chart_flow.look
         out = diffrax.diffeqsolve(
             diffrax.ODETerm(field), diffrax.Tsit5(), t0=0.0, t1=times[-1], dt0=jnp.minimum(times[-1], 1e-3), y0=p,
-            args=coefficient, saveat=diffrax.SaveAt(ts=times, t1=True), stepsize_controller=step_control(),
+            args=coefficient, saveat=diffrax.SaveAt(ts=times, t1=True),
+            stepsize_controller=diffrax.PIDController(rtol=RTOL, atol=ATOL, dtmin=1e-12, force_dtmin=False),
             event=diffrax.Event(lambda t, y, args, **_: self.chart_flow.ended(y)), max_steps=MAX_STEPS, throw=False,
         )  # fmt: skip
         assert out.ts is not None

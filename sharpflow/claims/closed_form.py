@@ -16,7 +16,7 @@ def prove(case: Case) -> Proof:
 
 
 def measure(case: Case) -> Measurement:
-    """The flow by diffrax, put into what was found."""
+    """The flow by SciPy, put into what was found."""
     from sharpflow.numerics.measurements.closed_forms import closed_form_residual
 
     residual = closed_form_residual(case.flow, time=case.time)
@@ -24,7 +24,7 @@ def measure(case: Case) -> Measurement:
         return not_run("no closed form, quadrature or conserved quantity was found")
     return weigh(
         residual, 0.0, 1e-6,
-        f"largest residual of the closed form, the quadrature or the conserved quantity along the flow by diffrax "
+        f"largest residual of the closed form, the quadrature or the conserved quantity along the flow by SciPy "
         f"over time "
         f"{case.time:g}; tolerance: the integrator's 1e-9, amplified where the quadrature is steep",
     )  # fmt: skip

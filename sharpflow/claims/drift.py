@@ -25,7 +25,7 @@ def measure(case: Case) -> Measurement:
         moved, expected, 5 * run.intrinsic_lr,
         f"chord that gradient descent, retracted to Gamma, travels in flow time {run.time:g} at rate {run.rate:g}; "
         f"expected: the "
-        "flow's, by diffrax. Tolerance: 5 intrinsic_lr, the accuracy the tracking claim asks for",
+        "flow's, by SciPy. Tolerance: 5 intrinsic_lr, the accuracy the tracking claim asks for",
     )  # fmt: skip
 
 

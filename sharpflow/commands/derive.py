@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--time", default="1", metavar="TAU", help="flow time for which tracking is asked; default: %(default)s"
     )
     parser.add_argument("--strict", action="store_true", help="an undecided step makes the exit status 1")
+    parser.add_argument("--fresh", action="store_true", help="derive anew what was derived before and kept")
     add_json(parser)
 
 
@@ -33,40 +34,23 @@ def run(arguments: argparse.Namespace) -> int:
     time = number(arguments.time, "--time")
 
     from sharpflow.naming.specs import resolve_loss, resolve_rule
-    from sharpflow.theory.derivation.derivation import derive
-    from sharpflow.theory.loss import Loss
-
-    if arguments.spec == "generic":
-        return _generic(arguments, output)
-    loss, rule = resolve_loss(arguments.spec), resolve_rule(arguments.rule)
-    if not isinstance(loss, Loss):
-        raise InputError(f"{loss.name!r} is an Objective, a function: a derivation needs the formula of a Loss.")
-    result = derive(loss, rule, time=time)
-    if arguments.output is None:
-        output.say(result.render(arguments.format, unicode=_shows_unicode(arguments.json)).rstrip("\n"))
-    else:
-        with replacing(arguments.output, "--output") as place:
-            place.write_text(result.render(arguments.format), encoding="utf-8")
-        counts = ", ".join(f"{n} {status.value}" for status, n in result.counts().items())
-        output.say(f"{arguments.output}: {len(result.steps)} steps, {counts}.", *result.remarks)
-    output.write_json(result.to_json())
-    failed = result.status == "refuted" or (arguments.strict and result.status == "undecided")
-    return 1 if failed else 0
-
-
-def _generic(arguments: argparse.Namespace, output: Output) -> int:
-    """The rule on the loss that is given by its jets alone; kept on disk, as it takes seconds."""
-    from sharpflow.naming.specs import resolve_rule
-    from sharpflow.terminal.derivation_cache import generic_result
+    from sharpflow.terminal.derived import derived
+    from sharpflow.theory import keeping
     from sharpflow.theory.errors import NoClosedForm
+    from sharpflow.theory.loss import Loss
+    from sharpflow.theory.proving.proof import Status
 
+    loss = None if arguments.spec == "generic" else resolve_loss(arguments.spec)
     rule = resolve_rule(arguments.rule)
+    if not isinstance(loss, Loss | None):
+        raise InputError(f"{loss.name!r} is an Objective, a function: a derivation needs the formula of a Loss.")
     try:
-        content, said = generic_result(rule)
+        with keeping.ignored(arguments.fresh):
+            content = derived(loss, rule, time=time)
     except NoClosedForm as reason:
+        if loss is not None:
+            raise
         raise InputError(f"rule {rule.name!r} on the generic loss: {reason}") from reason
-    if said:
-        print(said, file=sys.stderr)
     texts = content.pop("texts")
     if arguments.output is None:
         style = arguments.format
@@ -75,7 +59,9 @@ def _generic(arguments: argparse.Namespace, output: Output) -> int:
     else:
         with replacing(arguments.output, "--output") as place:
             place.write_text(texts[arguments.format], encoding="utf-8")
-        output.say(f"{arguments.output}: {len(content['steps'])} steps.", *content["remarks"])
+        found = [step["status"] for step in content["steps"]]
+        counts = ", ".join(f"{found.count(status)} {status}" for status in Status if status in found)
+        output.say(f"{arguments.output}: {len(found)} steps, {counts}.", *content["remarks"])
     output.write_json(content)
     status = content["status"]
     return 1 if status == "refuted" or (arguments.strict and status == "undecided") else 0

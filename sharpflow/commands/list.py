@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
+from pathlib import Path
 from typing import Any
 
-from sharpflow.terminal.output import Output, add_json
+from sharpflow.terminal.output import Output, add_json, to_json
 
 KINDS = ("families", "rules", "claims", "networks", "experiments")
 
@@ -21,12 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print names and titles."""
     output = Output(arguments.json)
-    rows_of = {
-        "families": _families, "rules": _rules, "claims": _claims, "networks": _networks, "experiments": _experiments,
-    }  # fmt: skip
-    tables: dict[str, list[dict[str, Any]]] = {
-        kind: rows_of[kind]() for kind in KINDS if arguments.kind in (None, kind)
-    }
+    tables = {kind: _rows_of(kind) for kind in KINDS if arguments.kind in (None, kind)}
     for i, (kind, rows) in enumerate(tables.items()):
         width = max((len(row["name"]) for row in rows), default=0)
         output.say(*([""] if i else []), f"{kind}:", *(f"  {row['name']:<{width}}  {row['title']}" for row in rows))
@@ -34,6 +31,21 @@ def run(arguments: argparse.Namespace) -> int:
             output.say("  none")
     output.write_json(tables)
     return 0
+
+
+def _rows_of(kind: str) -> list[dict[str, Any]]:
+    """The rows of a kind; kept on disk, as importing what they tell of takes seconds."""
+    from sharpflow import claims, numerics
+    from sharpflow.theory import keeping
+
+    making = {
+        "families": _families, "rules": _rules, "claims": _claims, "networks": _networks, "experiments": _experiments,
+    }  # fmt: skip
+    folders = [Path(folder) for package in (claims, numerics) for folder in package.__path__]
+    sources = sorted(str(source) for folder in folders for source in folder.rglob("*.py"))
+    entry = keeping.entry(f"list-{kind}", sources=(__file__, *sources))
+    rows: list[dict[str, Any]] = entry.get(lambda: json.loads(to_json(making[kind]())))
+    return rows
 
 
 def _families() -> list[dict[str, Any]]:

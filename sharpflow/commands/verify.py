@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from sharpflow.terminal.output import BUG, Output, add_json
 from sharpflow.theory.errors import InputError
-from sharpflow.verification.text import remarks, summary, table
+from sharpflow.verification.text import head, line, remarks, summary
 
 if TYPE_CHECKING:
+    from sharpflow.claim import Verdict
     from sharpflow.verification.verification import Verification
 
 __all__ = []
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of random points; default: %(default)s")
     parser.add_argument("--strict", action="store_true", help="undecided or inconclusive makes the exit status 1")
+    parser.add_argument("--fresh", action="store_true", help="prove anew what was proved before and kept")
     parser.add_argument("--report", metavar="DIR", help="write DIR/index.html, a page that needs nothing else")
     add_json(parser)
 
@@ -59,10 +61,13 @@ def run(arguments: argparse.Namespace) -> int:
             raise InputError(f"{native[0]!r} is an Objective: verify proves, so it needs the formula of a Loss.")
     if arguments.rule is not None:
         resolve_rule(arguments.rule)
-    progress = _Progress()
-    result = verify(losses, rule=arguments.rule, claims=arguments.claim, progress=progress, seed=arguments.seed)  # type: ignore[arg-type]
-    progress.clear()
-    output.say(*table(result.verdicts))
+    rows = _Rows(output)
+    result = verify(
+        losses,  # type: ignore[arg-type]
+        rule=arguments.rule, claims=arguments.claim, progress=rows.progress, judged=rows.judged, seed=arguments.seed,
+        fresh=arguments.fresh,
+    )  # fmt: skip
+    rows.end(result)
     output.say(*remarks(result))
     bare = [loss.name for loss in losses or () if isinstance(loss, Loss) and loss.minima is None]
     if bare:
@@ -100,23 +105,30 @@ def _folder(path: str) -> str:
     return path
 
 
-class _Progress:
-    """One line that is written over, on a terminal; a line now and then elsewhere."""
+class _Rows:
+    """The table: each row is printed as it is judged; below it, on a terminal, a line that says what is tried."""
 
-    def __init__(self) -> None:
+    def __init__(self, output: Output) -> None:
+        self._output = output
         self._terminal = sys.stderr.isatty()
-        self._last = ""
+        self._printed = 0
+        output.say(head())
 
-    def __call__(self, done: int, total: int, what: str) -> None:
+    def progress(self, done: int, total: int, what: str) -> None:
         if self._terminal:
             print(f"\r\033[K{done:4d}/{total} {what}"[:110], end="", file=sys.stderr, flush=True)
-            return
-        loss = what.rsplit(" on ", 1)[-1]
-        if loss != self._last:
-            self._last = loss
-            print(f"{done:4d}/{total} {loss}", file=sys.stderr, flush=True)
 
-    def clear(self) -> None:
-        """Leave nothing of the line."""
+    def judged(self, verdict: Verdict, several: bool) -> None:
+        self._clear()
+        self._printed += 1
+        self._output.say(line(verdict, several))
+
+    def end(self, result: Verification) -> None:
+        """The rows that an interruption left behind one that was not judged."""
+        self._clear()
+        left = result.verdicts[self._printed :]
+        self._output.say(*(line(v, len({o.rule for o in left if o.id == v.id}) > 1) for v in left))
+
+    def _clear(self) -> None:
         if self._terminal:
             print("\r\033[K", end="", file=sys.stderr, flush=True)

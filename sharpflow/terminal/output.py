@@ -62,7 +62,8 @@ class Output:
     def say(self, *lines: object) -> None:
         """Lines for people."""
         for line in lines:
-            print(line, file=sys.stderr if self.json == "-" else sys.stdout)
+            # At once, also into a pipe: the first lines may come a minute before the last.
+            print(line, file=sys.stderr if self.json == "-" else sys.stdout, flush=True)
 
     def write_json(self, payload: Any, /) -> None:
         """The result for programs, where ``--json`` asked for it."""

@@ -1,14 +1,16 @@
 """The process that proves: symbolic proofs run here, on a core of their own, while the main process measures.
 
-`main` reads one pickled list of `Task` from standard input and writes one pickled `Proved`
-for each to
-standard output as it is done. It is a process of its own, not a fork: a script that verifies needs no guard around
-its main part.
+`main` reads one pickled list of `Task` from standard input and writes one pickled `Proved` for each to standard output
+as it is done. It is a process of its own, not a fork: a script that verifies needs no guard around its main part.
+
+A proof is a function of the loss, the rule and the program: what was proved once is kept on disk
+(`sharpflow.theory.keeping`), and the process is started for the rest alone.
 """
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import pickle
 import queue
@@ -17,15 +19,18 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from sharpflow import claim as claim_module
 from sharpflow.claim import Case, Claim, StepView
+from sharpflow.claims import _shared
 from sharpflow.provenance import no_device
+from sharpflow.theory import keeping
 from sharpflow.theory.errors import InputError, NoClosedForm
-from sharpflow.theory.limits import TimeLimitExceeded, time_limit
+from sharpflow.theory.limits import TimeLimitExceeded, ran_out, time_limit
 from sharpflow.theory.proving.proof import Proof, Step
 
 if TYPE_CHECKING:
@@ -53,21 +58,41 @@ class Task:
 
 @dataclass(frozen=True)
 class Proved:
-    """What came of it: the status, views of the steps, and what to say where there is no proof."""
+    """What came of it: the status, views of the steps, and what to say where there is no proof.
+
+    ``final``: whether a machine with more time would say the same.
+    """
 
     index: int
     status: str
     steps: tuple[StepView, ...] = ()
     message: str = ""
     seconds: float = 0.0
+    final: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """What is kept of it."""
+        return {"status": self.status, "message": self.message, "steps": [asdict(step) for step in self.steps]}
+
+    @classmethod
+    def from_json(cls, index: int, content: dict[str, Any]) -> Proved:
+        """Back from `to_json`; it took no time."""
+        steps = [StepView(**{**step, "witness": tuple(map(tuple, step["witness"]))}) for step in content["steps"]]
+        return cls(index, content["status"], tuple(steps), content["message"], final=True)
+
+
+def kept(name: str, claim: Claim, loss: str | None, rule: str | None) -> keeping.Entry:
+    """The entry of a claim's proof for a loss and a rule, given by their fingerprints."""
+    sources = {inspect.getsourcefile(thing) for thing in (claim.prove, _shared, claim_module, prove)}
+    return keeping.entry(f"proof-{name}", loss, rule, sources=tuple(sorted(filter(None, sources))))
 
 
 def prove(index: int, claim: Any, case: Case, limit: float = LIMIT) -> Proved:
     """The claim's proof for a case under a time limit; what it lacks makes it undecided, an exception an error."""
     begin = time.perf_counter()
 
-    def done(status: str, message: str = "", steps: tuple[StepView, ...] = ()) -> Proved:
-        return Proved(index, status, steps, message, time.perf_counter() - begin)
+    def done(status: str, message: str = "", steps: tuple[StepView, ...] = (), final: bool = False) -> Proved:
+        return Proved(index, status, steps, message, time.perf_counter() - begin, final)
 
     try:
         with time_limit(limit):
@@ -76,12 +101,13 @@ def prove(index: int, claim: Any, case: Case, limit: float = LIMIT) -> Proved:
     except TimeLimitExceeded:
         return done("undecided", f"the proof was given up after {limit:g} s")
     except (NoClosedForm, InputError) as reason:
-        return done("undecided", str(reason))
+        return done("undecided", str(reason), final=not ran_out())
     except Exception as error:
         return done("error", internal_error("proof", error))
     failed = proof.failed()
     message = "" if not failed else f"{failed[0].title}: {failed[0].status.value}{_witness(failed[0])}"
-    return done(proof.status.value, message, steps)
+    # What is left open, or not found, after a limit ran out might be closed on a machine that is less busy.
+    return done(proof.status.value, message, steps, proof.status in ("proved", "refuted") or not ran_out())
 
 
 def internal_error(where: str, error: Exception, /) -> str:
@@ -135,12 +161,18 @@ def _case(cases: dict[Any, Case], rules: dict[str, Rule], task: Task) -> Case:
 
 def main() -> None:
     """Read the tasks, prove them in order, write each result at once."""
-    from sharpflow import claims
-
     # Whatever prints must not get between the results.
     results = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    tasks: list[Task] = pickle.load(sys.stdin.buffer)
+    tasks: list[Task]
+    fresh, tasks = pickle.load(sys.stdin.buffer)
+    with keeping.ignored(fresh):
+        _prove_all(tasks, results)
+
+
+def _prove_all(tasks: Sequence[Task], results: BinaryIO) -> None:
+    from sharpflow import claims
+
     cases: dict[Any, Case] = {}
     rules: dict[str, Rule] = {}
     for task in tasks:
@@ -172,22 +204,28 @@ def _path() -> list[str]:
 
 
 class Prover:
-    """The proving process and what it has answered so far.
+    """The proving process, what it has answered so far, and what was kept of earlier runs.
 
     Proofs that cannot be handed over (a rule made at run time has no name) are made here, when they are asked for.
     """
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        from sharpflow.verification.prover import Task
-
         self._answers: queue.Queue[Any] = queue.Queue()
         self._known: dict[int, Proved] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._sent: set[int] = set()
         self._end = ""
-        tasks = [Task(row.index, row.id, row.case.loss, row.rule) for row in rows if row.rule is not None]
+        self._entries = dict(_entries(rows))
+        for index, entry in self._entries.items():
+            if (content := entry.read()) is not None:
+                self._known[index] = Proved.from_json(index, content)
+        tasks = [
+            Task(row.index, row.id, row.case.loss, row.rule)
+            for row in rows
+            if row.rule is not None and row.index not in self._known
+        ]
         try:
-            message = pickle.dumps(tasks)
+            message = pickle.dumps((keeping.ignoring(), tasks))
         except Exception:  # a loss with something in it that does not pickle is proved here
             return
         if not tasks:
@@ -213,23 +251,36 @@ class Prover:
         except Exception as end:  # whatever it is: whoever waits for an answer must hear of it
             self._answers.put(f"{type(end).__name__}: {end}")
 
+    def has(self, row: Row) -> bool:
+        """Whether `result` need not wait for the process."""
+        while not self._answers.empty():
+            self.wait()
+        return row.index in self._known or row.index not in self._sent or bool(self._end)
+
     def result(self, row: Row) -> Proved:
         """The proof of a row; waits for it."""
-        from sharpflow.verification.prover import Proved, prove
-
-        if row.index not in self._sent:
-            return prove(row.index, row.claim, row.case)
-        while row.index not in self._known:
-            if self._end:
-                return Proved(row.index, "error", message=self._end)
-            answer = self._answers.get()
-            if isinstance(answer, str):
-                assert self._process is not None
-                self._process.kill()
-                self._end = f"the proving process ended early ({answer}, exit status {self._process.wait()})"
-            else:
-                self._known[answer.index] = answer
+        while not self.has(row):
+            self.wait()
+        if row.index in self._sent and row.index not in self._known:
+            return Proved(row.index, "error", message=self._end)
+        if row.index not in self._known:
+            self._learn(prove(row.index, row.claim, row.case))
         return self._known[row.index]
+
+    def wait(self) -> None:
+        """Take the process's next answer."""
+        answer = self._answers.get()
+        if isinstance(answer, str):
+            assert self._process is not None
+            self._process.kill()
+            self._end = f"the proving process ended early ({answer}, exit status {self._process.wait()})"
+        else:
+            self._learn(answer)
+
+    def _learn(self, proved: Proved) -> None:
+        self._known[proved.index] = proved
+        if proved.final:
+            self._entries[proved.index].write(proved.to_json())
 
     def close(self) -> None:
         """End the process, whether it is done or not."""
@@ -240,3 +291,14 @@ class Prover:
                 if pipe is not None:
                     with contextlib.suppress(OSError):
                         pipe.close()
+
+
+def _entries(rows: Sequence[Row]) -> Iterator[tuple[int, keeping.Entry]]:
+    from sharpflow.theory.fingerprint import exact_fingerprint
+
+    prints: dict[int, str | None] = {}
+    for row in rows:
+        for subject in (row.case.loss, row.case.rule):
+            if id(subject) not in prints:
+                prints[id(subject)] = exact_fingerprint(subject)
+        yield row.index, kept(row.id, row.claim, prints[id(row.case.loss)], prints[id(row.case.rule)])

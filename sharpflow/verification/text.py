@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from sharpflow.claim import Verdict
     from sharpflow.verification.verification import Verification
 
-__all__ = ["remarks", "summary", "table"]
+__all__ = ["head", "line", "remarks", "summary"]
 
 _WIDTHS = (27, 14, 15, 15, 13, 13, 9)
 
@@ -17,20 +17,18 @@ def _row(cells: tuple[str, ...]) -> str:
     return " ".join(f"{cell:<{width}}" for cell, width in zip(cells, _WIDTHS, strict=True)).rstrip()
 
 
-def table(verdicts: tuple[Verdict, ...]) -> list[str]:
-    """The head and one line for each verdict."""
-    rules: dict[str, set[str]] = {}
-    for v in verdicts:
-        rules.setdefault(v.id, set()).add(v.rule)
-    several = {claim for claim, names in rules.items() if len(names) > 1}
-    lines = [_row(("claim", "loss", "proof", "numeric", "measured", "expected", "tolerance"))]
-    for v in verdicts:
-        name = f"{v.id} {v.rule}" if v.id in several else v.id
-        expected = f"<= {_number(v.expected)}" if v.upper and v.expected is not None else _number(v.expected)
-        tolerance = "" if v.tolerance is None else f"{v.tolerance:.3g}"
-        loss = v.loss if len(v.loss) <= _WIDTHS[1] else f"{v.loss[: _WIDTHS[1] - 3]}..."
-        lines.append(_row((name, loss, v.proof, v.numeric, _number(v.measured), expected, tolerance)))
-    return lines
+def head() -> str:
+    """The names of the columns."""
+    return _row(("claim", "loss", "proof", "numeric", "measured", "expected", "tolerance"))
+
+
+def line(v: Verdict, several: bool, /) -> str:
+    """The row of a verdict; with the name of its rule where its claim is tried under several."""
+    name = f"{v.id} {v.rule}" if several else v.id
+    expected = f"<= {_number(v.expected)}" if v.upper and v.expected is not None else _number(v.expected)
+    tolerance = "" if v.tolerance is None else f"{v.tolerance:.3g}"
+    loss = v.loss if len(v.loss) <= _WIDTHS[1] else f"{v.loss[: _WIDTHS[1] - 3]}..."
+    return _row((name, loss, v.proof, v.numeric, _number(v.measured), expected, tolerance))
 
 
 def _number(value: float | None) -> str:

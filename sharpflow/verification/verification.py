@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sharpflow.claim import Case, Claim, Measurement, Numeric, Verdict
 from sharpflow.numerics.numbers import check_seed
 from sharpflow.provenance import environment
+from sharpflow.theory import keeping
 from sharpflow.theory.errors import InputError, NoClosedForm
 from sharpflow.theory.loss import HYPOTHESES
 from sharpflow.verification.prover import Prover, Row, internal_error
@@ -86,7 +87,8 @@ def _count(values: Iterable[str]) -> dict[str, int]:
 
 def verify(
     losses: Sequence[Loss] | None = None, /, *, rule: Rule | str | None = None, claims: Sequence[str] | None = None,
-    progress: Callable[[int, int, str], None] | None = None, seed: int = 0,
+    progress: Callable[[int, int, str], None] | None = None, judged: Callable[[Verdict, bool], None] | None = None,
+    seed: int = 0, fresh: bool = False,
 ) -> Verification:  # fmt: skip
     """Every claim on every loss it is about: a proof where there is one, and a measurement by an independent path.
 
@@ -95,7 +97,10 @@ def verify(
         rule: another smooth rule, for the claims that hold for any; default: each claim's own.
         claims: their names; default: all.
         progress: called with (verdicts done, verdicts in all, what is being done).
+        judged: called with each verdict, in the order of the table, as soon as it and those before it are there; and
+            with whether its claim is tried under several rules.
         seed: of random points.
+        fresh: prove everything anew, also what was proved before and kept on disk. Measurements always are made anew.
 
     Raises:
         InputError: there is no such claim or rule.
@@ -103,21 +108,67 @@ def verify(
     check_seed(seed)
     begin = time.perf_counter()
     rows = _rows(losses, rule, claims, seed)
-    prover = Prover([row for row in rows if row.claim.prove is not None])
     done: dict[int, Verdict] = {}
     interrupted = False
-    try:
-        for row in rows:
-            if progress is not None:
-                progress(len(done), len(rows), f"{row.id} on {_loss_name(row.case)}")
-            done[row.index] = _judge(row, rows, done, prover)
-    except KeyboardInterrupt:
-        interrupted = True
-    finally:
-        prover.close()
+    with keeping.ignored(fresh):
+        prover = Prover([row for row in sorted(rows, key=_work_order) if row.claim.prove is not None])
+        try:
+            shown = _shown(rows, judged)
+            for row, verdict in _judge_all(rows, done, prover, progress):
+                done[row.index] = verdict
+                shown(done)
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            prover.close()
     verdicts = tuple(done[row.index] for row in sorted(rows, key=_reading_order) if row.index in done)
     cases = tuple(dict.fromkeys(row.case for row in rows if row.index in done))
     return Verification(verdicts, time.perf_counter() - begin, environment(), interrupted, cases)
+
+
+def _judge_all(
+    rows: Sequence[Row], done: Mapping[int, Verdict], prover: Prover, progress: Callable[[int, int, str], None] | None
+) -> Iterator[tuple[Row, Verdict]]:
+    """Each row with its verdict, as it is reached.
+
+    Nothing is measured before its hypotheses are looked at, and no measurement waits for the proof of another row.
+    """
+    waiting, measured = sorted(rows, key=_work_order), list[tuple[Row, Measurement, float]]()
+    checks = {row.index: _checks(row, rows) for row in rows}
+    while waiting or measured:
+        for each in [each for each in measured if prover.has(each[0])]:
+            measured.remove(each)
+            yield each[0], _judge(*each, prover)
+        row = next((r for r in waiting if all(check.index in done for check in checks[r.index])), None)
+        if row is None:
+            if measured:
+                prover.wait()
+            continue
+        waiting.remove(row)
+        if progress is not None:
+            progress(len(done), len(rows), f"{row.id} on {_loss_name(row.case)}")
+        if broken := _broken(row, checks[row.index], done):
+            yield row, replace(_blank(row), proof="not_applicable", numeric="not_applicable", message=broken)
+            continue
+        started = time.perf_counter()
+        measured.append((row, _measure(row.claim, row.case), time.perf_counter() - started))
+
+
+def _shown(
+    rows: Sequence[Row], judged: Callable[[Verdict, bool], None] | None
+) -> Callable[[Mapping[int, Verdict]], None]:
+    """A function that hands on those verdicts that are there up to the first in the table that is not."""
+    ahead = sorted(rows, key=_reading_order, reverse=True)
+    rules: dict[str, set[str]] = {}
+    for row in rows:
+        rules.setdefault(row.id, set()).add(row.case.rule.name)
+
+    def shown(done: Mapping[int, Verdict]) -> None:
+        while judged is not None and ahead and ahead[-1].index in done:
+            row = ahead.pop()
+            judged(done[row.index], len(rules[row.id]) > 1)
+
+    return shown
 
 
 def _loss_name(case: Case) -> str:
@@ -138,8 +189,7 @@ def _rows(losses: Sequence[Loss] | None, rule: Rule | str | None, names: Sequenc
     cases: dict[Any, Case] = {}
     rows: list[Row] = []
     for subject in subjects:
-        for name in sorted(found, key=lambda n: _work_order(n, found[n])):
-            claim = found[name]
+        for name, claim in found.items():
             if not claim.covers(subject):
                 continue
             fits = other is not None and (claim.any_rule or other.name in claim.rules)
@@ -155,39 +205,38 @@ def _rows(losses: Sequence[Loss] | None, rule: Rule | str | None, names: Sequenc
     return rows
 
 
-def _work_order(name: str, claim: Claim) -> tuple[int, int, str]:
-    # What other claims stand on comes first.
-    first = HYPOTHESES.index(claim.settles) if claim.settles else len(HYPOTHESES)
-    return first, SECTIONS.index(claim.section), name
-
-
 def _reading_order(row: Row) -> tuple[int, int, str, int]:
-    first, section, name = _work_order(row.id, row.claim)
-    return section, first, name, row.index
+    """By section of the theory, what others stand on first; the rows of a claim stay together."""
+    first = HYPOTHESES.index(row.claim.settles) if row.claim.settles else len(HYPOTHESES)
+    return SECTIONS.index(row.claim.section), first, row.id, row.index
 
 
-def _judge(row: Row, rows: Sequence[Row], done: dict[int, Verdict], prover: Prover) -> Verdict:
-    claim, loss = row.claim, row.case.loss
-    verdict = Verdict(
+def _work_order(row: Row) -> tuple[bool, tuple[int, int, str, int]]:
+    """As they are read, but what others stand on before all that happens at the edge."""
+    order = _reading_order(row)
+    return order[0] >= SECTIONS.index("edge") and not row.claim.settles, order
+
+
+def _blank(row: Row) -> Verdict:
+    claim = row.claim
+    return Verdict(
         id=row.id, title=claim.title, loss=_loss_name(row.case), rule=row.case.rule.name, proof="none",
-        numeric="not_run",
-        statement=claim.statement, section=claim.section, source=claim.source,
+        numeric="not_run", statement=claim.statement, section=claim.section, source=claim.source,
     )  # fmt: skip
-    broken = _broken(row, rows, done)
-    if broken:
-        return replace(verdict, proof="not_applicable", numeric="not_applicable", message=broken)
-    begin = time.perf_counter()
-    measurement = _measure(claim, row.case)
-    measured = time.perf_counter() - begin
-    if claim.prove is None:
-        verdict = replace(verdict, message=claim.why_no_proof)
+
+
+def _judge(row: Row, measurement: Measurement, seconds: float, prover: Prover) -> Verdict:
+    verdict = _blank(row)
+    if row.claim.prove is None:
+        verdict = replace(verdict, message=row.claim.why_no_proof)
     else:
         proved = prover.result(row)
         # A proof without a step has nothing to say: no closed form was found, say.
         verdict = replace(
             verdict, proof=proved.status, steps=proved.steps, seconds=proved.seconds, message=proved.message
         )
-    verdict = verdict.with_measurement(measurement, measured)
+    verdict = verdict.with_measurement(measurement, seconds)
+    claim, loss = row.claim, row.case.loss
     if loss is None or claim.settles not in loss.expects_to_fail or verdict.error:
         return verdict
     if verdict.wrong:
@@ -198,7 +247,15 @@ def _judge(row: Row, rows: Sequence[Row], done: dict[int, Verdict], prover: Prov
     return replace(verdict, message=f"declared to fail, but holds: {verdict.message}")
 
 
-def _broken(row: Row, rows: Sequence[Row], done: dict[int, Verdict]) -> str:
+def _checks(row: Row, rows: Sequence[Row]) -> list[Row]:
+    """The rows that check the hypotheses of a claim on its loss, and that it has to wait for."""
+    loss = row.case.loss
+    if loss is None:
+        return []
+    return [other for other in rows if other.case.loss is loss and other.claim.settles in row.claim.hypotheses]
+
+
+def _broken(row: Row, checks: Sequence[Row], done: Mapping[int, Verdict]) -> str:
     """Which hypothesis of the claim fails for the loss or the rule; empty where none is known to."""
     if row.claim.any_rule and row.claim.needs_orbit and (open_orbits := _open_orbits(row.case.rule)):
         return f"hypothesis closed orbits at the edge fails for the rule: {open_orbits}"
@@ -208,11 +265,13 @@ def _broken(row: Row, rows: Sequence[Row], done: dict[int, Verdict]) -> str:
     for hypothesis in row.claim.hypotheses:
         if hypothesis in loss.expects_to_fail:
             return f"hypothesis {hypothesis} fails (declared by the family)"
-        checks = [other for other in rows if other.claim.settles == hypothesis and other.case.loss is loss]
         for other in checks:
-            if other.index in done and done[other.index].wrong:
-                found = done[other.index]
-                how = "refuted by the proof" if found.proof == "refuted" else "inconsistent with the measurement"
+            if other.claim.settles == hypothesis and done[other.index].wrong:
+                how = (
+                    "refuted by the proof"
+                    if done[other.index].proof == "refuted"
+                    else "inconsistent with the measurement"
+                )
                 return f"hypothesis {hypothesis} fails ({how} of the claim {other.id})"
     return ""
 

@@ -11,9 +11,9 @@ import pytest
 
 from sharpflow import cli
 from sharpflow.naming.specs import resolve_rule
-from sharpflow.terminal.derivation_cache import _read, generic_result
+from sharpflow.terminal.derived import derived
 from sharpflow.terminal.rule_table import markdown, rule_rows
-from sharpflow.theory import rules
+from sharpflow.theory import keeping, rules
 from sharpflow.theory.cache import cache_folder
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.fingerprint import fingerprint
@@ -37,6 +37,7 @@ def run(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("SHARPFLOW_CACHE", raising=False)
+    monkeypatch.setattr(keeping, "cache_folder", cache_folder)
     (tmp_path / "rule.py").write_text(FILE.replace("FACTOR", "2"))
 
     def call(*argv):
@@ -88,8 +89,10 @@ def test_a_derivation_is_kept_and_read_again(run, monkeypatch):
     call = ("derive", "generic", "--rule", "rule.py:mine")
     first = run(*call)
     assert len(kept()) == 1
-    monkeypatch.setattr("sharpflow.terminal.derivation_cache._derive", lambda rule: pytest.fail("derived again"))
+    monkeypatch.setattr("sharpflow.terminal.derived._derive", lambda *a: pytest.fail("derived again"))
     assert run(*call) == first
+    with pytest.raises(pytest.fail.Exception, match="derived again"):
+        run(*call, "--fresh")
 
 
 @pytest.mark.parametrize(
@@ -111,16 +114,6 @@ def test_a_damaged_file_is_noticed_and_written_anew(run, damage):
     assert "damaged" in err
     assert "4/(K2 + 4)" in path.read_text()
     assert run(*call)[2] == ""
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"\0" * 40, b"\xff\xfe", b"[1, 2]", b'{"sha256": 1, "content": 5}', b"{}", b"[" * 100_000]
-)
-def test_whatever_a_kept_file_holds_it_is_read_or_refused(tmp_path, content):
-    (tmp_path / "kept.json").write_bytes(content)
-    assert _read(tmp_path / "kept.json") is None
-    assert _read(tmp_path / "none.json") is None
-    assert _read(tmp_path) is None
 
 
 def test_another_map_under_the_same_name_is_derived(run, tmp_path):
@@ -153,9 +146,10 @@ def test_a_changed_constant_or_helper_is_another_rule(run, tmp_path):
 
 
 def test_nothing_is_kept_where_nothing_should_be(monkeypatch):
+    monkeypatch.setattr(keeping, "cache_folder", cache_folder)
     monkeypatch.setenv("SHARPFLOW_CACHE", "off")
-    content, said = generic_result(rules.get("normalized-gd"))
-    assert (content["edge"], said) == (None, "")
+    assert derived(None, rules.get("normalized-gd"), time=1.0)["edge"] is None
+    assert keeping.entry("derive", "generic").path is None
 
 
 def test_fingerprints_tell_maps_apart_and_not_objects():

@@ -315,7 +315,10 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
     "puts together what others derive, and words and shows it": (
         *(f"theory/derivation/{name}.py" for name in ("derivation", "plan", "remarks")),
         *(f"theory/{name}.py" for name in ("fingerprint", "proving/proof")),
-        *(f"theory/writing/{name}.py" for name in ("document", "latex", "markdown", "notation", "sentences", "text")),
+        *(
+            f"theory/writing/{name}.py"
+            for name in ("document", "latex", "markdown", "nodes", "notation", "sentences", "text")
+        ),
         *(f"numerics/{name}.py" for name in ("brief", "comparison/result", "results", "trajectory")),
         "numerics/training/experiment.py",
     ),
@@ -324,7 +327,10 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
     ),
     "packages, caches, clocks, files and processes": (
         *PACKAGES,
-        *(f"theory/{name}.py" for name in ("cache", "identity", "lazy", "limits", "registry", "user_frames")),
+        *(
+            f"theory/{name}.py"
+            for name in ("cache", "identity", "keeping", "lazy", "limits", "registry", "user_frames")
+        ),
         *(f"numerics/{name}.py" for name in ("compiled", "config", "durable", "models/network")),
         *(f"numerics/sweeps/{name}.py" for name in ("hosts", "plan", "store", "sweep")),
         "numerics/training/store.py",

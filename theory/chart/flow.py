@@ -8,19 +8,23 @@ is proved by substitution into the flow.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from types import MappingProxyType
 
 import sympy as sp
 from sympy.integrals.rationaltools import ratint
 
+from sharpflow.theory import keeping
 from sharpflow.theory.chart.geometry import Geometry, geometry_of, tidy
-from sharpflow.theory.limits import TimeLimitExceeded, time_limit
+from sharpflow.theory.fingerprint import exact_fingerprint
+from sharpflow.theory.limits import TimeLimitExceeded, ran_out, time_limit
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.proving.proof import Proof, Step
 from sharpflow.theory.proving.zero import normal_form, prove_equal
+from sharpflow.theory.writing.nodes import NotWritten, from_nodes, to_nodes
 
 __all__ = ["TAU", "SharpnessFlow", "flow_coefficient", "invert", "prove_closed_form", "quadratures", "sharpness_flow"]
 
@@ -92,6 +96,19 @@ def sharpness_flow(loss: Loss, /) -> SharpnessFlow:
         InputError: the loss has no minima, or their chart is degenerate.
         NoClosedForm: lambda_1 has no closed form in the chart.
     """
+    entry = keeping.entry(f"flow-{loss.name}", exact_fingerprint(loss))
+    kept = entry.read()
+    if kept is not None:
+        return SharpnessFlow(loss=loss, **from_nodes(kept))
+    flow = _derived(loss)
+    # What was not found after a limit ran out might be found on a machine that is less busy.
+    if not ran_out():
+        with contextlib.suppress(NotWritten):
+            entry.write(to_nodes({f.name: getattr(flow, f.name) for f in fields(flow) if f.name != "loss"}))
+    return flow
+
+
+def _derived(loss: Loss) -> SharpnessFlow:
     geometry = geometry_of(loss)
     k2 = geometry.log_sharpness_gradient_squared
     velocity = (-flow_coefficient(k2) * geometry.log_sharpness_gradient).applyfunc(tidy)

@@ -8,6 +8,7 @@ with drift and brake functions of K^2 = |g|^2 and the coefficient a function of 
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -16,15 +17,20 @@ from typing import Any
 import mpmath
 import sympy as sp
 
+from sharpflow.theory import keeping
 from sharpflow.theory.edge.averaging import A, small_period
 from sharpflow.theory.edge.energy_law import BEND, EnergyLaw, energy_law
 from sharpflow.theory.edge.first_crossing import Crossing, first_crossing
 from sharpflow.theory.edge.frame import NORM, Frame, find_edge
-from sharpflow.theory.edge.jets import CUBIC, MIXED, QUARTIC, RATIO, EdgeJets, K
+from sharpflow.theory.edge.jets import CUBIC, JETS, MIXED, QUARTIC, RATIO, EdgeJets, K
 from sharpflow.theory.edge.nonsmooth import ROOT, PeriodTwo, period_two
-from sharpflow.theory.edge.one_step import EdgeMap, one_step
+from sharpflow.theory.edge.one_step import EdgeMap, S, U, one_step
+from sharpflow.theory.edge.series import DELTA
+from sharpflow.theory.errors import InputError, NoClosedForm
+from sharpflow.theory.fingerprint import exact_fingerprint
 from sharpflow.theory.identity import Identity
 from sharpflow.theory.rule import Rule
+from sharpflow.theory.writing.nodes import NotWritten, from_nodes, to_nodes
 
 __all__ = [
     "K2",
@@ -49,20 +55,38 @@ LARGEST = 10.0
 
 @dataclass(frozen=True, eq=False)
 class EdgeLaw:
-    """The law of one rule.
+    """The law of one rule; every attribute is derived when it is first asked for, or was kept on disk.
 
     Attributes:
         rule: of which.
-        single, energy: the map at the edge and its averages, of a rule that is smooth on Gamma.
-        orbit: the orbits of period two, of one that is not.
     """
 
     rule: Rule
-    single: EdgeMap | None
-    energy: EnergyLaw | None
-    orbit: PeriodTwo | None
+
+    @cached_property
+    def _parts(self) -> tuple[EdgeMap | None, EnergyLaw | None, PeriodTwo | None]:
+        frame = Frame(self.rule)
+        if find_edge(frame).value is None:
+            return None, None, period_two(frame)
+        single = one_step(self.rule)
+        return single, energy_law(single), None
 
     @property
+    def single(self) -> EdgeMap | None:
+        """The map at the edge, of a rule that is smooth on Gamma."""
+        return self._parts[0]
+
+    @property
+    def energy(self) -> EnergyLaw | None:
+        """Its averages."""
+        return self._parts[1]
+
+    @property
+    def orbit(self) -> PeriodTwo | None:
+        """The orbits of period two, of a rule that is not smooth on Gamma."""
+        return self._parts[2]
+
+    @cached_property
     def smooth(self) -> bool:
         """True where the linearised step exists on Gamma, and with it an edge."""
         return self.single is not None
@@ -85,12 +109,22 @@ class EdgeLaw:
         assert self.orbit is not None
         return self.orbit
 
-    @property
+    @cached_property
     def edge(self) -> sp.Expr | None:
         """effective_lr*lambda_1 at the edge."""
         return self.single.edge.value if self.single else None
 
-    @property
+    @cached_property
+    def alpha(self) -> sp.Expr | None:
+        """Of X' = alpha X U; ``None`` without an oscillator."""
+        return self._energy.alpha if self.smooth else None
+
+    @cached_property
+    def growth(self) -> sp.Expr | None:
+        """Of U' = growth - brake X^2; ``None`` without an oscillator."""
+        return self._energy.growth if self.smooth else None
+
+    @cached_property
     def closes(self) -> bool | None:
         """True where the leading orbits are closed (at the default constants); ``None`` without an oscillator."""
         if not self.smooth:
@@ -98,7 +132,7 @@ class EdgeLaw:
         numbers = self.defaults | {K: sp.Integer(1)}
         return all(bool(e.subs(numbers) > 0) for e in (self._energy.alpha, self._energy.growth, self._energy.brake))
 
-    @property
+    @cached_property
     def rests(self) -> bool:
         """True where effective_lr*lambda_1 stays as it is at zero gradient: no weight decay at all."""
         return self.smooth and self._energy.growth == 0
@@ -221,7 +255,30 @@ class EdgeLaw:
         found: sp.Expr = expression.subs(LAMBDA, self.single.edge.sharpness)
         return found
 
-    @property
+    @cached_property
+    def slow(self) -> dict[sp.Symbol, sp.Expr]:
+        """d log ratio/d tau of the slow scalars of the state, by their ratios to the values at the start."""
+        return {} if self.single is None else {ratio: sp.sympify(rate) for ratio, rate in self.single.slow.items()}
+
+    @cached_property
+    def resting(self) -> dict[str, tuple[sp.Expr, ...]]:
+        """Each vector of the state at U = 0 along zeta, v_1 and g/|g|, in r = |w|, delta, X and K, to order delta^2."""
+        if self.single is None:
+            return {}
+        slaved = self.single.slaved
+        at_rest = dict.fromkeys([U, S, *(jet for jet in JETS if jet != K)], 0) | self.defaults
+
+        def part(name: str) -> sp.Expr:
+            total = sum((slaved[name][k].as_expr() * DELTA**k for k in range(3)), sp.Integer(0))
+            found: sp.Expr = sp.sympify(total).subs(at_rest)
+            return found
+
+        return {
+            name: tuple(part(f"{name}.{direction}") for direction in ("radial", "x", "s"))
+            for name in self.single.frame.vectors
+        }
+
+    @cached_property
     def tracking(self) -> str:
         """One clause on whether gradient descent can be expected to follow the drift."""
         if self.orbit is not None:
@@ -283,14 +340,25 @@ def edge_law(rule: Rule, /) -> EdgeLaw:
     return _edge_law(Identity(rule))
 
 
+# What numbers are made of, and what is said of a rule in a line.
+_KEPT = (
+    "smooth", "edge", "defaults", "alpha", "growth", "closes", "rests", "brake", "mean_square", "drift", "pace",
+    "coefficient", "slow", "resting", "tracking",
+)  # fmt: skip
+
+
 @lru_cache(maxsize=64)
 def _edge_law(key: Identity[Rule]) -> EdgeLaw:
     rule = key.value
-    frame = Frame(rule)
-    if find_edge(frame).value is None:
-        return EdgeLaw(rule, None, None, period_two(frame))
-    single = one_step(rule)
-    return EdgeLaw(rule, single, energy_law(single), None)
+    law, entry = EdgeLaw(rule), keeping.entry(f"law-{rule.name}", exact_fingerprint(rule))
+    kept = entry.read()
+    if kept is not None:
+        law.__dict__.update(from_nodes(kept))
+    else:
+        smooth = law.smooth  # or not covered, which is raised here
+        with contextlib.suppress(NotWritten, NoClosedForm, InputError):
+            entry.write(to_nodes({name: getattr(law, name) for name in _KEPT if smooth or name != "brake"}))
+    return law
 
 
 def law_json(law: EdgeLaw | None, /) -> dict[str, Any]:
