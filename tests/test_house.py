@@ -51,7 +51,7 @@ ORDER = {
         "data", "models", "networks", "training", "experiments", "measurements", "inspection",
     ),
     "sharpflow": (
-        "", "terminal", "naming", "statements", "figures", "claims", "verification", "testing", "testing.mutants",
+        "", "terminal", "naming", "figures", "statements", "claims", "verification", "testing", "testing.mutants",
         "commands", "cli",
     ),
 }  # fmt: skip

@@ -334,7 +334,7 @@ class _Digest(pickle.Pickler):
     """Bytes that stay the same as long as a value does: a hash of its pickle, which nobody reads."""
 
     def __init__(self, value: Any) -> None:
-        super().__init__(self, protocol=5)  # type: ignore[arg-type]  what it writes to is below
+        super().__init__(self, protocol=5)  # what it writes to is below
         self.fast = True  # equal texts are equal, whether or not they are one object
         self.hash, self.left = hashlib.blake2b(), BYTES
         self.kept: dict[int, Any] = {}  # or another object could come to have the same id
