@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 
 import pytest
 import sympy as sp
@@ -18,6 +17,7 @@ from sharpflow.theory.proving.proof import Status, combine
 from sharpflow.theory.proving.zero import prove_equal
 from sharpflow.theory.rule import Rule
 from sharpflow.theory.writing.notation import step_latex
+from tests.theory.derivations import derived
 
 x, y, z = sp.symbols("x y z", real=True)
 p = sp.Symbol("p", real=True)
@@ -29,11 +29,6 @@ EVERY = [
     *(pytest.param(name, marks=pytest.mark.deep) for name in ("crossing", "rayleigh")),
     pytest.param("two-layer", marks=pytest.mark.longest),
 ]
-
-
-@cache
-def derived(name, rule="gd-wd"):
-    return derive(families.get(name).default(), rules.get(rule))
 
 
 def ridge(name, **changes):

@@ -16,6 +16,7 @@ from sharpflow.theory.derivation.derivation import derive
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss, Minima
 from sharpflow.theory.writing.document import STYLES
+from tests.theory.derivations import derived
 
 x, y = sp.symbols("x y", real=True)
 p = sp.Symbol("p", real=True)
@@ -25,11 +26,11 @@ WRONG = Minima(chart=(p,), point=(sp.cos(p), 0, sp.sin(p)), start=(0.35,), domai
 # What each is there for: all parts of the text; a matrix and a closed form; a declared failure; a flow at rest;
 # signs that are marks; a witness; what was given up.
 CASES = {
-    "ridge": lambda: derive(RIDGE),
-    "surface": lambda: derive(families.get("surface").default(), rules.get("normalized-gd")),
-    "regression": lambda: derive(families.get("bn-regression").default()),
-    "crossing": lambda: derive(families.get("crossing").default(), rules.get("normalized-gd")),
-    "rayleigh": lambda: derive(families.get("rayleigh").default(), rules.get("normalized-gd")),
+    "ridge": lambda: derived("ridge"),
+    "surface": lambda: derived("surface", "normalized-gd"),
+    "regression": lambda: derived("bn-regression"),
+    "crossing": lambda: derived("crossing", "normalized-gd"),
+    "rayleigh": lambda: derived("rayleigh", "normalized-gd"),
     "nasty": lambda: derive(replace(RIDGE, name=NASTY), rules.get("normalized-gd")),
     "wrong": lambda: derive(replace(RIDGE, name="wrong", minima=WRONG), rules.get("normalized-gd")),
     "slow": lambda: derive(replace(RIDGE, name="slow"), rules.get("normalized-gd"), limit=1e-3),
