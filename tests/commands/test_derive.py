@@ -89,7 +89,8 @@ def equal(left, right):
 @pytest.mark.parametrize(
     ("name", "rule"),
     [
-        ("rayleigh", "rmsprop"),
+        ("rayleigh", "normalized-gd"),
+        pytest.param("rayleigh", "rmsprop", marks=pytest.mark.deep),
         pytest.param("ridge", "rmsprop", marks=pytest.mark.deep),
         pytest.param("bn-regression", "gd-wd", marks=pytest.mark.deep),
         *(pytest.param(name, "normalized-gd", marks=pytest.mark.deep) for name in ("two-layer", "surface")),

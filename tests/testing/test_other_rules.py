@@ -18,7 +18,7 @@ EDGE = ("period", "mean_square", "monotone_sharpness", "tracking", "energy_law")
     ("name", "passed"),
     [
         ("gd-l2", BELOW),
-        ("rmsprop", ("both_forms", "edge_reached")),
+        pytest.param("rmsprop", ("both_forms", "edge_reached"), marks=pytest.mark.deep),
         ("normalized-gd", ("both_forms",)),
         ("constant-lr", ("both_forms",)),
         ("heavy-ball-coupled", ()),
@@ -44,7 +44,7 @@ def test_an_oscillation_that_grows_soon_is_told_in_plain_words():
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in ("gd-wd", "rmsprop") else pytest.mark.deep) for n in rules.names()]
+    "name", [pytest.param(n, marks=() if n in ("gd-wd", "normalized-gd") else pytest.mark.deep) for n in rules.names()]
 )
 def test_a_right_loss_is_accused_under_no_rule(name):
     for result in check_loss("ridge", rule=rules.get(name), checks=EDGE):

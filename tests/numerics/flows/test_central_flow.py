@@ -46,6 +46,7 @@ def test_it_comes_to_the_flow_along_gamma_as_the_rate_goes_to_zero():
     assert max(steps) < 1.5 * min(steps)
 
 
+@pytest.mark.deep
 def test_two_eigenvalues_at_the_edge_as_on_gamma():
     flow = edge_flow(broken, time=3.0, tolerance=1e-7)
     for rate in (1e-3, 1e-6):

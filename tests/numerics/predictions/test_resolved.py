@@ -286,7 +286,9 @@ def test_running_out_of_steps_is_named(monkeypatch):
         ({"rate": 1e-3, "time": 1.0, "amplitude": 0.0}, "nothing would ever oscillate"),
         ({"rate": 1e-3, "time": 1.0, "steps": [3, 2, 1]}, "rising"),
         ({"rate": 1e-3, "time": 1.0, "rule": rules.get("sam")}, "no slow oscillator"),
-        ({"rate": 1e-3, "time": 1.0, "rule": rules.get("gd-scheduled")}, "no slow oscillator"),
+        pytest.param(
+            {"rate": 1e-3, "time": 1.0, "rule": rules.get("gd-scheduled")}, "no slow oscillator", marks=pytest.mark.deep
+        ),
     ],
 )
 def test_bad_input_is_named(options, said):
