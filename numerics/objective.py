@@ -187,7 +187,7 @@ def minima_point(loss: Loss, chart: tuple[float, ...]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Kin:
-    """What programs depend on; equal for copies of one objective that differ in start or name."""
+    """All that programs depend on; equal for copies of one objective that differ in start or name."""
 
     kin: object
     function: Identity[Any]

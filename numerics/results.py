@@ -12,7 +12,7 @@ __all__ = ["RESULTS", "Numeric", "RunFailed", "worst"]
 
 
 class Numeric(enum.StrEnum):
-    """What a measurement says: whether it agrees with the statement, or why nothing was decided."""
+    """The outcome of a measurement: whether it agrees with the statement, or why nothing was decided."""
 
     CONSISTENT = "consistent"
     INCONSISTENT = "inconsistent"
@@ -45,12 +45,12 @@ class RESULTS(enum.StrEnum):
 
     @property
     def advice(self) -> str:
-        """What happened, and what to do."""
+        """A sentence or two: what happened, and what to do."""
         return _ADVICE[self]
 
     @property
     def ok(self) -> bool:
-        """Whether the run ended well."""
+        """True where the run ended well."""
         return self is RESULTS.SUCCESSFUL
 
     def throw(self, where: str = "") -> None:

@@ -35,7 +35,7 @@ FLAT = 1e-12
 
 
 def may_compare(objective: Objective, start: Any) -> bool:
-    """Whether there is an edge at the start, and few enough weights."""
+    """True where there is an edge at the start, and few enough weights."""
     if not 3 <= objective.dimension <= LARGEST:
         return False
     theta = unit_vector(objective, objective.start if start is None else start, "start")

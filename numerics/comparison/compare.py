@@ -171,7 +171,7 @@ def _require_products(objective: Objective, setting: Setting) -> None:
 
 
 def _several(begun: Beginning, setting: Setting) -> bool:
-    """Whether the flow takes any number of eigenvalues to the edge: gradient descent on a native objective."""
+    """True where the flow takes any number of eigenvalues to the edge: gradient descent on a native objective."""
     return begun.loss is None and setting.law.coefficient == DESCENT
 
 

@@ -1,4 +1,4 @@
-"""What is read off gradient descent beside a flow: joined records, the edge, the onset, the resolved oscillation."""
+"""Read off gradient descent beside a flow: joined records, the edge, the onset, the resolved oscillation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def measure(
     objective: Objective, setting: Setting, begun: EdgeStart, run: EdgeRun, path: Path, at: Path, /, *,
     shown: tuple[float, ...], rank: int | None,
 ) -> Comparison:  # fmt: skip
-    """What a finished run of gradient descent and a flow, its ``path`` and ``at`` the records of the run, have to say.
+    """Measure a finished run of gradient descent beside a flow: its ``path``, and ``at`` the records of the run.
 
     ``shown`` is the start as it is reported; without a ``rank`` only what Hessian products give is measured.
     """
@@ -145,7 +145,7 @@ def resolved(objective: Objective, setting: Setting, zeta: np.ndarray, run: Edge
 
 
 def _foretold(objective: Objective, setting: Setting, flow: tuple[np.ndarray, np.ndarray]) -> str:
-    """What the energy law says of a run that left the edge; nothing where it does not foretell it."""
+    """A sentence of the energy law on a run that left the edge; nothing where it does not foretell it."""
     from sharpflow.numerics.predictions.horizon import tracking_horizon
 
     found = tracking_horizon(objective, setting.rule, path=flow, amplitude=setting.amplitude)

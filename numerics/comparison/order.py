@@ -177,6 +177,12 @@ def order(
         consistent: the estimate lies in `ACCEPTED` and the interval reaches into it; inconsistent: the whole
             interval lies outside;
         inconclusive: anything else, or a run failed (the message names it).
+
+    Examples:
+        >>> from sharpflow import order, resolve_loss
+        >>> found = order(resolve_loss("ridge"), rates=(1e-2, 1e-3, 1e-4), time=0.1)
+        >>> found.verdict.value, round(found.estimate, 1)
+        ('consistent', 1.0)
     """
     values = spanning(rates)
     runs = tuple(

@@ -1,4 +1,4 @@
-"""What `compare` measured: numbers at the end, series on the way, and how they are written to files."""
+"""The result of `compare`: numbers at the end, series on the way, and how they are written to files."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class FlowSummary:
 @brief
 @dataclass(frozen=True, eq=False)
 class EdgeSeries:
-    """What is told of several eigenvalues at the edge, at the N times of a `Comparison`; nan where it is not known.
+    """Several eigenvalues at the edge, at the N times of a `Comparison`; nan where it is not known.
 
     Attributes:
         spectrum, flow_spectrum: (N, r) top eigenvalues at the retraction of theta, and along the flow.

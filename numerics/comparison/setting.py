@@ -68,7 +68,7 @@ class Setting:
 
     @cached_property
     def law(self) -> Law:
-        """What the theory says of the rule at the edge; raises `InputError` where it says nothing."""
+        """The law of the rule at the edge; raises `InputError` where there is none."""
         return law_of(self.rule) if self.own_law is None else self.own_law
 
     @property

@@ -220,6 +220,12 @@ def descend(
 
     Returns:
         the records; ``result`` says whether the run diverged, ``failed_at`` when.
+
+    Examples:
+        >>> from sharpflow import descend, resolve_loss, resolve_rule
+        >>> run = descend(resolve_loss("ridge"), resolve_rule("gd-wd"), rate=1e-3, effective_lr=0.5, records=50)
+        >>> run.result.value, run.points.shape, int(run.steps[-1])
+        ('successful', (51, 3), 100)
     """
     descent = prepare(subject, rule, records=records, form=form, means=means)
     objective = descent.objective

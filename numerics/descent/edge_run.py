@@ -60,7 +60,7 @@ class EdgeStart:
 
 @dataclass(frozen=True)
 class EdgeRun:
-    """What was recorded, at iterations ``steps`` (N,) (even) and, densely, ``tail_steps`` (M,) (of both parities).
+    """Records at iterations ``steps`` (N,) (even) and, densely, ``tail_steps`` (M,) (of both parities).
 
     Attributes:
         points: (N, D) unit vectors theta, raw.

@@ -1,4 +1,4 @@
-"""What the theory says of a rule at the edge, as numbers for the numeric wing.
+"""The law of a rule at the edge, as numbers for the numeric wing.
 
     effective_lr*lambda_1 = edge,    <x^2> = rate mean_square(K^2),    d zeta/d tau = -drift(K^2) g
 
@@ -91,7 +91,7 @@ class Law:
 
     @property
     def smooth(self) -> bool:
-        """Whether there is a slow oscillator; else there are orbits of period two."""
+        """True where there is a slow oscillator; else there are orbits of period two."""
         return self.exact.smooth
 
     def period(self, rate: float) -> float:

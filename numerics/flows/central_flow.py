@@ -107,6 +107,12 @@ def central_flow(
 
     Raises:
         InputError: a number is out of range, or the start is beyond the edge.
+
+    Examples:
+        >>> from sharpflow import central_flow, resolve_loss
+        >>> path = central_flow(resolve_loss("ridge"), rate=1e-4, time=1.0)
+        >>> path.result.value, path.sharpness[[0, -1]].round(2)
+        ('successful', array([2.76, 2.29]))
     """
     objective = as_objective(subject)
     check_rate(rate)

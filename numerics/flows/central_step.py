@@ -43,7 +43,7 @@ MARGIN = 0.02
 
 
 class Look(NamedTuple):
-    """What is known at a point theta (D,).
+    """All that is known at a point theta (D,).
 
     Attributes:
         values, vectors: (D,), (D, D) eigenpairs of P Hess L P, falling; the radial one, 0, is among them.
@@ -59,7 +59,7 @@ class Look(NamedTuple):
 
 
 class CentralState(NamedTuple):
-    """What the next step needs; see `sharpflow.numerics.flows.edge_step.StepState`.
+    """The state that the next step needs; see `sharpflow.numerics.flows.edge_step.StepState`.
 
     Attributes:
         rate: eps.
@@ -186,17 +186,17 @@ class CentralStepper:
         return new, accept, jnp.max(residuals)
 
     def crowded(self, s: CentralState) -> Array:
-        """Whether the last eigenvalue carried is near the edge, so that the next may be, too."""
+        """True where the last eigenvalue carried is near the edge, so that the next may be, too."""
         if not self.oscillating or self.k >= s.point.shape[0] - 1:
             return jnp.zeros((), bool)
         return self.edge(s.here, s.log_lr)[self.k - 1] > 1 - MARGIN
 
     def lost(self, s: CentralState) -> Array:
-        """Whether no step is short enough."""
+        """True where no step is short enough."""
         return s.short
 
     def finite(self, s: CentralState) -> Array:
-        """Whether the state is made of numbers."""
+        """True where the state is made of numbers."""
         return jnp.isfinite(s.log_lr) & jnp.all(jnp.isfinite(s.point)) & jnp.all(jnp.isfinite(s.here.values))
 
 

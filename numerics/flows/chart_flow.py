@@ -243,7 +243,7 @@ REMEMBERED = 64
 
 
 def derived_flow(loss: Loss, /, *, seconds: float = DERIVATION_SECONDS) -> SharpnessFlow | None:
-    """What the exact wing derives for gradient descent with weight decay; ``None`` where there is none in time.
+    """The derived flow of gradient descent with weight decay in the chart; ``None`` where there is none in time.
 
     Remembered, so that the first call decides how long the exact wing may take.
     """
@@ -270,6 +270,12 @@ def integrate(
 
     Raises:
         InputError: start is off the chart, or time is not positive and finite.
+
+    Examples:
+        >>> from sharpflow import integrate, resolve_loss, sharpness_flow
+        >>> path = integrate(sharpness_flow(resolve_loss("ridge")), time=1.0)
+        >>> path.result.value, path.chart[-1].round(3), path.sharpness[[0, -1]].round(3)
+        ('successful', array([0.638]), array([2.765, 2.291]))
     """
     check_time(time)
     minima = flow.loss.minima

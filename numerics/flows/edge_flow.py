@@ -85,6 +85,12 @@ def edge_flow(
 
     Raises:
         InputError: a number is out of range, the start is not near a manifold of minimizers, or beyond the edge.
+
+    Examples:
+        >>> from sharpflow import edge_flow, resolve_loss
+        >>> path = edge_flow(resolve_loss("ridge"), time=1.0)
+        >>> path.result.value, path.sharpness[[0, -1]].round(3), int(path.edge_count[-1])
+        ('successful', array([2.765, 2.291]), 1)
     """
     objective = as_objective(subject)
     check_time(time)

@@ -36,7 +36,7 @@ BEYOND = 0.1
 
 
 class StepState(NamedTuple):
-    """What the next step needs.
+    """The state that the next step needs.
 
     Attributes:
         time: flow time.
@@ -165,17 +165,17 @@ class Stepper:
         return new, accept, jnp.max(residuals)
 
     def crowded(self, s: StepState) -> Array:
-        """Whether the last eigenvalue carried is near the edge, so that the next may be, too."""
+        """True where the last eigenvalue carried is near the edge, so that the next may be, too."""
         if self.normals.exhausts:
             return jnp.zeros((), bool)
         return self.edge(s.here, s.log_lr)[self.k - 1] > 1 - MARGIN
 
     def lost(self, s: StepState) -> Array:
-        """Whether a normal direction has gone flat."""
+        """True where a normal direction has gone flat."""
         return self.normals.complete & (s.here.values[-1] < LOST_RANK * s.here.values[0])
 
     def finite(self, s: StepState) -> Array:
-        """Whether the state is made of numbers."""
+        """True where the state is made of numbers."""
         return jnp.isfinite(s.log_lr) & jnp.all(jnp.isfinite(s.point)) & jnp.all(jnp.isfinite(s.here.values))
 
 

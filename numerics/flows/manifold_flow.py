@@ -122,6 +122,12 @@ def manifold_flow(
 
     Returns:
         N = records + 1 points. With result gap_closed the path ends before ``time``, where lambda_1 meets lambda_2.
+
+    Examples:
+        >>> from sharpflow import resolve_loss
+        >>> path = manifold_flow(resolve_loss("ridge"), (0.94, 0.34, 0.0), time=1.0)
+        >>> path.result.value, path.sharpness[[0, -1]].round(2)
+        ('successful', array([2.77, 2.3 ]))
     """
     objective = as_objective(subject)
     check_time(time)

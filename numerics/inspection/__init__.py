@@ -1,1 +1,1 @@
-"""What the referee looks at: a loss's and a rule's own properties."""
+"""Measurements for the referee: a loss's and a rule's own properties."""

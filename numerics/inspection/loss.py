@@ -1,4 +1,4 @@
-"""What any function of a flat vector must do to be a loss of this theory, measured, each with the worst place.
+"""Conditions on a function of a flat vector to be a loss of this theory, measured, each with the worst place.
 
 Nothing here uses a formula that `theory` derived. A `Finding` is the largest residual and where it was found.
 """

@@ -1,4 +1,4 @@
-"""Whether floating-point numbers run out on the way to a value: a product that is 0 or inf though its factors are not.
+"""Floating-point numbers that run out on the way to a value: a product that is 0 or inf though its factors are not.
 
 L(c w) = L(w) for a right loss, but w^22 is 0 at |w| = 1e-14 and inf at 1e14: then 0/0 says nothing about the loss. Its
 program is run operation by operation at w and at c w, and products, quotients and powers are looked at. Differences,
@@ -22,14 +22,14 @@ POWERS = ("integer_pow", "square", "pow")
 
 
 def leaves_range(function: Callable[[Any], Any], w: np.ndarray, c: float, /) -> bool:
-    """Whether a product in ``function`` of (D,) is 0 or inf at c w, not at w, and none of its factors is."""
+    """True where a product in ``function`` of (D,) is 0 or inf at c w, not at w, and none of its factors is."""
     program = jax.make_jaxpr(function)(jnp.asarray(w))
     arguments = [(jnp.asarray(w), jnp.asarray(c * w))]
     return _run(program.jaxpr, [(a, a) for a in program.consts], arguments)[0]
 
 
 def _run(jaxpr: Any, consts: list[Any], arguments: list[Any]) -> tuple[bool, list[Any]]:
-    """Whether it happens in a program, and its results, each at w and at c w."""
+    """Look for it in a program; the results, each at w and at c w."""
     known = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *arguments), strict=True))
 
     def read(atom: Any) -> Any:
@@ -56,7 +56,7 @@ def _run(jaxpr: Any, consts: list[Any], arguments: list[Any]) -> tuple[bool, lis
 
 
 def _left(name: str, factors: list[np.ndarray], at_w: np.ndarray, at_cw: np.ndarray) -> bool:
-    """Whether a product is 0 or inf at c w, of factors that are neither, and was not at w."""
+    """True where a product is 0 or inf at c w, of factors that are neither, and was not at w."""
     if at_w.dtype.kind != "f" or not np.all([np.isfinite(f).all() for f in factors]):
         return False
     was = np.isfinite(at_w) & (at_w != 0)

@@ -1,4 +1,4 @@
-"""What any update rule must do, measured on a Rayleigh quotient, whose gradient is written here in NumPy as well."""
+"""Conditions on any update rule, measured on a Rayleigh quotient, whose gradient is written here in NumPy as well."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _jax_step(rule: Rule, w: Any, state: Any, numbers: Any) -> tuple[Any, Any]:
 
 
 def rule_trace(rule: Rule, /) -> Trace:
-    """What the trace of one update shows: callbacks, single precision, memory."""
+    """Findings in the trace of one update: callbacks, single precision, memory."""
     w, state, numbers = _begin(rule, 0)
 
     def moved(v: Any) -> Any:

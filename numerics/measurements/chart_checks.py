@@ -1,4 +1,4 @@
-"""What was derived of Gamma in its chart against automatic differentiation at points drawn from the chart."""
+"""Gamma as it was derived in its chart against automatic differentiation at points drawn from the chart."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Ratio:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether the interval holds 1; ``None`` where nothing was measured."""
+        """True where the interval holds 1; ``None`` where nothing was measured."""
         return None if not math.isfinite(self.value) else abs(self.value - 1) <= self.tolerance
 
 

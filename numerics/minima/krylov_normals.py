@@ -159,7 +159,7 @@ class KrylovNormals:
 
 
 def frames_fit(objective: Objective, /) -> bool:
-    """Whether all normal eigenvectors are best had at once: a Gram matrix of the residuals, or a dense Hessian."""
+    """True where all normal eigenvectors are best had at once: a Gram matrix of the residuals, or a dense Hessian."""
     count = residual_count(objective)
     if count is None:
         return objective.dimension <= DENSE

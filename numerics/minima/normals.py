@@ -43,7 +43,7 @@ class Normals(Protocol):
     complete: bool
 
     def guess(self, theta: Array) -> Any:
-        """What to hand to the first `at`."""
+        """The guess to hand to the first `at`."""
 
     def at(self, theta: Array, near: Any) -> Any:
         """All that is known at theta (D,): ``values`` (at least k, falling) and ``vectors`` (D, at least k).

@@ -91,7 +91,7 @@ def _count(objective: Objective) -> int:
 
 @lru_cache(maxsize=64)
 def _along(objective: Objective) -> Compiled:
-    """What is known at a point of Gamma -> v_1 and g there, (D,) both, and what was not solved."""
+    """A state at a point of Gamma -> v_1 and g there, (D,) both, and what was not solved."""
     normals = KrylovNormals(objective, _count(objective))
 
     def along(here: Searched) -> tuple[Array, Array, Array]:
@@ -104,7 +104,7 @@ def _along(objective: Objective) -> Compiled:
 
 
 def _begin(objective: Objective, zeta: np.ndarray, top: float) -> tuple[Searched, np.ndarray, bool]:
-    """What is known at a point of Gamma (D,) where lambda_1 is ``top`` or near it, by a search that knows nothing."""
+    """The state at a point of Gamma (D,) where lambda_1 is ``top`` or near it, by a search that knows nothing."""
     normals = KrylovNormals(objective, _count(objective))
     nothing = normals.guess(jnp.asarray(zeta))
     block = np.zeros((buffer(objective.dimension), objective.dimension))

@@ -107,7 +107,7 @@ class _Look:
 
     @property
     def flat(self) -> str:
-        """What to say where gradient and Hessian vanish, whatever lies around; else nothing."""
+        """A sentence where gradient and Hessian vanish, whatever lies around; else nothing."""
         # Exactly, as where every relu is off: a small Hessian is a matter of units.
         if self.scale > 0:
             return ""
@@ -115,7 +115,7 @@ class _Look:
 
     @property
     def broken(self) -> str:
-        """What to say where L or grad L is not finite; else nothing.
+        """A phrase where L or grad L is not finite; else nothing.
 
         The value is asked for, too: where jnp.where chooses nan, the gradient is 0.
         """
@@ -200,6 +200,12 @@ def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 1
     Rest is judged by the loss that is left over (`sharpflow.numerics.minima.rest`); valleys too steep for the explicit
     steps of the flow are followed by implicit ones, up to 400 weights. Failing to get there is a result (not_at_minima,
     diverged), no error, and the point is then the last of the flow.
+
+    Examples:
+        >>> from sharpflow import relax, resolve_loss
+        >>> found = relax(resolve_loss("ridge"), (0.9, 0.3, 0.2))
+        >>> found.result.value, found.rank, abs(found.point[2]) < 1e-9
+        ('successful', 1, True)
     """
     objective = as_objective(subject)
     theta = unit_vector(objective, objective.start if start is None else start, "start")

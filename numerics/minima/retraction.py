@@ -63,7 +63,7 @@ class Retraction(NamedTuple):
 
 
 class Normal(NamedTuple):
-    """What the neighbourhood of a point says: its retraction, and the spectrum there.
+    """The retraction of a point, and the spectrum there.
 
     Attributes:
         retraction: see `Retraction`.

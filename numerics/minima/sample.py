@@ -88,7 +88,7 @@ def minima_sample(subject: Loss | Objective, /, *, count: int = POINTS, seed: in
 
 
 def _connected(objective: Objective, first: np.ndarray, last: np.ndarray) -> bool:
-    """Whether two points of Gamma (D,) are not seen to lie in different pieces: middles, taken to Gamma, lie between.
+    """True where points of Gamma (D,) are not seen to lie in different pieces: middles, taken to Gamma, lie between.
 
     Where Gamma is in two pieces, a middle falls to one end of the gap sooner or later.
     """

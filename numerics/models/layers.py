@@ -40,7 +40,7 @@ GAINS = {"gelu": (1 / 3 + 1 / (2 * math.pi * 3**0.5)) ** -0.5, "tanh": 1.0, "rel
 
 @dataclass(frozen=True)
 class Layers:
-    """What a network is built of.
+    """The parts that a network is built of.
 
     Attributes:
         take: the next weights in the flat vector, of a given shape; those into one output lie along all axes but the

@@ -151,7 +151,7 @@ class Model:
 
     @property
     def scale_invariant(self) -> bool:
-        """Whether f(c w, x) = f(w, x) for every c > 0."""
+        """True where f(c w, x) = f(w, x) for every c > 0."""
         return self.norm != UNNORMALIZED
 
     @cached_property
@@ -207,7 +207,7 @@ class Model:
 
 
 def _kind(value: Any) -> str | None:
-    """What a size is, in words; ``None`` for what only the network can judge."""
+    """The kind of a size, in words; ``None`` for what only the network can judge."""
     if isinstance(value, str):
         return "a word"
     if isinstance(value, int):

@@ -42,7 +42,7 @@ class Errors:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What is trained.
+    """A network on data, to be trained.
 
     Attributes:
         model: the network, with as many outputs as the loss needs.
@@ -109,7 +109,7 @@ class Task:
         return missed.reshape(-1) * (2 / missed.size) ** 0.5
 
     def targets(self, test: bool = False) -> np.ndarray:
-        """What the loss compares the outputs with, (n, k): standardised targets, or smoothed indicators."""
+        """The numbers that the loss compares the outputs with, (n, k): standardised targets, or smoothed indicators."""
         chosen = self.data.test_targets if test else self.data.targets
         if self.loss == "squared":
             train = jnp.asarray(self.data.columns(self.data.targets), float)

@@ -1,1 +1,1 @@
-"""What the flow does not say: the oscillation itself, its onset, delays, the horizon of tracking."""
+"""Predictions beyond the flow: the oscillation itself, its onset, delays, the horizon of tracking."""

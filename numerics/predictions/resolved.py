@@ -184,6 +184,12 @@ def resolved_flow(
     Raises:
         InputError: a number is out of range, the start is not near a manifold of minimizers, or the rule has no slow
             oscillator.
+
+    Examples:
+        >>> from sharpflow import resolve_loss, resolved_flow
+        >>> path = resolved_flow(resolve_loss("ridge"), rate=1e-4, time=0.1)
+        >>> path.result.value, path.edge.min().round(2), path.edge.max().round(2)
+        ('successful', 1.99, 2.01)
     """
     rule = rules.get("gd-wd") if rule is None else rule
     check_iterations(check_time(time), check_rate(rate))

@@ -44,7 +44,7 @@ ROUGHLY, MAX_PRODUCTS = 1e-3, 200
 @brief
 @dataclass(frozen=True, eq=False)
 class WholeRun:
-    """What is to be expected from a start anywhere.
+    """The run to be expected from a start anywhere.
 
     Attributes:
         relaxed: where gradient flow comes to rest.
@@ -101,6 +101,12 @@ def whole_run(
     Returns:
         the prediction; off_edge where the run meets the edge before it is on Gamma, and does not come to rest where
         gradient flow does: ``meets`` is the point. not_at_minima or diverged where gradient flow finds no minima.
+
+    Examples:
+        >>> from sharpflow import resolve_loss, whole_run
+        >>> run = whole_run(resolve_loss("ridge"), (0.9, 0.3, 0.2), effective_lr=0.1, time=1.0)
+        >>> run.result.value, round(run.waiting, 3), round(run.waiting_steps(1e-4))
+        ('successful', 0.987, 9873)
     """
     objective = as_objective(subject)
     check_positive("effective_lr", effective_lr)

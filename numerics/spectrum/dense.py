@@ -205,7 +205,13 @@ def eigenvalues(subject: Loss | Objective, point: Any, /, *, spherical: bool = T
 
 
 def sharpness(subject: Loss | Objective, point: Any, /, *, spherical: bool = True) -> float:
-    """lambda_1, the largest of `eigenvalues`: on the unit sphere, or of the whole Hessian where not ``spherical``."""
+    """lambda_1, the largest of `eigenvalues`: on the unit sphere, or of the whole Hessian where not ``spherical``.
+
+    Examples:
+        >>> from sharpflow import resolve_loss, sharpness
+        >>> round(sharpness(resolve_loss("ridge"), (1.0, 0.0, 0.0)), 9)  # 2 + cos(2 p) at p = 0
+        3.0
+    """
     return float(eigenvalues(subject, point, spherical=spherical)[0])
 
 

@@ -259,6 +259,12 @@ def top_eigenpairs(
     Raises:
         InputError: the shapes do not fit, a number is out of range, or the loss is not scale-invariant and the
             spherical Hessian is asked for.
+
+    Examples:
+        >>> from sharpflow import resolve_loss, top_eigenpairs
+        >>> found = top_eigenpairs(resolve_loss("ridge"), (1.0, 0.0, 0.0), count=1)
+        >>> found.values.round(9), abs(found.vectors[:, 0]).round(9)
+        (array([3.]), array([0., 0., 1.]))
     """
     objective = as_objective(subject)
     if spherical:

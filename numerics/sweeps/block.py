@@ -52,7 +52,7 @@ OFF_EDGE = 0.25
 
 @dataclass(frozen=True)
 class Cells:
-    """What a block measured, one entry for each start (B,); nan where there is nothing to say.
+    """Measurements of a block, one entry for each start (B,); nan where there is nothing to say.
 
     Attributes:
         steps: iterations of gradient descent.
@@ -347,7 +347,7 @@ class BlockProgram:
 
 @dataclass(frozen=True)
 class _Measured:
-    """What the programs returned for a block, on the host."""
+    """All that the programs returned for a block, on the host."""
 
     points: np.ndarray
     effective_lr: np.ndarray

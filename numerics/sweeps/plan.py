@@ -1,4 +1,4 @@
-"""What a sweep is: a grid of losses, rules, rates and starts, cut into blocks of starts at one rate.
+"""The plan of a sweep: a grid of losses, rules, rates and starts, cut into blocks of starts at one rate.
 
 The plan alone decides what every cell is; neither the order in which blocks are worked off nor who works them off
 changes a result.
@@ -99,7 +99,7 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """What two plans share exactly if they are the same."""
+        """A hash that two plans share exactly if they are the same."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def difference(self, other: Plan) -> str:

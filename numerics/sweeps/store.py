@@ -84,7 +84,7 @@ class SweepFiles(Ledger):
     # Who is at work
 
     def write_status(self, shard: str, status: Mapping[str, Any]) -> None:
-        """What the process says of itself; not synced, since nothing depends on it."""
+        """Note what the process says of itself; not synced, since nothing depends on it."""
         content = {"pid": os.getpid(), "host": socket.gethostname(), "written": time.time(), **status}
         with suppress(OSError):
             place = self.path / f".status-{shard}.tmp"

@@ -78,7 +78,7 @@ class Progress:
 @brief
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """What a sweep directory holds.
+    """The content of a sweep directory.
 
     Attributes:
         rows: a structured array, one row for each finished cell, in the order of the plan; `COLUMNS` names its fields.
@@ -156,6 +156,16 @@ def sweep(
     Raises:
         InputError: a number or the directory is not as it should be.
         Stopped: the disk is full, or the directory has gone; what was reported done is there.
+
+    Examples:
+        >>> import tempfile
+        >>> from sharpflow import read_sweep, resolve_loss, sweep
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     out = f"{place}/ridge"
+        ...     sweep([resolve_loss("ridge")], rates=(1e-2, 1e-3), starts=2, out=out, time=0.1).counts()
+        ...     read_sweep(out).rows["rate"]
+        {'successful': 4}
+        array([0.01 , 0.01 , 0.001, 0.001])
     """
     from sharpflow.theory import rules as built_in
 
@@ -241,7 +251,9 @@ def _work(
 
 
 def read_sweep(path: str | Path, /) -> Sweep:
-    """What the directory of a sweep holds, finished or not.
+    """Read the directory of a sweep, finished or not.
+
+    See `sweep` for an example.
 
     Raises:
         InputError: it is not the directory of a sweep.

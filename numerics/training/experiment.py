@@ -23,7 +23,7 @@ __all__ = ["Choices", "Experiment", "task"]
 
 @dataclass(frozen=True)
 class Choices:
-    """What a user may choose; ``None`` is what the experiment has.
+    """The choices of a user; ``None`` is what the experiment has.
 
     Attributes:
         place: of the data, where they come from a file.
@@ -48,7 +48,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is trained, and how.
+    """A problem to train on, and how.
 
     Attributes:
         name: as the command line spells it.

@@ -93,7 +93,7 @@ def check_predictable(task: Task, pieces: int = 1, /) -> None:
 
 
 def predict(task: Task, run: TrainingRun, seed: int = 0, /, *, tolerance: float = TOLERANCE) -> Prediction:
-    """What the flow says of a seed of a run after it entered the edge.
+    """Predict, by the flow, a seed of a run after it entered the edge.
 
     Args:
         task: of this seed.

@@ -1,4 +1,4 @@
-"""What a training run is given: rates, times, seeds and records, checked before anything runs."""
+"""The input of a training run: rates, times, seeds and records, checked before anything runs."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Recipe:
 
     @property
     def _unit(self) -> float:
-        """What an iteration counts in record times."""
+        """An iteration in units of record times."""
         return self.rate if self.rate > 0 else 1.0
 
     @cached_property

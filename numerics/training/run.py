@@ -90,7 +90,7 @@ class TrainingRun:
 
     @property
     def scale_invariant(self) -> bool:
-        """Whether effective_lr goes with |w|; without normalization it is eta, and sharpness the Hessian's at w."""
+        """True where effective_lr goes with |w|; without normalization it is eta, and sharpness the Hessian's at w."""
         return not np.allclose(self.columns["effective_lr"], self.recipe.learning_rate, rtol=1e-6, equal_nan=True)
 
     @property
@@ -111,7 +111,7 @@ class TrainingRun:
         return np.where(self.state.alive < self.state.step, self.state.alive + 1, -1)
 
     def change(self) -> Change:
-        """What happened from edge entry to the end."""
+        """The changes from edge entry to the end."""
         out = np.full((3, len(self.names)), np.nan)
         for s, begin in enumerate(self.entry):
             if begin < 0 or self.failed_at[s] >= 0:
@@ -148,7 +148,7 @@ class TrainingRun:
 
     @property
     def ended(self) -> bool:
-        """Whether there is nothing to go on with: the last record is made, or no seed is finite any more."""
+        """True where there is nothing to go on with: the last record is made, or no seed is finite any more."""
         return self.complete or bool(np.all(self.failed_at >= 0))
 
     def failures(self) -> list[str]:
@@ -231,6 +231,15 @@ def train_network(
     Raises:
         InputError: tasks do not fit, or ``out`` holds something else.
         Stopped: the disk is full.
+
+    Examples:
+        >>> from sharpflow import Recipe, train_network
+        >>> from sharpflow.numerics.data.mnist1d import mnist1d
+        >>> from sharpflow.numerics.training.experiment import task
+        >>> small = task("mlp", mnist1d(n=30, test=0), widths=(6,))
+        >>> run = train_network([small], Recipe(0.05, 2e-3, steps=20, records=2, count=1))
+        >>> run.complete, run.columns["train_loss"].shape
+        (True, (3, 1))
     """
     if not tasks:
         raise InputError("there is nothing to train: no task was given.")
@@ -294,7 +303,7 @@ def _columns(rows: Sequence[Row]) -> dict[str, np.ndarray]:
 
 
 def read_training(path: str, /) -> TrainingRun:
-    """What a directory holds, finished or not; nothing is run.
+    """Read the run that a directory holds, finished or not; nothing is run.
 
     Raises:
         InputError: it holds no run, or no record that is whole.

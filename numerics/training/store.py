@@ -26,7 +26,7 @@ KEPT = 2
 
 
 def _entries(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What a manifest says of the problem and the recipe, as JSON has it."""
+    """The problem and the recipe of a manifest, as JSON has them."""
     recipe = manifest.get("recipe")
     told = {name: manifest[name] for name in ("experiment", "networks", "seeds") if name in manifest}
     entries: dict[str, Any] = json.loads(json.dumps({**told, **(recipe if isinstance(recipe, dict) else {})}))
@@ -68,7 +68,7 @@ class TrainingFiles(Ledger):
 
     @property
     def command(self) -> str:
-        """What was called to begin the run."""
+        """The command that began the run."""
         command = self.manifest.get("command")
         return shlex.join(map(str, command)) if isinstance(command, list) and command else "unknown"
 

@@ -41,7 +41,7 @@ MAX_PRODUCTS = 600
 
 
 class State(NamedTuple):
-    """What the next stretch needs; S seeds.
+    """The state that the next stretch needs; S seeds.
 
     Attributes:
         step: iterations done.
