@@ -188,8 +188,8 @@ def resolved_flow(
     Examples:
         >>> from sharpflow import resolve_loss, resolved_flow
         >>> path = resolved_flow(resolve_loss("ridge"), rate=1e-4, time=0.1)
-        >>> path.result.value, path.edge.min().round(2), path.edge.max().round(2)
-        ('successful', 1.99, 2.01)
+        >>> path.result.value, f"{path.edge.min():.2f} to {path.edge.max():.2f}"
+        ('successful', '1.99 to 2.01')
     """
     rule = rules.get("gd-wd") if rule is None else rule
     check_iterations(check_time(time), check_rate(rate))
