@@ -52,7 +52,7 @@ def bare_scan(loss, rate, steps, count):
 
 
 def against_bare():
-    from sharpflow.commands.sweep import read_rates
+    from sharpflow.commands.sweep import rates as read_rates
     from sharpflow.numerics.sweeps.sweep import sweep
     from sharpflow.theory import families
 

@@ -58,7 +58,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose mistakes are input errors like all others."""
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}. Try `{self.prog} --help`.")
+        raise InputError(f"{message.removeprefix('argument ')}. Try `{self.prog} --help`.")
 
 
 def build_parser(chosen: str | None, /) -> argparse.ArgumentParser:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sharpflow.terminal.output import BUG, Output, add_json, replacing, shown_progress, to_json
+from sharpflow.terminal.output import BUG, Output, add_json, replacing, to_json
+from sharpflow.terminal.progress import progress_line
 from sharpflow.theory.errors import InputError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         preload(*NEEDED)
     interrupted = False
     for about, spec in todo:
-        with shown_progress(spec) as progress:
+        with progress_line(spec) as progress:
             try:
                 found = check(about, spec, arguments, drawn, lambda message: progress(message[1]))
             except InputError as error:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import TYPE_CHECKING
 
-from sharpflow.terminal.arguments import add_plot, add_run, check_plot, number, read_start, save_plot, whole
-from sharpflow.terminal.output import Output, add_json, replacing, shown_progress
+from sharpflow.terminal.arguments import add_plot, add_run, add_seed, number
+from sharpflow.terminal.output import Output, add_json
+from sharpflow.terminal.progress import progress_line
+from sharpflow.terminal.tables import aligned
+from sharpflow.terminal.tables import number as shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,18 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to run, and what to write."""
     add_run(parser)
     parser.add_argument(
-        "--rate",
-        default="1e-4",
-        metavar="EPS",
+        "--rate", default="1e-4", type=number, metavar="EPS",
         help="the small parameter (learning rate times weight decay for gd-wd); default: %(default)s",
-    )
+    )  # fmt: skip
     parser.add_argument(
-        "--perturbation",
-        metavar="LENGTH",
+        "--perturbation", type=number, metavar="LENGTH",
         help="of a random step added to the start, which seeds the directions that are below the edge yet; default: a "
         "hundredth of intrinsic_lr for an Objective, none for a Loss",
-    )
-    parser.add_argument("--seed", default="0", metavar="N", help="of the direction of that step; default: %(default)s")
+    )  # fmt: skip
+    add_seed(parser, "the direction of that step")
     add_json(parser)
     parser.add_argument("--csv", metavar="FILE", help="write the series (time, distance, sharpness, edge) as CSV")
     parser.add_argument("--save", metavar="FILE", help="write the trajectory of gradient descent as npz")
@@ -46,13 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 where both ran to the end, 1 where one did not."""
     figures = {name: getattr(arguments, name) for name in ("plot", "sphere", "portrait", "resolve")}
-    for name, path in figures.items():
-        check_plot(path, f"--{name}")
     output = Output(arguments.json, csv=arguments.csv, save=arguments.save, save_flow=arguments.save_flow, **figures)
-    rate, time = number(arguments.rate, "--rate"), number(arguments.time, "--time")
-    amplitude, start = number(arguments.amplitude, "--amplitude"), read_start(arguments.start)
-    push = None if arguments.perturbation is None else number(arguments.perturbation, "--perturbation")
-    seed = whole(arguments.seed, "--seed")
 
     from sharpflow.naming.specs import resolve_loss, resolve_rule
 
@@ -60,28 +55,19 @@ def run(arguments: argparse.Namespace) -> int:
 
     from sharpflow.numerics.comparison.compare import compare
 
-    resolve = arguments.resolve is not None
-    with shown_progress(arguments.spec) as progress:
+    with progress_line(arguments.spec) as progress:
         result = compare(
-            loss, rule=rule, rate=rate, time=time, start=start, amplitude=amplitude, perturbation=push, seed=seed,
-            resolve=resolve, progress=progress,
+            loss, rule=rule, rate=arguments.rate, time=arguments.time, start=arguments.start,
+            amplitude=arguments.amplitude, perturbation=arguments.perturbation, seed=arguments.seed,
+            resolve=arguments.resolve is not None, progress=progress,
         )  # fmt: skip
     output.say(*_lines(result), *_kink(result, loss))
     output.write_json(result.to_json())
-    if arguments.csv is not None:
-        with replacing(arguments.csv, "--csv") as place:
-            result.to_csv(place)
-    if arguments.save is not None:
-        with replacing(arguments.save, "--save") as place:
-            result.gd_trajectory().save(place)
-    if arguments.save_flow is not None:
-        with replacing(arguments.save_flow, "--save-flow") as place:
-            result.flow_trajectory().save(place)
-    for name, path in figures.items():
-        if path is not None:
-            save_plot(_figure(name, result, loss, rule), path, f"--{name}")
-    written = (arguments.csv, arguments.save, arguments.save_flow, *figures.values())
-    output.say(*(f"written: {path}" for path in written if path is not None))
+    output.write("csv", result.to_csv)
+    output.write("save", lambda place: result.gd_trajectory().save(place))
+    output.write("save_flow", lambda place: result.flow_trajectory().save(place))
+    for name in figures:
+        output.draw(name, partial(_figure, name, result, loss, rule))
     return 0 if result.result.ok else 1
 
 
@@ -169,9 +155,8 @@ def _lines(result: Comparison) -> list[str]:
     ]
     scales = f"rate {result.rate:g}, intrinsic_lr {result.intrinsic_lr:.4g}, time {result.time:g}"
     lines = [f"{result.loss}, {result.rule}: {scales}"]
-    for name, value, remark in rows:
-        shown = "none" if value is None or value != value else f"{value:.6g}"
-        lines.append(f"  {name:<30} {shown:<12} {remark}".rstrip())
+    known = [(name, None if value != value else value, remark) for name, value, remark in rows]
+    lines += aligned([(name, shown(value) or "none", remark) for name, value, remark in known], indent="  ")
     if not result.result.ok:
         lines.append(f"{result.result.value}: {result.message or result.result.advice}")
         if result.message:

@@ -21,8 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=STYLES, default="text", help="how to write it; default: %(default)s")
     parser.add_argument("--output", metavar="FILE", help="write the derivation to FILE and not to the terminal")
     parser.add_argument(
-        "--time", default="1", metavar="TAU", help="flow time for which tracking is asked; default: %(default)s"
-    )
+        "--time", default="1", type=number, metavar="TAU",
+        help="flow time for which tracking is asked; default: %(default)s",
+    )  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="an undecided step makes the exit status 1")
     parser.add_argument("--fresh", action="store_true", help="derive anew what was derived before and kept")
     add_json(parser)
@@ -31,7 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """1 where a step was refuted that the loss does not declare to fail (with --strict also where one is undecided)."""
     output = Output(arguments.json, output=arguments.output)
-    time = number(arguments.time, "--time")
 
     from sharpflow.naming.specs import resolve_loss, resolve_rule
     from sharpflow.terminal.derived import derived
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"{loss.name!r} is an Objective, a function: a derivation needs the formula of a Loss.")
     try:
         with keeping.ignored(arguments.fresh):
-            content = derived(loss, rule, time=time)
+            content = derived(loss, rule, time=arguments.time)
     except NoClosedForm as reason:
         if loss is not None:
             raise

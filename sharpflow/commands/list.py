@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpflow.terminal.output import Output, add_json, to_json
+from sharpflow.terminal.tables import aligned
 
 KINDS = ("families", "rules", "claims", "networks", "experiments")
 
@@ -25,10 +26,8 @@ def run(arguments: argparse.Namespace) -> int:
     output = Output(arguments.json)
     tables = {kind: _rows_of(kind) for kind in KINDS if arguments.kind in (None, kind)}
     for i, (kind, rows) in enumerate(tables.items()):
-        width = max((len(row["name"]) for row in rows), default=0)
-        output.say(*([""] if i else []), f"{kind}:", *(f"  {row['name']:<{width}}  {row['title']}" for row in rows))
-        if not rows:
-            output.say("  none")
+        lines = aligned([(row["name"], row["title"]) for row in rows], indent="  ")
+        output.say(*([""] if i else []), f"{kind}:", *(lines or ["  none"]))
     output.write_json(tables)
     return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from sharpflow.terminal.output import Output, add_json, replacing
+from sharpflow.terminal.output import Output, add_json
 
 FAMILIES = ("ridge", "conic", "surface")
 
@@ -33,9 +33,6 @@ def run(arguments: argparse.Namespace) -> int:
     text = markdown(rows)
     if arguments.output is None:
         output.say(text)
-    else:
-        with replacing(arguments.output, "--output") as place:
-            place.write_text(text + "\n", encoding="utf-8")
-        output.say(f"{arguments.output}: {len(rows)} rules.")
+    output.write_text("output", f"{text}\n")
     output.write_json({"rules": [row.to_json() for row in rows]})
     return 1 if any(row.wrong for row in rows) else 0

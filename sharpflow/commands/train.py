@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
-from sharpflow.terminal.arguments import add_plot, check_plot, number, numbers, save_plot, whole
+from sharpflow.terminal.arguments import add_plot, number, numbers, whole
 from sharpflow.terminal.output import Output, add_json
+from sharpflow.terminal.progress import TrainingLine
 from sharpflow.terminal.stopping import stopping
 from sharpflow.theory.errors import InputError
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from sharpflow.numerics.training.experiment import Choices, Experiment
     from sharpflow.numerics.training.prediction import Prediction
     from sharpflow.numerics.training.recipe import Recipe
     from sharpflow.numerics.training.run import TrainingRun
-    from sharpflow.numerics.training.trainer import Row
-
-# Signs of the bar of progress, at most and at least.
-BAR, LEAST = 24, 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help=", ".join(experiments.names()))
     problem = parser.add_argument_group("the problem; defaults are the experiment's")
     problem.add_argument("--data", metavar="PLACE", help="of CIFAR-10: a folder, a tar or an npz file")
-    problem.add_argument("--examples", metavar="N", help="how many to train on")
-    problem.add_argument("--test-examples", metavar="M", help="how many to test with")
+    problem.add_argument("--examples", type=whole, metavar="N", help="how many to train on")
+    problem.add_argument("--test-examples", type=whole, metavar="M", help="how many to test with")
     problem.add_argument("--network", metavar="NAME", help=", ".join(networks.names()))
     problem.add_argument(
         "--norm", metavar="NORM", help="batch, layer, group or weight normalization; none is an ablation"
@@ -40,30 +37,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     problem.add_argument("--head", metavar="NORM", help="of the outputs: batch, layer or weight")
     problem.add_argument("--activation", metavar="NAME", help="gelu, tanh or relu")
     problem.add_argument(
-        "--size", action="append", default=[], metavar="NAME=N[,N...]",
+        "--size", action="append", default=[], type=size, metavar="NAME=N[,N...]",
         help="a size of the network, as widths=64,64, blocks=2, stages=64/128,128 or pooling=max (repeat for more); "
         "`sharpflow list networks` names them",
     )  # fmt: skip
     problem.add_argument("--loss", metavar="NAME", help="squared or cross-entropy (label-smoothed)")
     problem.add_argument(
-        "--wrong-labels", default="0", metavar="SHARE", help="of the training examples, drawn by the seed"
-    )
+        "--wrong-labels", default="0", type=number, metavar="SHARE",
+        help="of the training examples, drawn by the seed",
+    )  # fmt: skip
     recipe = parser.add_argument_group("gradient descent")
-    recipe.add_argument("--learning-rate", metavar="ETA", help="default: the experiment's, 0.05 for most")
-    recipe.add_argument("--weight-decay", metavar="LAMBDA", help="default: the experiment's, 2e-3 for most")
-    recipe.add_argument("--time", metavar="TAU", help="flow time, rate times iterations; default: the experiment's")
-    recipe.add_argument("--steps", metavar="N", help="iterations, in place of --time (even)")
-    recipe.add_argument("--seeds", default="1", metavar="S", help="of data and weights; default: %(default)s")
-    recipe.add_argument("--records", default="60", metavar="N", help="in a run; default: %(default)s")
+    recipe.add_argument("--learning-rate", type=number, metavar="ETA", help="default: the experiment's, 0.05 for most")
     recipe.add_argument(
-        "--record-times", metavar="T,...",
+        "--weight-decay", type=number, metavar="LAMBDA", help="default: the experiment's, 2e-3 for most"
+    )
+    span = recipe.add_mutually_exclusive_group()
+    span.add_argument(
+        "--time", type=number, metavar="TAU", help="flow time, rate times iterations; default: the experiment's"
+    )
+    span.add_argument("--steps", type=whole, metavar="N", help="iterations, in place of --time (even)")
+    recipe.add_argument(
+        "--seeds", default="1", type=whole, metavar="S", help="how many, of data and weights; default: %(default)s"
+    )
+    recipe.add_argument("--records", default="60", type=whole, metavar="N", help="in a run; default: %(default)s")
+    recipe.add_argument(
+        "--record-times", type=numbers, metavar="T,...",
         help="when to record, in place of that: flow times, iterations without weight decay; the start and the end are "
         "recorded besides",
     )  # fmt: skip
-    recipe.add_argument("--count", default="4", metavar="K", help="eigenvalues recorded; default: %(default)s")
+    recipe.add_argument(
+        "--count", default="4", type=whole, metavar="K", help="eigenvalues recorded; default: %(default)s"
+    )
     recipe.add_argument("--dtype", default="float32", metavar="TYPE", help="float32 or float64; default: %(default)s")
     recipe.add_argument(
-        "--pieces", default="1", metavar="P",
+        "--pieces", default="1", type=whole, metavar="P",
         help="sum gradients over P pieces of the examples, in the memory of one (batch norm then works in each piece, "
         "and test examples have the statistics of the first)",
     )  # fmt: skip
@@ -83,8 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 when every seed ran to its end, 1 when the run was stopped or a seed diverged."""
-    plot = check_plot(arguments.plot)
-    output = Output(arguments.json, plot=plot)
+    output = Output(arguments.json, plot=arguments.plot)
     if arguments.status is not None:
         if arguments.predict:
             raise InputError(
@@ -93,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
             )
         from sharpflow.numerics.training.run import read_training
 
-        return _finish(read_training(arguments.status), None, output, plot, kept=True)
+        return _finish(read_training(arguments.status), None, output, kept=True)
     if arguments.name is None:
         from sharpflow.numerics import experiments
 
@@ -119,15 +125,14 @@ def run(arguments: argparse.Namespace) -> int:
     about = {**provenance(), "experiment": experiment.name}
     try:
         with stopping("record") as stop:
-            progress = Progress(recipe) if sys.stderr.isatty() else None
+            progress = TrainingLine(recipe)
             try:
                 result = train_network(
                     tasks, recipe, out=arguments.out, resume=arguments.resume, about=about, report=progress,
                     stop=stop.asked,
                 )  # fmt: skip
             finally:
-                if progress is not None:
-                    progress.close()
+                progress.close()
     except Stopped as error:
         print(f"sharpflow: {error}", file=sys.stderr)
         return 1
@@ -136,7 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
         from sharpflow.numerics.training.prediction import predict
 
         prediction = predict(tasks[0], result, 0)
-    return _finish(result, prediction, output, plot, kept=arguments.out is not None)
+    return _finish(result, prediction, output, kept=arguments.out is not None)
 
 
 def _read(arguments: argparse.Namespace) -> tuple[int, Choices, Recipe, Experiment]:
@@ -145,52 +150,44 @@ def _read(arguments: argparse.Namespace) -> tuple[int, Choices, Recipe, Experime
     from sharpflow.numerics.training.experiment import Choices
     from sharpflow.numerics.training.recipe import Recipe
 
-    def maybe(name: str, read: Any) -> Any:
-        text = getattr(arguments, name)
-        return None if text is None else read(text, f"--{name.replace('_', '-')}")
-
     experiment = experiments.get(arguments.name)
     choices = Choices(
-        place=arguments.data, examples=maybe("examples", whole), test_examples=maybe("test_examples", whole),
+        place=arguments.data, examples=arguments.examples, test_examples=arguments.test_examples,
         network=arguments.network, norm=arguments.norm, head=arguments.head, activation=arguments.activation,
-        sizes=dict(read_size(text) for text in arguments.size), loss=arguments.loss,
-        wrong_labels=number(arguments.wrong_labels, "--wrong-labels"),
+        sizes=dict(arguments.size), loss=arguments.loss, wrong_labels=arguments.wrong_labels,
     )  # fmt: skip
-    if arguments.time is not None and arguments.steps is not None:
-        raise InputError("--time and --steps say the same thing twice; give one of them.")
-    rates = {
-        name: getattr(experiment, name) if getattr(arguments, name) is None else maybe(name, number)
-        for name in ("learning_rate", "weight_decay")
-    }
-    steps = maybe("steps", whole)
-    span = maybe("time", number)
+
+    def chosen(name: str) -> Any:
+        own = getattr(arguments, name)
+        return getattr(experiment, name) if own is None else own
+
     recipe = Recipe(
-        **rates, time=None if steps is not None else experiment.time if span is None else span, steps=steps,
-        records=whole(arguments.records, "--records"), count=whole(arguments.count, "--count"),
-        dtype=arguments.dtype, pieces=whole(arguments.pieces, "--pieces"),
-        record_times=maybe("record_times", numbers),
+        learning_rate=chosen("learning_rate"), weight_decay=chosen("weight_decay"),
+        time=None if arguments.steps is not None else chosen("time"), steps=arguments.steps,
+        records=arguments.records, count=arguments.count, dtype=arguments.dtype, pieces=arguments.pieces,
+        record_times=arguments.record_times,
     )  # fmt: skip
-    return whole(arguments.seeds, "--seeds"), choices, recipe, experiment
+    return arguments.seeds, choices, recipe, experiment
 
 
-def read_size(text: str, /) -> tuple[str, Any]:
+def size(text: str, /) -> tuple[str, Any]:
     """``NAME=N``, ``NAME=N,N,...``, lists of them between slashes, or ``NAME=WORD``, as a name and a size.
 
-    >>> read_size("widths=64,64"), read_size("blocks=2")
+    >>> size("widths=64,64"), size("blocks=2")
     (('widths', (64, 64)), ('blocks', 2))
-    >>> read_size("stages=64/128,128"), read_size("pooling=max")
+    >>> size("stages=64/128,128"), size("pooling=max")
     (('stages', ((64,), (128, 128))), ('pooling', 'max'))
     """
     name, sign, value = text.partition("=")
     if not sign or not name or not value:
-        raise InputError(f"--size: {text!r} is not NAME=N or NAME=N,N,..., as in widths=64,64.")
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=N or NAME=N,N,..., as in widths=64,64")
     if value.isidentifier():
         return name, value  # whether the size is a word the network knows
     lists = []
     for part in value.split("/"):
-        several = tuple(int(v) for v in numbers(part, "--size") if v == int(v) and v > 0)
+        several = tuple(int(v) for v in numbers(part) if v == int(v) and v > 0)
         if len(several) != len(part.split(",")):
-            raise InputError(f"--size: {text!r} has something that is no positive whole number.")
+            raise argparse.ArgumentTypeError(f"{text!r} has something that is no positive whole number")
         lists.append(several)
     if len(lists) > 1 or name == "stages":
         return name, tuple(lists)
@@ -198,49 +195,7 @@ def read_size(text: str, /) -> tuple[str, Any]:
     return name, lists[0] if len(lists[0]) > 1 or name in ("widths", "channels") else lists[0][0]
 
 
-class Progress:
-    """A line on a terminal, written over at each record and cut to its width: means over the seeds that are finite."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self._recipe, self._begun, self._open = recipe, time.perf_counter(), False
-
-    def __call__(self, index: int, row: Row) -> None:
-        """Show a record."""
-        import numpy as np
-
-        def mean(values: Any) -> float:
-            known = np.isfinite(values)
-            return float(np.mean(values[known])) if known.any() else float("nan")
-
-        recipe, sharpness = self._recipe, row.spectrum[:, 0]
-        done = f"time {row.step * recipe.rate:.3f}" if recipe.rate > 0 else f"iteration {row.step}"
-        wrong, test_wrong, test = mean(row.train_error), mean(row.test_error), mean(row.test_loss)
-        tested = f", test {1 - test_wrong:.3f}" if test_wrong == test_wrong else ""
-        answers = f"accuracy {1 - wrong:.3f}" if wrong == wrong else f"test loss {test:.3g}" if test == test else ""
-        end = f"sharpness {mean(sharpness):.4g}  edge {mean(row.effective_lr * sharpness):.2f}/2"
-        seconds = f"  {time.perf_counter() - self._begun:.0f} s"
-        head = f"{done}  loss {mean(row.train_loss):.2e}  {answers}"
-        # A line beyond the width would break, and scroll at each record: what matters least goes first.
-        width = shutil.get_terminal_size().columns - 1
-        whole = (f"{head}{tested}  {end}{seconds}", f"{head}{tested}  {end}", f"{head}  {end}")
-        text = next((text for text in whole if len(text) + LEAST + 3 <= width), whole[-1][:width])
-        bar = min(BAR, width - len(text) - 3)
-        if bar >= LEAST:
-            filled = round(bar * row.step / recipe.record_steps[-1])
-            text = f"[{'#' * filled}{'.' * (bar - filled)}] {text}"
-        print(f"\r{text:<{width}}", end="", file=sys.stderr, flush=True)
-        self._open = True
-        if index == len(recipe.record_steps) - 1:
-            self.close()
-
-    def close(self) -> None:
-        """End the line, where one was begun: what is said next stands below it."""
-        if self._open:
-            print(file=sys.stderr, flush=True)
-        self._open = False
-
-
-def _finish(result: TrainingRun, prediction: Prediction | None, output: Output, plot: str | None, *, kept: bool) -> int:
+def _finish(result: TrainingRun, prediction: Prediction | None, output: Output, *, kept: bool) -> int:
     from sharpflow.terminal.training_text import prediction_lines, run_lines
 
     output.say(*run_lines(result), *(prediction_lines(prediction) if prediction else []))
@@ -255,11 +210,14 @@ def _finish(result: TrainingRun, prediction: Prediction | None, output: Output, 
             "moved": prediction.moved, "result": prediction.result.value, "message": prediction.message,
         }  # fmt: skip
     output.write_json(content)
-    if plot is not None:
-        from sharpflow.figures.training import training
-
-        save_plot(training(result, prediction), plot)
     if not result.ended:
         more = "go on with --resume" if kept else "with --out DIR it could go on from here"
         output.say(f"The run is at iteration {result.state.step} of {result.recipe.steps}; {more}.")
+    output.draw("plot", lambda: _figure(result, prediction))
     return 0 if result.complete and not result.failures() else 1
+
+
+def _figure(result: TrainingRun, prediction: Prediction | None) -> Figure:
+    from sharpflow.figures.training import training
+
+    return training(result, prediction)

@@ -16,12 +16,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sharpflow.theory.errors import InputError
 
-__all__ = ["BUG", "Output", "add_json", "check_writable", "replacing", "shown_progress", "to_json"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
+__all__ = ["BUG", "Output", "add_json", "check_writable", "replacing", "to_json"]
 
 # The exit status of every command where the program itself made a mistake: nothing it says then can be relied on.
 BUG = 70
@@ -43,8 +45,11 @@ class Output:
         InputError: a place cannot be written to, or two results go to the same one.
     """
 
+    FIGURES = (".png", ".svg", ".pdf")
+
     def __init__(self, json: str | None = None, /, **files: str | None) -> None:
         self.json = json
+        self.files = {name: path for name, path in files.items() if path is not None}
         places = {"--json": json} | {f"--{name.replace('_', '-')}": path for name, path in files.items()}
         taken: dict[str, str] = {}
         for option, path in places.items():
@@ -65,6 +70,27 @@ class Output:
             # At once, also into a pipe: the first lines may come a minute before the last.
             print(line, file=sys.stderr if self.json == "-" else sys.stdout, flush=True)
 
+    def write(self, name: str, make: Callable[[Path], object], /) -> None:
+        """The file of an option, where it was given: ``make`` writes it at the place it is handed."""
+        path, option = self.files.get(name), f"--{name.replace('_', '-')}"
+        if path is not None:
+            with replacing(path, option) as place:
+                make(place)
+            self.say(f"written: {path}")
+
+    def write_text(self, name: str, text: str, /) -> None:
+        """Text, in UTF-8, to the file of an option."""
+        self.write(name, lambda place: place.write_text(text, encoding="utf-8"))
+
+    def draw(self, name: str, make: Callable[[], Figure], /) -> None:
+        """The figure that ``make`` returns, in the format that the ending of the file of an option names.
+
+        To be called last: a figure that cannot be drawn must not take the numbers with it.
+        """
+        if name in self.files:
+            kind = self.files[name].rsplit(".", 1)[-1].lower()
+            self.write(name, lambda place: make().savefig(place, format=kind))
+
     def write_json(self, payload: Any, /) -> None:
         """The result for programs, where ``--json`` asked for it."""
         if self.json is None:
@@ -76,22 +102,6 @@ class Output:
         else:
             with replacing(self.json, "--json") as place:
                 place.write_text(text, encoding="utf-8")
-
-
-@contextlib.contextmanager
-def shown_progress(about: str = "", /) -> Iterator[Callable[[str], None]]:
-    """A function that says what begins: one line of standard error where that is a terminal, gone in the end."""
-    terminal = sys.stderr.isatty()
-
-    def begins(part: str) -> None:
-        if terminal:
-            print("\r\033[K" + f"{about[:30]}: {part}"[:74] + " ...", end="", file=sys.stderr, flush=True)
-
-    try:
-        yield begins
-    finally:
-        if terminal:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def to_json(payload: Any, /) -> str:

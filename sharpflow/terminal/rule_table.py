@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
+from sharpflow.terminal import tables
 from sharpflow.theory.edge.edge_law import EdgeLaw, edge_law, law_json
 from sharpflow.theory.errors import InputError, NoClosedForm
 
@@ -35,6 +36,8 @@ HEADING = (
     "sharpness-aware minimisation.",
     "",
 )
+
+COLUMNS = ("rule", "edge", "drift, times -g", "<x^2>/rate", "period, small orbits", "energy coefficient c", "tracks?")
 
 PASSAGE = (
     "A rule whose effective_lr nothing drives passes the edge once: it comes from U = 1 above, U ends at -1 (sharpened",
@@ -112,12 +115,7 @@ def rule_rows(
 
 def markdown(rows: Sequence[RuleRow], /) -> str:
     """The tables as Markdown, with a heading and what the symbols mean."""
-    lines = [
-        *HEADING,
-        "| rule | edge | drift, times -g | <x^2>/rate | period, small orbits | energy coefficient c | tracks? |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    lines += [_law_line(row) for row in rows]
+    lines = [*HEADING, *tables.markdown(COLUMNS, [_law_cells(row) for row in rows])]
     lines += ["", "Where the rightmost column needs reasons:", ""]
     reasons: dict[str, list[str]] = {}
     for row in rows:
@@ -126,9 +124,9 @@ def markdown(rows: Sequence[RuleRow], /) -> str:
     far = [row for row in rows if row.horizons]
     if far:
         losses = [name for name, _, _ in far[0].horizons]
-        lines += ["", "c at the start, and the horizon along the flow (to time 4; beyond, c as at its end):",
-                  "", f"| rule | {' | '.join(losses)} |", "| --- " * (len(losses) + 1) + "|"]  # fmt: skip
-        lines += [f"| {row.rule.name} | {' | '.join(_horizon(c, h) for _, c, h in row.horizons)} |" for row in far]
+        lines += ["", "c at the start, and the horizon along the flow (to time 4; beyond, c as at its end):", ""]
+        cells = [(row.rule.name, *(_horizon(c, h) for _, c, h in row.horizons)) for row in far]
+        lines += tables.markdown(("rule", *losses), cells)
     for measured in ([row for row in rows if row.checks and not _passes(row)], [r for r in rows if _passes(r)]):
         if not measured:
             continue
@@ -136,12 +134,12 @@ def markdown(rows: Sequence[RuleRow], /) -> str:
             lines += ["", *PASSAGE]
         lines += ["", "Measured over derived, extrapolated to rate 0 from three rates down to 1e-7; (!) disagrees:", ""]
         names = list(dict.fromkeys(r.name for row in measured for check in row.checks for r in check.ratios))
-        lines += [f"| rule | loss | {' | '.join(names)} |", "| --- " * (len(names) + 2) + "|"]
+        cells = []
         for row in measured:
             for check in row.checks:
                 by_name = {r.name: r for r in check.ratios}
-                cells = [_ratio(by_name.get(name)) for name in names]
-                lines.append(f"| {row.rule.name} | {check.loss} | {' | '.join(cells)} |")
+                cells.append((row.rule.name, check.loss, *(_ratio(by_name.get(name)) for name in names)))
+        lines += tables.markdown(("rule", "loss", *names), cells)
     return "\n".join(lines)
 
 
@@ -150,16 +148,15 @@ def _passes(row: RuleRow) -> bool:
     return bool(row.checks) and row.law is not None and row.law.rests
 
 
-def _law_line(row: RuleRow) -> str:
+def _law_cells(row: RuleRow) -> tuple[str, ...]:
     law = row.law
     if law is None:
-        return f"| {row.rule.name} | not derived | | | | | |"
+        return (row.rule.name, "not derived", *[""] * 5)
     edge = _code(law.edge) if law.smooth else "none, nonsmooth"
     drift = _code(law.drift) if law.drift is not None else "none: no closed orbit"
     marginal = law.orbit is not None and abs(law.orbit.multiplier) == 1
     square = "that of the start" if marginal else _code(law.mean_square)
-    numbers = f"{drift} | {square} | {_code(law.period)} | {_code(law.coefficient)}"
-    return f"| {row.rule.name} | {edge} | {numbers} | {_tracks(row)} |"
+    return (row.rule.name, edge, drift, square, _code(law.period), _code(law.coefficient), _tracks(row))
 
 
 def _tracks(row: RuleRow) -> str:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sharpflow.terminal.tables import aligned
+
 if TYPE_CHECKING:
     from sharpflow.numerics.training.prediction import Prediction
     from sharpflow.numerics.training.run import TrainingRun
@@ -29,18 +31,16 @@ def run_lines(run: TrainingRun, /) -> list[str]:
     lines = [
         f"{run.names[0]}: learning rate {recipe.learning_rate:g}, weight decay {recipe.weight_decay:g}, rate "
         f"{recipe.rate:g}, intrinsic_lr {recipe.intrinsic_lr:.3g}, {recipe.steps} iterations, {recipe.dtype}",
-        f"  seed  edge at {clock:<9} sharpness               effective_lr*sharpness  {what + ' %' * classes}".rstrip(),
     ]
+    rows = [("seed", f"edge at {clock}", "sharpness", "effective_lr*sharpness", what + " %" * classes)]
     end = run.columns["step"].size - 1
     for s, begin in enumerate(run.entry):
         first = max(int(begin), 0)
         entered = "never" if begin < 0 else f"{run.times[begin]:.4g}"
         tests = f"{scale * run.test_error[first, s]:.3g} -> {scale * run.test_error[end, s]:.3g}" if tested else ""
-        line = (
-            f"  {s:<5} {entered:<17} {run.sharpness[first, s]:.4g} -> {run.sharpness[end, s]:<12.4g} "
-            f"{run.edge[end, s]:<23.3f} {tests}"
-        )
-        lines.append(line.rstrip())
+        sharpness = f"{run.sharpness[first, s]:.4g} -> {run.sharpness[end, s]:.4g}"
+        rows.append((str(s), entered, sharpness, f"{run.edge[end, s]:.3f}", tests))
+    lines += aligned(rows, indent="  ")
     change = run.change()
     if np.isfinite(change.sharpness_ratio).any():
         predicted, measured = run.waiting()

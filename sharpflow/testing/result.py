@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from sharpflow.terminal.tables import aligned, number
 from sharpflow.testing.check import Outcome, Trial
 
 __all__ = ["CheckResult", "Report", "explain", "html", "table"]
@@ -53,8 +54,6 @@ class CheckResult:
 
     def explain(self) -> str:
         """The whole of it as text: meaning, numbers, counterexample, what to do."""
-        from sharpflow.testing.result import explain
-
         return explain(self)
 
     def to_json(self) -> dict[str, Any]:
@@ -68,17 +67,12 @@ class CheckResult:
         }  # fmt: skip
 
 
-def number(value: float | None) -> str:
-    """Four digits, 0 for -0; nothing for ``None``."""
-    return "" if value is None else f"{value + 0.0:.4g}"
-
-
 def numbers(trial: Trial) -> tuple[str, str, str]:
     """Measured, expected (a bound with its sign) and tolerance; digits enough to tell a failure from a success."""
-    measured, expected = number(trial.measured), number(trial.expected)
+    measured, expected, tolerance = (number(v, 4) for v in (trial.measured, trial.expected, trial.tolerance))
     if trial.outcome.value == "failed" and measured == expected and trial.measured != trial.expected:
         measured = f"{trial.measured:.12g}"
-    return measured, f"{trial.bound} {expected}".strip() if expected else "", number(trial.tolerance)
+    return measured, f"{trial.bound} {expected}".strip() if expected else "", tolerance
 
 
 def value_text(value: Any) -> str:
@@ -129,8 +123,7 @@ def table(report: Report, /) -> str:
     rows = [("check", "outcome", "measured", "expected", "tolerance", "seconds")]
     for r in report:
         rows.append((r.check, WORDS[r.outcome.value], *numbers(r.trial), f"{r.seconds:.1f}"))
-    widths = [max(len(row[k]) for row in rows) for k in range(6)]
-    lines = [" ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = aligned(rows)
     for r in report:
         if r.outcome.value not in ("passed", "not_applicable"):
             lines += ["", r.explain()]
@@ -210,13 +203,9 @@ class Report(Sequence[CheckResult]):
         return iter(self.results)
 
     def __str__(self) -> str:
-        from sharpflow.testing.result import table
-
         return table(self)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from sharpflow.testing.result import html
-
         return html(self)

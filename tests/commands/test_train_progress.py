@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from sharpflow import cli, provenance
-from sharpflow.commands import train
-from sharpflow.commands.train import Progress
 from sharpflow.numerics.training import run as training_run
 from sharpflow.numerics.training.recipe import Recipe
 from sharpflow.numerics.training.trainer import Row
 from sharpflow.provenance import git_commit
+from sharpflow.terminal.progress import TrainingLine
 from sharpflow.terminal.training_text import run_lines
 from tests.commands.test_train import SMALL, made
 
@@ -54,7 +53,7 @@ def record(step, *, classes=True, tested=True, seeds=((1.0, 0.0, 0.1), (3.0, 0.5
 
 def test_progress_shows_the_means_of_a_record(terminal):
     screen = terminal(130)
-    show = Progress(RECIPE)
+    show = TrainingLine(RECIPE)
     show(1, record(50))
     begun, line = screen.getvalue().split("\r")
     assert begun == ""
@@ -76,7 +75,7 @@ def test_a_line_of_progress_fits_the_terminal(terminal, columns, kind):
         "all diverged": record(50, seeds=((np.nan,) * 3,) * 2),
     }[kind]  # fmt: skip
     screen = terminal(columns)
-    Progress(RECIPE)(1, row)
+    TrainingLine(RECIPE)(1, row)
     (line,) = screen.getvalue().split("\r")[1:]
     assert len(line) == columns - 1  # all of it is written over, and none of it wraps
     if columns >= 80:
@@ -89,20 +88,20 @@ def test_a_line_of_progress_fits_the_terminal(terminal, columns, kind):
 
 def test_progress_without_decay_counts_iterations(terminal):
     screen = terminal(120)
-    Progress(Recipe(0.05, 0.0, steps=200, records=2))(1, record(50))
+    TrainingLine(Recipe(0.05, 0.0, steps=200, records=2))(1, record(50))
     assert "] iteration 50  loss" in screen.getvalue()
 
 
 def test_the_line_ends_where_the_run_is_stopped(terminal, monkeypatch, tmp_path):
     """Ctrl-C after the second record: what is said next begins a line of its own."""
-    screen, show = terminal(120), train.Progress.__call__
+    screen, show = terminal(120), TrainingLine.__call__
 
     def interrupted(self, index, row):
         show(self, index, row)
         if index == 1:
             os.kill(os.getpid(), 2)
 
-    monkeypatch.setattr(train.Progress, "__call__", interrupted)
+    monkeypatch.setattr(TrainingLine, "__call__", interrupted)
     out = ("--steps", "40", "--records", "4", "--out", str(tmp_path / "run"), "--json", str(tmp_path / "run.json"))
     assert cli.main(["train", *SMALL, *out]) == 1
     assert "\nsharpflow: stopping after this record" in screen.getvalue()

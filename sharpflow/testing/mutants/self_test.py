@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sharpflow.terminal import tables
 from sharpflow.testing import checks
 from sharpflow.testing.check import RuleSubject, Subject
 from sharpflow.testing.mutants.wrong_losses import Wrong, plain, wrong_losses
@@ -105,16 +106,16 @@ def markdown(rows: list[Row], /) -> str:
     ]
     for about in ("loss", "rule"):
         names = checks.names(about)
-        lines += ["", f"| {about} | what is wrong | {' | '.join(names)} |", "| --- " * (len(names) + 2) + "|"]
+        cells = []
         for row in rows:
             if {result.check for result in row.report} != set(names):
                 continue
-            cells = []
-            for name in names:
-                sign = SIGNS[row.report[name].outcome.value]
-                cells.append(f"**{sign}**" if row.wrong is not None and row.wrong.caught_by == name else sign)
+            signs = [SIGNS[row.report[name].outcome.value] for name in names]
+            if row.wrong is not None:
+                signs = [f"**{s}**" if row.wrong.caught_by == n else s for n, s in zip(names, signs, strict=True)]
             what = "nothing" if row.wrong is None else row.wrong.what.replace("|", "\\|")
-            lines.append(f"| {row.name} | {what} | {' | '.join(cells)} |")
+            cells.append((row.name, what, *signs))
+        lines += ["", *tables.markdown((about, "what is wrong", *names), cells)]
     found = [row for row in rows if row.wrong is not None]
     clean = [row for row in rows if row.wrong is None]
     lines += [
