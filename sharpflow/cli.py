@@ -16,7 +16,7 @@ import pkgutil
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import NoReturn
 
@@ -171,6 +171,8 @@ def _run(argv: list[str]) -> int:
     if chosen is not None and chosen not in command_names():
         raise InputError(f"there is no command {chosen!r}; {known_names(chosen, command_names())}")
     parser = build_parser(chosen)
+    if chosen is not None:
+        argv = _renamed(argv, getattr(importlib.import_module(f"sharpflow.commands.{chosen}"), "RENAMED", {}))
     try:
         arguments = parser.parse_args(_join_negative(argv))
     except SystemExit as end:  # --help and --version have printed
@@ -180,6 +182,18 @@ def _run(argv: list[str]) -> int:
         return OK
     status: int = importlib.import_module(f"sharpflow.commands.{arguments.command}").run(arguments)
     return status
+
+
+def _renamed(argv: list[str], renamed: Mapping[str, str]) -> list[str]:
+    """``argv`` with options as they are called now; one line says so for each that had another name before."""
+    words = []
+    for word in argv:
+        option, equals, value = word.partition("=")
+        if option in renamed and "--" not in words:
+            print(f"sharpflow: note: {option} is now called {renamed[option]}", file=sys.stderr)
+            word = renamed[option] + equals + value
+        words.append(word)
+    return words
 
 
 def _join_negative(argv: list[str]) -> list[str]:

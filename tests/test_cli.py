@@ -266,3 +266,46 @@ def test_output_places_are_tried_before_the_work(tmp_path):
 def test_a_device_that_is_full_is_named():
     with pytest.raises(InputError, match=r"--json: '/dev/full' cannot be written: No space left"):
         Output("/dev/full").write_json({"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("argv", "old", "new"),
+    [
+        (["verify", "no-such-loss", "--report", "out"], "--report", "--out"),
+        (["check", "no-such-loss", "--pictures=out"], "--pictures", "--out"),
+        (["sweep", "no-such-loss", "--rules", "gd-wd", "--out", "out"], "--rules", "--rule"),
+    ],
+)
+def test_old_spellings_work_and_say_so(argv, old, new, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(argv) == 2
+    notes, *rest = capsys.readouterr().err.splitlines()
+    assert notes == f"sharpflow: note: {old} is now called {new}"
+    assert "no-such-loss" in rest[-1]
+
+
+def test_options_are_called_the_same_everywhere():
+    """A folder is --out, a page of text --output, an update rule --rule, and each reads its numbers by itself."""
+    found = {}
+    for name in cli.command_names():
+        parser = cli.build_parser(name)
+        (table,) = (a for a in parser._actions if hasattr(a, "choices") and isinstance(a.choices, dict))
+        for action in table.choices[name]._actions:
+            for option in action.option_strings:
+                found.setdefault(option, {})[name] = action
+    folders = {option for option, by in found.items() if any(a.metavar == "DIR" for a in by.values())}
+    assert folders == {"--out", "--status"}
+    assert not {"--report", "--pictures", "--rules", "--update-rule"} & set(found)
+    for option in (
+        "--seed",
+        "--time",
+        "--amplitude",
+        "--rate",
+        "--starts",
+        "--steps",
+        "--records",
+        "--seeds",
+        "--count",
+    ):
+        assert all(action.type is not None for action in found[option].values()), option
+    assert set(found["--json"]) == set(cli.command_names())

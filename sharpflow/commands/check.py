@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sharpflow.terminal.output import BUG, Output, add_json, replacing, to_json
+from sharpflow.terminal.arguments import add_seed
+from sharpflow.terminal.output import BUG, Output, add_json, make_folder, replacing, to_json
 from sharpflow.terminal.progress import progress_line
 from sharpflow.theory.errors import InputError
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 WRONG_INPUT, INTERRUPTED = 2, 130
 # What every child imports, unless it is there already.
 NEEDED = ("sharpflow.testing.running", "sharpflow.naming.specs", "sharpflow.numerics.objective")
+# Spellings of earlier versions.
+RENAMED = {"--pictures": "--out"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run every check on losses and rules that are wrong on purpose, and on right ones (some minutes)",
     )
     parser.add_argument("--output", metavar="FILE", help="with --self-test: write its table as Markdown to FILE")
-    parser.add_argument("--seed", type=int, default=0, help="of random points; default: %(default)s")
+    add_seed(parser, "random points")
     parser.add_argument("--strict", action="store_true", help="an inconclusive check makes the exit status 1")
-    parser.add_argument("--pictures", metavar="DIR", help="draw each counterexample to a file in DIR")
+    parser.add_argument("--out", metavar="DIR", help="draw each counterexample to a file in DIR")
     add_json(parser)
 
 
@@ -54,8 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("--output goes with --self-test; --json FILE writes the results of a check.")
     if not arguments.spec and not arguments.rule:
         raise InputError("name a loss (SPEC) or an update rule (--rule RULE) to check; --list names the checks.")
-    if arguments.pictures is not None:
-        _make_folder(arguments.pictures)
+    if arguments.out is not None:
+        make_folder(arguments.out, "--out")
     from sharpflow.naming.isolated import may_fork, preload
 
     reports: list[dict[str, Any]] = []
@@ -112,8 +115,8 @@ def _check(
     report = check_loss(spec, **options) if about == "loss" else check_rule(spec, **options)
     lines = [*_variables(about, spec), str(report), ""]
     name = _name(report.subject, drawn)
-    if arguments.pictures is not None:
-        lines += _draw(report, spec, arguments.pictures, name)
+    if arguments.out is not None:
+        lines += _draw(report, spec, arguments.out, name)
     return {"report": json.loads(to_json(report.to_json())), "lines": lines, "drawn": [name], "interrupted": False}
 
 
@@ -216,13 +219,6 @@ def _self_test(file: str | None, output: Output) -> int:
         output.say(*text.splitlines()[-1:])
     output.write_json({"rows": [{"name": row.name, "good": row.good, **row.report.to_json()} for row in rows]})
     return 0 if all(row.good for row in rows) else 1
-
-
-def _make_folder(path: str) -> None:
-    try:
-        os.makedirs(path, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--pictures: {path!r} cannot be made a folder: {error.strerror}. Give another.") from None
 
 
 def _name(subject: str, drawn: list[str]) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # A status older than this belongs to a process that is no longer at work, or to a very long block.
 STALE = 600.0
+# Spellings of earlier versions.
+RENAMED = {"--rules": "--rule"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

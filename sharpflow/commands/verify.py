@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
-import sys
 from typing import TYPE_CHECKING, Any
 
-from sharpflow.terminal.output import BUG, Output, add_json
+from sharpflow.terminal.arguments import add_seed
+from sharpflow.terminal.output import BUG, Output, add_json, make_folder
+from sharpflow.terminal.progress import Line
 from sharpflow.theory.errors import InputError
 from sharpflow.verification.text import head, line, remarks, summary
 
@@ -20,6 +20,8 @@ __all__ = []
 
 
 INTERRUPTED = 130
+# Spellings of earlier versions.
+RENAMED = {"--report": "--out"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,17 +39,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="this claim only (repeat for more); see `sharpflow list claims`",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of random points; default: %(default)s")
+    add_seed(parser, "random points")
     parser.add_argument("--strict", action="store_true", help="undecided or inconclusive makes the exit status 1")
     parser.add_argument("--fresh", action="store_true", help="prove anew what was proved before and kept")
-    parser.add_argument("--report", metavar="DIR", help="write DIR/index.html, a page that needs nothing else")
+    parser.add_argument("--out", metavar="DIR", help="write DIR/index.html, a page that needs nothing else")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """1 where something was refuted or inconsistent (with --strict also where something was left open), 70 at a bug."""
     output = Output(arguments.json)
-    folder = None if arguments.report is None else _folder(arguments.report)
+    folder = None if arguments.out is None else make_folder(arguments.out, "--out")
 
     from sharpflow.naming.specs import resolve_loss, resolve_rule
     from sharpflow.theory.loss import Loss
@@ -94,41 +96,23 @@ def _pictures(result: Verification) -> Any:
     return pictures_for(result)
 
 
-def _folder(path: str) -> str:
-    """``path`` as a folder that can be written to, made if it is not there."""
-    try:
-        os.makedirs(path, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--report: {path!r} cannot be made a folder: {error.strerror}. Give another.") from None
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise InputError(f"--report: the folder {path!r} cannot be written to; give another.")
-    return path
-
-
 class _Rows:
     """The table: each row is printed as it is judged; below it, on a terminal, a line that says what is tried."""
 
     def __init__(self, output: Output) -> None:
-        self._output = output
-        self._terminal = sys.stderr.isatty()
-        self._printed = 0
+        self._output, self._line, self._printed = output, Line(), 0
         output.say(head())
 
     def progress(self, done: int, total: int, what: str) -> None:
-        if self._terminal:
-            print(f"\r\033[K{done:4d}/{total} {what}"[:110], end="", file=sys.stderr, flush=True)
+        self._line.show(f"{done:4d}/{total} {what}")
 
     def judged(self, verdict: Verdict, several: bool) -> None:
-        self._clear()
+        self._line.clear()
         self._printed += 1
         self._output.say(line(verdict, several))
 
     def end(self, result: Verification) -> None:
         """The rows that an interruption left behind one that was not judged."""
-        self._clear()
+        self._line.clear()
         left = result.verdicts[self._printed :]
         self._output.say(*(line(v, len({o.rule for o in left if o.id == v.id}) > 1) for v in left))
-
-    def _clear(self) -> None:
-        if self._terminal:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)

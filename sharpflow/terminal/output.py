@@ -23,7 +23,7 @@ from sharpflow.theory.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["BUG", "Output", "add_json", "check_writable", "replacing", "to_json"]
+__all__ = ["BUG", "Output", "add_json", "check_writable", "make_folder", "replacing", "to_json"]
 
 # The exit status of every command where the program itself made a mistake: nothing it says then can be relied on.
 BUG = 70
@@ -140,6 +140,17 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):  # arrays and array scalars of NumPy and JAX
         return _plain(value.tolist())
     return str(value)
+
+
+def make_folder(path: str, option: str, /) -> str:
+    """``path`` as a folder that can be written to, made if it is not there; raises `InputError` where none can be."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{option}: {path!r} cannot be made a folder: {_reason(error)}. Give another.") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise InputError(f"{option}: the folder {path!r} cannot be written to; give another.")
+    return path
 
 
 def check_writable(path: str, option: str, /) -> None:

@@ -2,7 +2,8 @@
 
     check_loss(loss), check_rule(rule)            every check, each with its result and a counterexample where it fails
     @parametrize_with_checks([loss, rule])        the same as tests of your own pytest file
-    pytest --pyargs sharpflow.testing.suite --loss SPEC      without writing a file; `sharpflow check SPEC` is the table
+    pytest --pyargs sharpflow.testing.suite --sharpflow-loss SPEC
+                                                  without writing a file; `sharpflow check SPEC` is the table
     strategies                                    Hypothesis strategies, among them new scale-invariant losses
 
 Importing this package loads neither SymPy nor JAX.

@@ -1,7 +1,7 @@
-"""The pytest plugin: ``pytest --pyargs sharpflow.testing.suite --loss SPEC --update-rule SPEC``.
+"""The pytest plugin: ``pytest --pyargs sharpflow.testing.suite --sharpflow-loss SPEC --sharpflow-rule SPEC``.
 
-It is loaded by every pytest where sharpflow is installed, so it imports nothing but the standard library and pytest
-until one of its options is used.
+It is loaded by every pytest where sharpflow is installed: all that it registers bears the name of the project, and it
+imports nothing but the standard library and pytest until one of its options is used.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 
 __all__ = ["pytest_addoption", "pytest_configure", "pytest_generate_tests", "pytest_terminal_summary"]
 
-GIVE = "nothing to check: give --loss SPEC or --update-rule SPEC"
+GIVE = "nothing to check: give --sharpflow-loss SPEC or --sharpflow-rule SPEC"
 _NOTHING = pytest.StashKey[bool]()
 
 
@@ -21,13 +21,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of the suite."""
     group = parser.getgroup("sharpflow", "checks of losses and update rules (sharpflow.testing.suite)")
     group.addoption(
-        "--loss", action="append", default=[], metavar="SPEC",
+        "--sharpflow-loss", action="append", default=[], metavar="SPEC",
         help="a loss to check: a built-in family, file.py:attribute, module:attribute, or text (repeat for more)",
     )  # fmt: skip
-    group.addoption("--update-rule", action="append", default=[], metavar="SPEC", help="an update rule to check")
-    group.addoption("--check", action="append", default=[], metavar="NAME", help="this check only (repeat for more)")
+    group.addoption("--sharpflow-rule", action="append", default=[], metavar="SPEC", help="an update rule to check")
     group.addoption(
-        "--check-strict", action="store_true", help="a check that is inconclusive fails; it is skipped otherwise"
+        "--sharpflow-check", action="append", default=[], metavar="NAME", help="this check only (repeat for more)"
+    )
+    group.addoption(
+        "--sharpflow-strict", action="store_true", help="a check that is inconclusive fails; it is skipped otherwise"
     )
 
 
@@ -41,7 +43,7 @@ def pytest_generate_tests(metafunc: Any) -> None:
     if "sharpflow_check" not in metafunc.fixturenames:
         return
     config = metafunc.config
-    losses, rules = config.getoption("--loss"), config.getoption("--update-rule")
+    losses, rules = config.getoption("--sharpflow-loss"), config.getoption("--sharpflow-rule")
     if not losses and not rules:
         config.stash[_NOTHING] = True
         skip = pytest.mark.skip(reason=GIVE)
@@ -51,7 +53,10 @@ def pytest_generate_tests(metafunc: Any) -> None:
     from sharpflow.testing.parametrize import cases
     from sharpflow.theory.errors import InputError
 
-    options = {"checks": config.getoption("--check") or None, "strict": config.getoption("--check-strict")}
+    options = {
+        "checks": config.getoption("--sharpflow-check") or None,
+        "strict": config.getoption("--sharpflow-strict"),
+    }
     calls: list[Any] = []
     named = [*((resolve_loss, spec) for spec in losses), *((_rule(resolve_rule), spec) for spec in rules)]
     for resolve, spec in named:
@@ -68,7 +73,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if config.stash.get(_NOTHING, False):
         terminalreporter.write_line(f"sharpflow: {GIVE}")
     guard = sys.modules.get("sharpflow.naming.settings")
-    if guard is not None and (config.getoption("--loss") or config.getoption("--update-rule")):
+    if guard is not None and (config.getoption("--sharpflow-loss") or config.getoption("--sharpflow-rule")):
         for remark in guard.REMARKS:
             terminalreporter.write_line(f"sharpflow: note: {remark}")
 

@@ -44,7 +44,7 @@ class Picture:
 def write_report(verification: Verification, folder: str, /, *, pictures: Sequence[Picture] = ()) -> Path:
     """Write ``folder/index.html`` and return its path; the file appears whole or not at all."""
     place = Path(folder) / "index.html"
-    with replacing(str(place), "--report") as temporary:
+    with replacing(str(place), "--out") as temporary:
         temporary.write_text(page(verification, pictures=pictures), encoding="utf-8")
     return place
 

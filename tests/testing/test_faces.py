@@ -47,8 +47,9 @@ def run_pytest(folder, *arguments):
 
 def test_the_suite_needs_no_file(folder):
     status, text = run_pytest(
-        folder, "--pyargs", "sharpflow.testing.suite", "--loss", "mine.py:good", "--loss", "mine.py:bad",
-        "--update-rule", "gd-wd", "--check", "homogeneity", "--check", "clock", "-v",
+        folder, "--pyargs", "sharpflow.testing.suite",
+        "--sharpflow-loss", "mine.py:good", "--sharpflow-loss", "mine.py:bad",
+        "--sharpflow-rule", "gd-wd", "--sharpflow-check", "homogeneity", "--sharpflow-check", "clock", "-v",
     )  # fmt: skip
     assert status == 1
     assert "test_check[homogeneity-good] PASSED" in text
@@ -64,13 +65,29 @@ def test_the_suite_without_a_loss_skips_and_a_wrong_name_fails_alone(folder):
     status, text = run_pytest(folder, "--pyargs", "sharpflow.testing.suite")
     assert status == 0
     assert "1 skipped" in text
-    assert "give --loss SPEC" in text
-    status, text = run_pytest(folder, "--pyargs", "sharpflow.testing.suite", "--loss", "mine.py:god", "--loss", "ridge",
-                              "--check", "purity")  # fmt: skip
+    assert "give --sharpflow-loss SPEC" in text
+    status, text = run_pytest(
+        folder, "--pyargs", "sharpflow.testing.suite",
+        "--sharpflow-loss", "mine.py:god", "--sharpflow-loss", "ridge", "--sharpflow-check", "purity",
+    )  # fmt: skip
     assert status == 1
     assert "did you mean good?" in text
     assert "1 failed, 1 passed" in text
     assert "Traceback" not in text
+
+
+def test_a_project_has_options_of_its_own(folder):
+    """Kind: names of the plug-in's that another project uses too."""
+    taken = ("--loss", "--check", "--update-rule", "--check-strict", "--rule", "--seed")
+    (folder / "conftest.py").write_text(
+        f"def pytest_addoption(parser):\n    for name in {taken}:\n        parser.addoption(name)\n"
+    )
+    (folder / "test_own.py").write_text(
+        "def test_it(request):\n    assert request.config.getoption('--loss') == 'huber'\n"
+    )
+    status, text = run_pytest(folder, "--loss", "huber")
+    assert status == 0, text
+    assert "1 passed" in text
 
 
 @pytest.mark.deep
@@ -80,12 +97,12 @@ def test_what_is_inconclusive_fails_where_it_is_strict(folder):
         "nothing = check.Trial(check.Outcome.INCONCLUSIVE, 'nothing measured')\n"
         "running.Runner._try = lambda *_: nothing\n"
     )
-    call = ("--pyargs", "sharpflow.testing.suite", "--loss", "mine.py:good", "--check", "purity")
+    call = ("--pyargs", "sharpflow.testing.suite", "--sharpflow-loss", "mine.py:good", "--sharpflow-check", "purity")
     status, text = run_pytest(folder, *call, "-rs")
     assert status == 0, text
     assert "1 skipped" in text
     assert "inconclusive: nothing measured" in text
-    status, text = run_pytest(folder, *call, "--check-strict")
+    status, text = run_pytest(folder, *call, "--sharpflow-strict")
     assert status == 1, text
     assert "purity on good: inconclusive" in text
     assert "1 failed" in text
@@ -143,7 +160,7 @@ def test_hypothesis_resolves_the_types_and_loads_nothing_before(folder):
 def test_the_command_goes_on_after_a_file_that_fails(folder, capsys):
     (folder / "broken.py").write_text("import sys\nsys.exit(3)\n")
     status = cli.main(["check", "broken.py:loss", "mine.py:good", "mine.py:bad", "--check", "homogeneity",
-                       "--json", "out.json", "--pictures", "pictures"])  # fmt: skip
+                       "--json", "out.json", "--out", "pictures"])  # fmt: skip
     out, err = capsys.readouterr()
     assert status == 2
     assert "line 2: the file ends the program" in err
@@ -153,7 +170,7 @@ def test_the_command_goes_on_after_a_file_that_fails(folder, capsys):
     assert "homogeneity on bad: FAILED" in out
     assert (folder / "pictures" / "bad-homogeneity.png").stat().st_size > 1000
     shutil.copy(folder / "mine.py", folder / "other.py")
-    assert cli.main(["check", "mine.py:bad", "other.py:bad", "--check", "homogeneity", "--pictures", "two"]) == 1
+    assert cli.main(["check", "mine.py:bad", "other.py:bad", "--check", "homogeneity", "--out", "two"]) == 1
     assert sorted(p.name for p in (folder / "two").iterdir()) == ["bad-2-homogeneity.png", "bad-homogeneity.png"]
     assert cli.main(["check", "mine.py:good", "--check", "homogeneity"]) == 0
 

@@ -134,7 +134,7 @@ def test_a_loss_in_a_file_goes_through(tmp_path, capsys):
         (["missing.py:loss"], "missing.py"),
         (["ridge", "--claim", "nothing"], "no claim"),
         (["ridge", "--rule", "nothing"], "nothing"),
-        (["ridge", "--report", "/dev/null/x"], "--report"),
+        (["ridge", "--out", "/dev/null/x"], "--out"),
         (["ridge", "--seed", "x"], "--seed"),
     ],
 )
