@@ -106,15 +106,25 @@ def sphere(run: Comparison, loss: Loss | None = None, /) -> Figure:
     middle = flow[len(flow) // 2]
     elevation = float(np.degrees(np.arcsin(np.clip(middle[2] / np.linalg.norm(middle), -1, 1))))
     azimuth = float(np.degrees(np.arctan2(middle[1], middle[0])))
-    axes.view_init(elev=float(np.clip(elevation + 20, -70, 70)), azim=azimuth + 25)
+    elevation, azimuth = float(np.clip(elevation + 20, -70, 70)), azimuth + 25
+    axes.view_init(elev=elevation, azim=azimuth)
+    up, round_ = np.radians([elevation, azimuth])
+    eye = np.array([np.cos(up) * np.cos(round_), np.cos(up) * np.sin(round_), np.sin(up)])
+
+    def draw(points: np.ndarray, colour: str, label: str, **look: Any) -> None:
+        """What the ball hides is drawn pale, and dotted where it is a line."""
+        hidden = points @ eye < 0
+        pale = {**look, "alpha": 0.35} | ({} if look.get("linestyle") == "" else {"linestyle": ":"})
+        axes.plot(*np.where(hidden[:, None], points, np.nan).T, color=colour, **pale)
+        axes.plot(*np.where(hidden[:, None], np.nan, points).T, color=colour, label=label, **look)
+
     gamma = _gamma(loss)
-    if gamma is not None:
-        for curve in gamma:
-            axes.plot(*(curve @ basis.T).T, color=GAMMA, linewidth=0.9, label=None)
-        axes.plot([], [], [], color=GAMMA, linewidth=0.9, label=r"minima $\Gamma$")
+    for k, curve in enumerate(gamma or ()):
+        draw(curve @ basis.T, GAMMA, "_nolegend_" if k else r"minima $\Gamma$", linewidth=0.9)
     thin = slice(None, None, max(1, len(iterates) // SHOWN))
-    axes.plot(*iterates[thin].T, ".", color=DESCENT, markersize=3.5, label="gradient descent", rasterized=True)
-    axes.plot(*flow.T, color=FLOW, linewidth=0.9, label="flow")
+    dots = {"linestyle": "", "marker": ".", "markersize": 3.5, "rasterized": True}
+    draw(iterates[thin], DESCENT, "gradient descent", **dots)
+    draw(flow, FLOW, "flow", linewidth=0.9)
     axes.plot(*flow[:1].T, "o", color=FLOW, markersize=4, markerfacecolor="white", label="start")
     axes.plot(*flow[-1:].T, "s", color=FLOW, markersize=4, label="end")
     axes.set_box_aspect((1, 1, 1), zoom=1.35)

@@ -1,4 +1,4 @@
-"""A matplotlib figure that a notebook shows, without pyplot and its global state."""
+"""The style of all figures, and a figure that a notebook shows, without pyplot and its global state."""
 
 from __future__ import annotations
 
@@ -24,20 +24,29 @@ COLUMN, PAGE = 3.4, 7.0
 DESCENT, FLOW, GAMMA, EDGE = "#D55E00", "#0072B2", "#6f6f6f", "#000000"
 
 
+@contextmanager
+def _style() -> Iterator[None]:
+    """The project's style and nothing of the user's matplotlibrc: ``text.usetex`` there needs a LaTeX."""
+    with resources.as_file(resources.files("sharpflow").joinpath("sharpflow.mplstyle")) as path, mpl.rc_context():
+        matplotlib.style.use(["default", path])
+        yield
+
+
 class Figure(matplotlib.figure.Figure):
-    """`matplotlib.figure.Figure` with a PNG of itself for IPython, which shows figures of pyplot only."""
+    """`matplotlib.figure.Figure` with a PNG of itself for IPython, which shows figures of pyplot only.
+
+    It is written in the style that it is drawn in: some settings are read only then.
+    """
+
+    def savefig(self, *arguments: Any, **options: Any) -> None:
+        """Write the figure, as matplotlib does."""
+        with _style():
+            super().savefig(*arguments, **options)
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
-        self.savefig(buffer, format="png")
+        self.savefig(buffer, format="png", dpi="figure")  # larger ones would be scaled down again
         return buffer.getvalue()
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    with resources.as_file(resources.files("sharpflow").joinpath("sharpflow.mplstyle")) as path, mpl.rc_context():
-        matplotlib.style.use(path)
-        yield
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:

@@ -1,12 +1,15 @@
 """The figures: what is drawn is what was measured, nothing that is not finite, and every format can be written."""
 
 import io
+import os
+import subprocess
+import sys
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 
-from sharpflow.figures import plots
+from sharpflow.figures import edges, plots
 from sharpflow.numerics.comparison.compare import compare
 from sharpflow.numerics.comparison.order import order
 from sharpflow.numerics.descent.orbit import edge_orbit
@@ -128,3 +131,62 @@ def test_legends_do_not_cover_the_data(run):
 def test_nothing_to_draw_is_said():
     with pytest.raises(InputError, match="nothing to draw"):
         plots.portrait([])
+
+
+@pytest.mark.parametrize("surrounding", ["an absent backend", "a backend that is none", "LaTeX without a LaTeX"])
+def test_figures_do_not_depend_on_the_settings_of_matplotlib(surrounding, tmp_path):
+    """Kind: settings of the user's that decide about a figure, or end its drawing."""
+    settings = {"an absent backend": "module://absent", "a backend that is none": "absent"}.get(surrounding)
+    environment = {**os.environ, **({"MPLBACKEND": settings} if settings else {}), "PATH": ""}
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nsavefig.facecolor: red\nsavefig.dpi: 10\n")
+    program = """
+import io, sys
+from sharpflow.figures.style import Figure, styled
+
+@styled
+def draw():
+    figure = Figure(figsize=(1, 1))
+    figure.subplots().set(title=r"rate $\\varepsilon$")
+    return figure
+
+buffer = io.BytesIO()
+draw().savefig(buffer, format="png")
+sys.stdout.write(str(hash(buffer.getvalue())))
+"""
+    environment |= {"PYTHONHASHSEED": "0"}
+    plain = {name: value for name, value in environment.items() if name != "MPLBACKEND"}
+    done = [
+        subprocess.run([sys.executable, "-c", program], env=e, cwd=where, capture_output=True, text=True, check=False)
+        for e, where in ((environment, tmp_path), (plain, tmp_path.parent))
+    ]
+    assert done[0].stdout, done[0].stderr
+    assert done[0].stdout == done[1].stdout
+
+
+def test_the_sphere_hides_what_lies_behind_it(run, ridge):
+    axes = plots.sphere(run, ridge).axes[0]
+    up, round_ = np.radians([axes.elev, axes.azim])
+    eye = np.array([np.cos(up) * np.cos(round_), np.cos(up) * np.sin(round_), np.sin(up)])
+    shown = {True: 0, False: 0}
+    for line in axes.lines:
+        depth = np.column_stack(line.get_data_3d()) @ eye
+        depth = depth[np.isfinite(depth)]
+        if line.get_linestyle() != "None" and len(depth) > 1:
+            hidden = line.get_linestyle() == ":"
+            assert ((depth < 0) == hidden).all()
+            shown[hidden] += len(depth)
+    assert shown[True] > 10
+    assert shown[False] > 10
+
+
+def test_the_oscillation_fills_its_panel_and_is_one_smooth_curve(ridge):
+    resolved = compare(ridge, rate=1e-3, time=0.5, amplitude=1.02, resolve=True)
+    left, right = edges.oscillation(resolved).axes
+    for axes in (left, right):
+        low, high = axes.get_ylim()
+        for line in axes.lines:
+            values = line.get_ydata()
+            assert (values.max() - values.min()) > 0.5 * (high - low)
+            # Up and down once in a period, and not at each iteration.
+            turns = np.sum(np.diff(np.sign(np.diff(values))) != 0)
+            assert turns < len(values) / 5
