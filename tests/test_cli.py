@@ -302,7 +302,6 @@ def test_options_are_called_the_same_everywhere():
         "--amplitude",
         "--rate",
         "--starts",
-        "--steps",
         "--records",
         "--seeds",
         "--count",

@@ -81,7 +81,7 @@ def test_pytest_beside_them_with_the_plugin(project):
         pytest.skip("the plug-in is loaded where sharpflow is installed")
     done = run(
         project, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py", "--pyargs", "sharpflow.testing.suite",
-        "--update-rule", "gd-wd", "--check", "clock",
+        "--sharpflow-rule", "gd-wd", "--sharpflow-check", "clock",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from sharpflow.terminal.output import Output, add_json
+from sharpflow.terminal.output import Output, add_json, make_folder
 from sharpflow.theory.errors import InputError
 
 if TYPE_CHECKING:
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from sharpflow.theory.statements.names import Names
 
 EXAMPLE = 'sharpflow prove ridge --that "sharpness = 2 + cos(2*p)"'
+
+# Spellings of earlier versions.
+RENAMED = {"--report": "--out"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,13 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--measure", action="store_true", help="give what gradient descent gives beside the formulas")
     parser.add_argument("--steps", action="store_true", help="show the checked steps of every proof")
     parser.add_argument("--strict", action="store_true", help="anything undecided makes the exit status 1")
-    parser.add_argument("--report", metavar="DIR", help="write DIR/index.html: your equations, a mark beside each")
+    parser.add_argument("--out", metavar="DIR", help="write DIR/index.html: your equations, a mark beside each")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """1 where a statement was refuted (with --strict also where one is undecided)."""
     output = Output(arguments.json)
+    if arguments.out is not None:
+        make_folder(arguments.out, "--out")
 
     from sharpflow.statements.prove import names_for
 
@@ -91,10 +96,10 @@ def _file(arguments: argparse.Namespace, output: Output) -> int:
 def _end(results: list[StatementResult], arguments: argparse.Namespace, output: Output) -> int:
     output.write_json({"statements": [result.to_json() for result in results]})
     found = [result.proof for result in results]
-    if arguments.report is not None:
+    if arguments.out is not None:
         from sharpflow.statements.page import write_page
 
-        output.say(f"report: {write_page(results, arguments.report, title=arguments.spec)}")
+        output.say(f"report: {write_page(results, arguments.out, title=arguments.spec)}")
     counts = ", ".join(f"{found.count(kind)} {kind}" for kind in ("proved", "refuted", "undecided") if kind in found)
     output.say(f"{len(results)} statement{'s' * (len(results) != 1)}: {counts or 'nothing claimed'}.")
     return 1 if "refuted" in found or (arguments.strict and "undecided" in found) else 0

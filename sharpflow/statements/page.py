@@ -27,7 +27,7 @@ def write_page(results: Sequence[StatementResult], folder: str, /, *, title: str
     """Write ``folder/index.html`` and return its path; the file appears whole or not at all."""
     place = Path(folder) / "index.html"
     place.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(str(place), "--report") as temporary:
+    with replacing(str(place), "--out") as temporary:
         temporary.write_text(page(results, title=title), encoding="utf-8")
     return place
 

@@ -132,7 +132,7 @@ def test_what_is_not_understood_is_named_and_the_other_lines_go_on(tmp_path, equ
 
 def test_the_page_shows_the_equations_with_marks_and_curves(tmp_path, capsys):
     path = _file(tmp_path, RIDGE.replace("cos 2p, ", "cos p, "))
-    assert cli.main(["prove", path, "--report", str(tmp_path / "out"), "--json", "-"]) == 1
+    assert cli.main(["prove", path, "--out", str(tmp_path / "out"), "--json", "-"]) == 1
     rows = json.loads(capsys.readouterr().out)["statements"]
     assert rows[0]["line"] == 7
     assert rows[0]["file"] == path
