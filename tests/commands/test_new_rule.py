@@ -116,6 +116,7 @@ def test_a_damaged_file_is_noticed_and_written_anew(run, damage):
     assert run(*call)[2] == ""
 
 
+@pytest.mark.deep
 def test_another_map_under_the_same_name_is_derived(run, tmp_path):
     run("derive", "generic", "--rule", "rule.py:mine")
     (tmp_path / "rule.py").write_text(FILE.replace("FACTOR", "3"))

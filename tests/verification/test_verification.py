@@ -74,6 +74,7 @@ def test_a_declared_failure_is_named_and_is_not_wrong():
     assert not result.wrong
 
 
+@pytest.mark.deep
 def test_an_undeclared_failure_is_refuted_and_what_stands_on_it_is_not_applicable():
     built = families.get("crossing").default()
     loss = Loss(name="mine", variables=built.variables, expression=built.expression, minima=built.minima)
@@ -181,6 +182,7 @@ def test_a_proving_process_that_dies_leaves_undecided_verdicts(monkeypatch):
     assert verdict.numeric == "consistent"
 
 
+@pytest.mark.deep
 def test_a_rule_made_at_run_time_is_proved_here():
     built = rules.get("gd-wd")
     rule = Rule(name="gd-wd", update=lambda w, gradient, state, p, ops: built.update(w, gradient, state, p, ops))

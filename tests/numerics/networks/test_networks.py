@@ -31,9 +31,13 @@ RANDOM = np.random.default_rng(0)
 
 # Every norm once, and the convolutions; each case compiles anew.
 CASES = [*(("mlp", norm) for norm in NORMS), ("resnet", "batch")]
+PLAIN = ("mlp", "batch")
 
 
-@pytest.fixture(scope="module", params=CASES, ids=" ".join)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(c, marks=() if c == PLAIN else pytest.mark.deep, id=" ".join(c)) for c in CASES],
+)
 def built(request):
     """A small network on six examples."""
     return small(*request.param)
@@ -147,7 +151,11 @@ OTHERS = {
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=pytest.mark.longest) if "resnet" in case else case for case in OTHERS]
+    "case",
+    [
+        pytest.param(c, marks=() if c == "completion" else pytest.mark.longest if "resnet" in c else pytest.mark.deep)
+        for c in OTHERS
+    ],
 )
 def test_third_derivatives_of_the_others_too(case):
     third_derivatives_agree(OTHERS[case]())
@@ -180,7 +188,7 @@ def test_an_output_has_nothing_to_do_with_the_other_test_examples():
         np.testing.assert_allclose(apply(w, x, x[2:3]), apply(w, x)[2:3], rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", [pytest.param(n, marks=() if n == "batch" else pytest.mark.deep) for n in NORMS])
 def test_single_precision(norm):
     built = small("mlp", norm)
     w = jnp.asarray(built.start, jnp.float32)
@@ -212,7 +220,9 @@ def test_standardized_targets_are_attainable():
         np.testing.assert_allclose(targets.std(axis), 1, atol=1e-14)
 
 
-@pytest.mark.parametrize(("norm", "loss"), [("layer", "squared"), ("batch", "cross-entropy")], ids=str)
+@pytest.mark.parametrize(
+    ("norm", "loss"), [pytest.param("layer", "squared", marks=pytest.mark.deep), ("batch", "cross-entropy")], ids=str
+)
 def test_gradient_descent_learns(loss, norm):
     data = digits(n=60, test=200)
     trained = task("mlp", data, norm=norm, loss=loss, widths=(32,))

@@ -75,6 +75,7 @@ def test_a_network(amplitude):
         assert errors[-1][i] < 0.02 * amplitude
 
 
+@pytest.mark.deep
 def test_every_single_step():
     objective = objective_of(families.get("conic").default())
     errors = [against_descent(objective, objective.start, rate, 1.5, every=1)[0] for rate in RATES]
@@ -94,7 +95,7 @@ def test_the_phase_holds_over_times_of_order_one_over_the_rate():
     assert errors[-1][1] < 5e-3
 
 
-@pytest.mark.parametrize("amplitude", [1.1, pytest.param(3.0, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("amplitude", [pytest.param(amplitude, marks=pytest.mark.deep) for amplitude in (1.1, 3.0)])
 def test_the_period_is_that_of_the_quadrature(amplitude):
     objective = objective_of(families.get("conic").default())
     rate, law = 1e-8, law_of(GD)
@@ -128,6 +129,7 @@ def test_its_mean_is_the_averaged_flow():
     assert np.mean(found.x[:5000] ** 2) / rate == pytest.approx(square, rel=0.1)
 
 
+@pytest.mark.deep
 def test_a_planted_half_is_seen():
     """The equations of half the weight decay, against gradient descent with all of it."""
 
@@ -256,6 +258,7 @@ def test_nothing_compiles_twice():
     assert program.compilations == before
 
 
+@pytest.mark.deep
 def test_a_second_eigenvalue_ends_it():
     found = resolved_flow(broken, rate=1e-4, time=3.0)
     assert found.result is RESULTS.GAP_CLOSED

@@ -43,8 +43,10 @@ def quadratic(values, seed=0, residuals=False):
     )
 
 
-@pytest.mark.parametrize("residuals", [False, True])
-@pytest.mark.parametrize("values", [(9, 7, 4, 2, 1, 0.5), (5, 5, 5, 3, 3, 1), (6, 1e-3)])
+@pytest.mark.parametrize("residuals", [pytest.param(False, marks=pytest.mark.deep), True])
+@pytest.mark.parametrize(
+    "values", [(9, 7, 4, 2, 1, 0.5), (5, 5, 5, 3, 3, 1), pytest.param((6, 1e-3), marks=pytest.mark.deep)]
+)
 def test_eigenpairs_against_a_dense_reference(values, residuals):
     objective = quadratic(values, residuals=residuals)
     theta = objective.start
@@ -68,6 +70,7 @@ def test_eigenpairs_against_a_dense_reference(values, residuals):
         assert _single(objective, 4, 3000, True).compilations == 1
 
 
+@pytest.mark.deep
 def test_blocks_of_two_tell_pairs_apart():
     objective = quadratic((5, 5, 3, 3, 1))
     exact = np.linalg.eigvalsh(np.asarray(spherical_hessian(objective, jnp.asarray(objective.start))))[::-1]
@@ -100,6 +103,7 @@ def test_products_are_counted():
     assert int(found.products) == 8
 
 
+@pytest.mark.deep
 def test_single_precision_reaches_its_rounding():
     objective = quadratic((9, 7, 4, 2, 1))
     theta = jnp.asarray(objective.start, jnp.float32)
@@ -137,7 +141,7 @@ def diagonal_pairs(dimension, **options):
     )
 
 
-@pytest.mark.parametrize("block", [1, 4])
+@pytest.mark.parametrize("block", [pytest.param(1, marks=pytest.mark.deep), 4])
 def test_a_krylov_space_may_be_exhausted(block):
     """H of rank r has Krylov spaces of r + b dimensions; the k pairs may be more than that."""
     pairs = diagonal_pairs(1000)
@@ -151,7 +155,7 @@ def test_a_krylov_space_may_be_exhausted(block):
             np.testing.assert_allclose(found.vectors.T @ found.vectors, np.eye(4), atol=1e-10)
 
 
-@pytest.mark.parametrize(("dimension", "count", "block"), [(7, 3, 3), (12, 4, 2)])
+@pytest.mark.parametrize(("dimension", "count", "block"), [(7, 3, 3), pytest.param(12, 4, 2, marks=pytest.mark.deep)])
 def test_the_whole_space_may_be_exhausted(dimension, count, block):
     """Nothing is left for a basis to grow by; also where all eigenvalues are negative, and 0 is none of them."""
     pairs = diagonal_pairs(dimension, count=count)
@@ -162,6 +166,7 @@ def test_the_whole_space_may_be_exhausted(dimension, count, block):
         np.testing.assert_allclose(found.vectors.T @ found.vectors, np.eye(count), atol=1e-10)
 
 
+@pytest.mark.deep
 def test_a_guess_may_be_rank_deficient():
     exact = np.concatenate([[0.0], np.linspace(9, 1, 30), np.zeros(69)])
     found = diagonal_pairs(100)(exact, np.ones((100, 4)))
@@ -179,7 +184,7 @@ def test_a_guess_does_not_hide_what_it_knows_nothing_of():
     np.testing.assert_allclose(found.values, exact[::-1][:4], atol=1e-7 * exact[-1])
 
 
-@pytest.mark.parametrize("least", [1, 2])
+@pytest.mark.parametrize("least", [1, pytest.param(2, marks=pytest.mark.deep)])
 def test_the_gap_is_known_or_0(least):
     """From the exact vectors: with one product each the basis holds these alone, with more the next one, too."""
     exact = np.concatenate([[0.0], [9, 7, 4, 2, 1, 0.5], np.zeros(14)])
@@ -189,6 +194,7 @@ def test_the_gap_is_known_or_0(least):
     assert found.gap == 0 if least == 1 else 1 <= found.gap <= 2
 
 
+@pytest.mark.deep
 def test_guards_come_as_they_are():
     """The pair below the k is known as well as its residual says, which is roughly."""
     exact = np.concatenate([[0.0], np.linspace(9, 1, 30), np.zeros(69)])
@@ -238,6 +244,7 @@ def test_guards_and_random_vectors_are_as_many_as_there_is_room_for(d, k, guard,
     assert 2 * (k + guard + fresh) < d
 
 
+@pytest.mark.deep
 def test_a_search_from_a_neighbour_sees_what_rises():
     """Step by step, a fifth eigenvalue rises past four that nothing couples to it; the guess has nothing of it."""
     exact = np.concatenate([[0.0], [3, 1.2, 1.1, 1.0], np.zeros(1), np.linspace(0.8, 0, 594)])

@@ -69,6 +69,7 @@ def test_rows_are_what_compare_measures(whole):
         assert row["max_distance"] > 0.9 * one.max_distance
 
 
+@pytest.mark.deep
 def test_energy_edge_and_mean_square(tmp_path):
     rows = run(tmp_path / "s", rates=[1e-5, 1e-4], starts=3, time=1.0).rows
     # At rest e^y = 1; the start has |x| = 1.2 times equilibrium: E = 2 (e^y - 1 - y) with e^y = 1.44.
@@ -94,6 +95,7 @@ def test_failures_are_rows(tmp_path):
     assert np.all(np.isnan(rows["end_distance_on_minima"][closed]))
 
 
+@pytest.mark.deep
 def test_divergence_is_found_at_its_step(tmp_path):
     rows = run(tmp_path / "s", rates=[0.1], starts=4, time=30.0, amplitude=40.0).rows
     assert set(rows["result"]) <= {"diverged", "left_minima", "off_edge", "successful"}

@@ -146,7 +146,7 @@ def seen(full, one, w, v):
     return tuple(np.asarray(a) for a in run(w, x, t, theta, v))
 
 
-@pytest.mark.parametrize("norm", ["layer", "batch"])
+@pytest.mark.parametrize("norm", [pytest.param("layer", marks=pytest.mark.deep), "batch"])
 def test_pieces(norm):
     one = noise(norm)
     w, v = np.random.default_rng(1).standard_normal((2, one.model.dimension))
@@ -193,7 +193,7 @@ def standard(values, reference):
     return (values - reference.mean(0)) / reference.std(0)
 
 
-@pytest.mark.parametrize("loss", ["squared", "cross-entropy"])
+@pytest.mark.parametrize("loss", [pytest.param("squared", marks=pytest.mark.deep), "cross-entropy"])
 def test_answers_in_pieces(loss):
     """Test examples have the statistics of the first piece, training examples are judged within their own."""
     labels = np.array([0, 0, 1, 2, 0, 1, 1, 2, 0, 1, 2, 2])  # as many of each, and not in each piece

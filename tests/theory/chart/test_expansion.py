@@ -61,7 +61,7 @@ def test_cubic_terms_are_there_and_drop_out():
     assert sp.simplify(scaled.x_rate - X * U) == 0
 
 
-@pytest.mark.parametrize("name", ["ridge", "conic", "two-layer"])
+@pytest.mark.parametrize("name", ["ridge", "conic", pytest.param("two-layer", marks=pytest.mark.deep)])
 def test_the_scaled_map_against_two_steps_in_numbers(name):
     """The exact map itself in 60 digits, at two values of delta: what is left falls with delta."""
     loss = families.get(name).default()
@@ -104,7 +104,9 @@ def test_the_scaled_map_against_two_steps_in_numbers(name):
         assert fine < coarse / 5 or fine < 1e-12  # of first order in delta, or exact
 
 
-@pytest.mark.parametrize("name", ["gd-wd", "gd-l2", "rmsprop", "normalized-gd"])
+@pytest.mark.parametrize(
+    "name", ["gd-wd", "normalized-gd", *(pytest.param(n, marks=pytest.mark.deep) for n in ("gd-l2", "rmsprop"))]
+)
 def test_the_drift_of_every_rule_on_the_sphere(name):
     rule = rules.get(name)
     loss = families.get("conic").default()
@@ -150,6 +152,7 @@ def test_a_loss_that_is_not_smooth_enough_is_refuted():
     assert [s.title for s in proof.failed()] == ["growth of the oscillation over two steps"]
 
 
+@pytest.mark.deep
 def test_the_oscillator_of_every_loss():
     for proof in (prove_averages(), prove_energy(), prove_period()):
         assert proof.status is Status.PROVED

@@ -87,7 +87,24 @@ class Oracle:
             return [self.sharpness(at), squared, *(-2 * entry / (4 + squared) for entry in g)]
 
 
-@pytest.mark.parametrize(("name", "values"), [*((name, {}) for name in families.names()), *OTHERS.items()], ids=str)
+# The flows of the others take longer to derive, and are tried with the deep tests.
+PLAIN = ("conic", "rayleigh", "ridge")
+
+
+def plainly(cases, name=lambda case: case):
+    """Cases of the losses in `PLAIN`, and those of the others marked as deep."""
+    return [pytest.param(*(c if isinstance(c, tuple) else (c,)), marks=() if name(c) in PLAIN else pytest.mark.deep)
+            for c in cases]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        *plainly([(name, {}) for name in families.names()], name=lambda case: case[0]),
+        *(pytest.param(*case, marks=pytest.mark.deep) for case in OTHERS.items()),
+    ],
+    ids=str,
+)
 def test_the_field_by_finite_differences(name, values):
     flow, oracle = flow_of(name, **values), Oracle(families.get(name).member(**values))
     ours = sp.lambdify(flow.chart, [flow.sharpness, flow.log_gradient_squared, *flow.field], "mpmath")
@@ -161,7 +178,10 @@ STARTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "start"), [(name, start) for name, starts in STARTS.items() for start in starts])
+@pytest.mark.parametrize(
+    ("name", "start"),
+    plainly([(name, start) for name, starts in STARTS.items() for start in starts], name=lambda case: case[0]),
+)
 def test_what_is_claimed_along_the_flow(name, start):
     flow = flow_of(name)
     end = integrate(flow, start)
@@ -198,7 +218,7 @@ def check(flow, status, *titles):
     assert all(step.witness for step in proof.failed())
 
 
-@pytest.mark.parametrize("name", families.names())
+@pytest.mark.parametrize("name", plainly(families.names()))
 def test_what_was_found_is_proved(name):
     flow = flow_of(name)
     check(flow, Status.PROVED)
@@ -224,7 +244,7 @@ def test_planted_closed_forms(planted, titles):
     check(replace(flow, closed_form={p: planted, q: flow.closed_form[q]}), Status.REFUTED, *titles)
 
 
-@pytest.mark.parametrize("name", ["ridge", "conic", "two-layer", "crossing", "bn-regression"])
+@pytest.mark.parametrize("name", plainly(["ridge", "conic", "two-layer", "crossing", "bn-regression"]))
 def test_planted_quadratures(name):
     flow = flow_of(name)
     right = flow.invariants[p]

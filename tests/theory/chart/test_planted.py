@@ -64,7 +64,9 @@ def refuted(proof: Proof, *titles):
         assert any(title in found for found in wrong), (title, list(wrong))
 
 
-@pytest.mark.parametrize("name", ["ridge", "conic", "surface", pytest.param("two-layer", marks=pytest.mark.deep)])
+@pytest.mark.parametrize(
+    "name", ["ridge", "conic", *(pytest.param(n, marks=pytest.mark.deep) for n in ("surface", "two-layer"))]
+)
 def test_planted_three_for_four_in_the_formula(name):
     loss = families.get(name).default()
     geometry, k2 = geometry_of(loss), geometry_of(loss).log_sharpness_gradient_squared
@@ -109,7 +111,7 @@ def test_planted_doubled_drift_in_the_program(monkeypatch):
     refuted(prove_speed_bound(loss))
 
 
-@pytest.mark.parametrize("name", ["ridge", "conic", "surface"])
+@pytest.mark.parametrize("name", ["ridge", "conic", pytest.param("surface", marks=pytest.mark.deep)])
 def test_planted_sign_of_the_gradient_in_the_formula(name):
     loss = families.get(name).default()
     geometry = geometry_of(loss)

@@ -47,12 +47,17 @@ def same(left, right):
     return left is right if None in (left, right) else sp.simplify(left - right) == 0
 
 
-@pytest.mark.parametrize("name", rules.names())
+# Each law is derived from the rule: the longest of them with the deep tests.
+LONG = ("gd-scheduled", "heavy-ball-coupled", "rmsprop-after")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.deep if n in LONG else ()) for n in rules.names()])
 def test_a_law_is_that_of_the_literature(name):
     for attribute, expected in zip(NAMES, ORACLES[name], strict=True):
         assert same(getattr(law(name), attribute), expected), attribute
 
 
+@pytest.mark.deep
 def test_limits_from_rule_to_rule():
     assert sp.limit(law("rmsprop").drift, C_B, sp.oo) == law("normalized-gd").drift
     # C_b = 2 with intrinsic_lr^2 = 2 rate: all that is per time is twice what it is per intrinsic_lr^2.
@@ -66,6 +71,7 @@ def test_limits_from_rule_to_rule():
             assert same(sp.sympify(getattr(law(name), attribute)).subs({BETA: 0, SLOPE: 0, WD_SLOPE: 0}), gd), name
 
 
+@pytest.mark.deep
 def test_energy_coefficients():
     for name in ("gd-wd", "gd-l2"):
         assert same(law(name).coefficient, GD_COEFFICIENT)
@@ -115,7 +121,10 @@ def measured_coefficient(name, beta, time, amplitude, rate):
     return np.polyfit(*zip(*pairs, strict=True), 1)[0], value(found.coefficient)
 
 
-RUNS = [(("gd-wd", 0.0, 0.1, 1.2), 1e-4), (("heavy-ball", 0.5, 0.02, 1.1), 1e-3)]
+RUNS = [
+    (("gd-wd", 0.0, 0.1, 1.2), 1e-4),
+    pytest.param(("heavy-ball", 0.5, 0.02, 1.1), 1e-3, marks=pytest.mark.deep),
+]
 
 
 @pytest.mark.parametrize(("start", "tolerance"), RUNS)
@@ -159,7 +168,9 @@ PLANTED = {
 }
 
 
-@pytest.mark.parametrize("error", PLANTED)
+@pytest.mark.parametrize(
+    "error", [pytest.param(e, marks=pytest.mark.deep if "twice" in e and "decay" not in e else ()) for e in PLANTED]
+)
 def test_an_error_planted_in_a_rule_changes_its_law(error):
     name, update, changed = PLANTED[error]
     found, right = edge_law(replace(rules.get(name), name="planted", update=update)), law(name)
@@ -186,6 +197,7 @@ def test_an_error_planted_in_the_two_steps_is_refuted(name, change):
     assert step.witness["rule on rational numbers"] != step.witness["series"]
 
 
+@pytest.mark.deep
 def test_the_map_of_another_rule_is_refuted():
     """RMSprop before and after the update of v differ in the next order alone."""
     before, after = law("rmsprop"), law("rmsprop-after")
