@@ -30,7 +30,7 @@ class Onset:
 
     Attributes:
         time: flow time, nan where it does not come: also where x is zero in float64 by then.
-        edge: effective_lr*lambda_1 then, the overshoot; above 4 or so gradient descent is thrown far off.
+        edge: effective_lr*lambda_1 then, the overshoot; above 4 or so gradient descent diverges, or ends far off.
         lowest: the least log|x| on the way.
     """
 

@@ -1,4 +1,4 @@
-"""Sweeps: gradient descent against the flow over a grid of losses, rules, rates and starts, that survive their death.
+"""Sweeps: gradient descent against the flow over losses, rules, rates and starts; they can be resumed after a crash.
 
 Every cell is one run of `sharpflow.numerics.comparison.compare`, reduced to numbers: where its flow ends early, or its
 iterates diverge, the row says so. Blocks of cells are worked off one after another; each is on disk before it is
