@@ -177,7 +177,7 @@ class ChartFlow:
     def _look(self, interpolation: Any, times: np.ndarray) -> tuple[np.ndarray, ...]:
         """The dense output at flow times (N,): what `look` gives, N first."""
         with np.errstate(all="ignore"):
-            chart, points, sharpness, gap = self.look(interpolation(times))
+            chart, points, sharpness, gap = (np.asarray(a) for a in self.look(interpolation(times)))
         return chart.T, points.T, sharpness, gap
 
 
@@ -224,6 +224,7 @@ class ChartPath(Path):
         return replace(
             found, times=wanted, points=found.points * mask[:, None], effective_lr=found.effective_lr * mask,
             spectrum=found.spectrum * mask[:, None], chart=found.chart * mask[:, None], gap=found.gap * mask,
+            seconds=self.seconds,
         )  # fmt: skip
 
 
