@@ -98,13 +98,6 @@ def _compiled(objective: Objective, rank: int, drift: Callable[[Any, Any], Any],
     return Compiled(_trace(objective, rank, drift, records))
 
 
-def compiled_manifold_flow(
-    objective: Objective, /, *, rank: int, drift: Callable[[Any, Any], Any], records: int
-) -> Compiled:
-    """The program behind `manifold_flow`, for those who time it."""
-    return _compiled(objective, rank, drift, records)
-
-
 def manifold_flow(
     subject: Loss | Objective, start: Any, /, *, time: float, drift: Callable[[Any, Any], Any] = gd_drift,
     rank: int | None = None, records: int = 400, step: float = STEP,
