@@ -57,8 +57,10 @@ def _let_go() -> None:
 
 
 def room_of(nodeid: str) -> str:
-    """The folder of a test: tests/ mirrors the tree, and what a room compiles its tests have in common."""
+    """The folder of a test or an example: tests/ mirrors the tree, and what is compiled there all have in common."""
     room = nodeid.split("::")[0].rpartition("/")[0]
+    if room.startswith("sharpflow/"):
+        room = f"tests/{room.removeprefix('sharpflow/')}"  # the examples of a room run what its tests run
     # What is written is what was derived.
     return "tests/theory/derivation" if room == "tests/theory/writing" else room
 
