@@ -18,7 +18,7 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import sharpflow
 from sharpflow import commands
@@ -59,6 +59,9 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message.removeprefix('argument ')}. Try `{self.prog} --help`.")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        (file or sys.stderr).write(message)  # argparse's own is silent where that fails
 
 
 def build_parser(chosen: str | None, /) -> argparse.ArgumentParser:

@@ -19,6 +19,10 @@ from sharpflow.theory.loss import Loss
 __all__ = ["parse_expression", "parse_loss"]
 
 
+# A derivation takes 15 s at 60 variables, and a minute at so many.
+VARIABLES = 100
+
+
 def parse_expression(text: str, /, *, names: Mapping[str, sp.Expr] | Iterable[str] | None = None) -> sp.Expr:
     """The SymPy expression that ``text`` spells.
 
@@ -48,6 +52,11 @@ def parse_loss(text: str, /) -> Loss:
         raise InputError(
             f"the loss {short(text)!r} has {len(variables)} variables; a scale-invariant loss needs at least two, "
             "as in x^2/(x^2 + y^2)."
+        )
+    if len(variables) > VARIABLES:
+        raise InputError(
+            f"the loss {short(text)!r} has {len(variables)} variables; {VARIABLES} is the limit of a formula, whose "
+            "algebra would take hours: write it in jax.numpy as an Objective, which may have millions."
         )
     return Loss(name=short(text), variables=variables, expression=expression)
 

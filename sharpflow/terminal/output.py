@@ -95,17 +95,16 @@ class Output:
         """The result for programs, where ``--json`` asked for it."""
         if self.json is None:
             return
-        text = to_json(payload)
         if self.json == "-":
-            sys.stdout.write(text)
+            sys.stdout.write(to_json(payload, sys.stdout.encoding or "utf-8"))
             sys.stdout.flush()
         else:
             with replacing(self.json, "--json") as place:
-                place.write_text(text, encoding="utf-8")
+                place.write_text(to_json(payload), encoding="utf-8")
 
 
-def to_json(payload: Any, /) -> str:
-    r"""``payload`` as strict JSON, with a final newline.
+def to_json(payload: Any, encoding: str = "utf-8", /) -> str:
+    r"""``payload`` as strict JSON, with a final newline; escaped where the encoding lacks a sign of it.
 
     Arrays become lists, enumerations their values, paths and SymPy expressions their text; a number that is not finite
     becomes null, since JSON has none.
@@ -116,8 +115,8 @@ def to_json(payload: Any, /) -> str:
     plain = _plain(payload)
     text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     try:
-        text.encode()
-    except UnicodeEncodeError:  # a file name that is no UTF-8
+        text.encode(encoding)
+    except UnicodeEncodeError:  # also of a file name that is no UTF-8
         text = json.dumps(plain, indent=2, allow_nan=False) + "\n"
     return text
 
