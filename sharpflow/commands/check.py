@@ -169,11 +169,15 @@ def _unfinished(name: str, subject: str, trial: Any) -> CheckResult:
 
 
 def _plain(result: CheckResult) -> CheckResult:
-    """The same with arrays of NumPy, which any process can read."""
+    """The same with arrays of NumPy and text, which any process can read."""
     import numpy as np
 
-    plain = {name: v if isinstance(v, str) else np.asarray(v) for name, v in result.trial.counterexample.items()}
-    return replace(result, trial=replace(result.trial, counterexample=plain))
+    def read(value: Any) -> Any:
+        array = np.asarray(value)
+        return array if array.dtype.kind in "biuf" else str(value)
+
+    places = {name: read(value) for name, value in result.trial.counterexample.items()}
+    return replace(result, trial=replace(result.trial, counterexample=places))
 
 
 def _variables(about: str, spec: str) -> list[str]:
