@@ -84,7 +84,8 @@ class Objective:
     def _probe(self, function: Callable[[Any], Any], what: str) -> np.ndarray:
         """The value of a user's function at start, with everything wrong with it named."""
         try:
-            value = jax.jit(function)(jnp.asarray(self.start))
+            compiled = function if hasattr(function, "lower") else jax.jit(function)
+            value = compiled(jnp.asarray(self.start))
         except Exception as error:  # whatever a user's function raises, the message must say where
             # JAX's own messages carry pages of the trace.
             said = " ".join(str(error).strip().split("\n")[0].split())[:200]
@@ -106,14 +107,10 @@ class Objective:
         """A symbolic loss with the start and the rank of its chart (a generic direction where it has none)."""
         scalar = lambdify(loss.variables, loss.expression)
 
+        # Traced once: every program of the loss takes the formula over as it is, and derivatives of it, too.
+        @jax.jit
         def function(w: jax.Array) -> jax.Array:
-            value = jnp.asarray(scalar(*w))
-            if jnp.issubdtype(value.dtype, jnp.complexfloating):
-                raise InputError(
-                    f"loss {loss.name!r} is a complex number: a root or a logarithm of something negative? "
-                    "A loss is real."
-                )
-            return value.astype(w.dtype)
+            return jnp.asarray(scalar(*w)).astype(w.dtype)
 
         rank = None
         if loss.minima is None:
@@ -122,7 +119,13 @@ class Objective:
             start = minima_point(loss, loss.minima.start or ())
             rank = loss.dimension - 1 - len(loss.minima.chart)
         start = start / np.linalg.norm(start)
-        if not np.isfinite(float(function(jnp.asarray(start)))):
+        with np.errstate(all="ignore"):
+            value = np.asarray(lambdify(loss.variables, loss.expression, library="numpy")(*start))
+        if np.iscomplexobj(value):
+            raise InputError(
+                f"loss {loss.name!r} is a complex number: a root or a logarithm of something negative? A loss is real."
+            )
+        if not np.isfinite(float(value)):
             place = ", ".join(f"{name} = {v:.3g}" for name, v in zip(loss.variables, start, strict=True))
             raise InputError(
                 f"loss {loss.name!r} is not a finite real number at {place}: a root or a logarithm of something "

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import mpmath
 import numpy as np
 import sympy as sp
 
 from sharpflow.numerics.numbers import generator
-from sharpflow.theory.loss import Loss
+from sharpflow.theory.loss import Loss, Minima
 
 __all__ = ["chart_points", "embed"]
 
@@ -32,13 +37,17 @@ def chart_points(loss: Loss, count: int = POINTS, /, *, seed: int = 0) -> np.nda
     return points
 
 
+@lru_cache(maxsize=64)
+def _point(minima: Minima) -> Callable[..., Any]:
+    found: Callable[..., Any] = sp.lambdify(minima.chart, list(minima.point), "mpmath", cse=True)
+    return found
+
+
 def embed(loss: Loss, chart: np.ndarray, /) -> np.ndarray:
-    """(N, D) unit vectors of chart points (N, m), evaluated with 20 digits by SymPy."""
+    """(N, D) unit vectors of chart points (N, m), evaluated with 25 digits by mpmath."""
     assert loss.minima is not None
-    rows = []
-    for values in chart:
-        at = {s: sp.Float(float(v), 25) for s, v in zip(loss.minima.chart, values, strict=True)}
-        rows.append([float(sp.N(sp.sympify(e).subs(at), 20)) for e in loss.minima.point])
-    vectors = np.array(rows)
+    point = _point(loss.minima)
+    with mpmath.workdps(25):
+        vectors = np.array([[float(v) for v in point(*map(mpmath.mpf, map(float, values)))] for values in chart])
     result: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return result

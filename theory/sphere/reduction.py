@@ -8,15 +8,19 @@ step is effective_lr; for normalized GD it is eta/|G|, and there is no schedule.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, fields
 from functools import cache
 from types import SimpleNamespace
 
 import sympy as sp
 
+from sharpflow.theory import keeping
 from sharpflow.theory.errors import InputError
+from sharpflow.theory.fingerprint import exact_fingerprint
 from sharpflow.theory.rule import Rule
 from sharpflow.theory.sphere.vectors import SpanVector, gradient_of, operations
+from sharpflow.theory.writing.nodes import NotWritten, from_nodes, to_nodes
 
 __all__ = [
     "Reduction",
@@ -89,6 +93,17 @@ def reduce_rule(rule: Rule, /) -> Reduction:
         InputError: the update takes the gradient off the ray of w, carries state other than ``effective_lr``, or its
             result has no component along w.
     """
+    entry = keeping.entry(f"reduction-{rule.name}", exact_fingerprint(rule))
+    kept = entry.read()
+    if kept is not None:
+        return Reduction(rule=rule, **from_nodes(kept))
+    reduction = _derived(rule)
+    with contextlib.suppress(NotWritten):
+        entry.write(to_nodes({f.name: getattr(reduction, f.name) for f in fields(reduction) if f.name != "rule"}))
+    return reduction
+
+
+def _derived(rule: Rule) -> Reduction:
     e, g2, n2 = _symbols()
     parameters = rule.parameter_symbols()
     p = SimpleNamespace(**parameters)
