@@ -88,9 +88,12 @@ class Task:
         """
         inputs, targets = self.data.inputs, self.targets()
 
+        # Each is traced once: every program and derivative takes it over as it is.
+        @jax.jit
         def residuals(w: jax.Array) -> jax.Array:
             return self.residuals(w, inputs, targets)
 
+        @jax.jit
         def value(w: jax.Array) -> jax.Array:
             return self.value(w, inputs, targets)
 
