@@ -92,6 +92,11 @@ class Objective:
             advice = ""
             if isinstance(error, jax.errors.JAXTypeError | jax.errors.ConcretizationTypeError):
                 advice = " Write it in jax.numpy (not numpy, math or float), without Python branches on values."
+            elif "unravel function" in said:
+                advice = (
+                    " The function is handed float64; unravel takes the type that was ravelled, which of a mixture of "
+                    "types is the widest: begin with unravel(w.astype(flat.dtype))."
+                )
             raise InputError(f"{what} fails at start with {type(error).__name__}: {said}.{advice}") from error
         if not isinstance(value, jax.Array):
             raise InputError(f"{what} must return an array, not {type(value).__name__}.")
@@ -164,7 +169,15 @@ def check_vector(value: Any, what: str, dimension: int | None = None) -> np.ndar
     try:
         vector = np.array(value, dtype=float)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{what} is not a vector of numbers: {value!r}.") from error
+        if leaves := [leaf for leaf in jax.tree.leaves(value) if hasattr(leaf, "shape")]:
+            kinds = sorted({str(leaf.dtype) for leaf in leaves})
+            raise InputError(
+                f"{what} is a {type(value).__name__} of {len(leaves)} arrays ({sum(leaf.size for leaf in leaves)} "
+                f"numbers, {', '.join(kinds)}), not one flat vector: flat, unravel = jax.flatten_util.ravel_pytree("
+                "start), and let the function begin with start = unravel(w.astype(flat.dtype))."
+            ) from None
+        said = repr(value)
+        raise InputError(f"{what} is not a vector of numbers: {said[:60]}{'...' * (len(said) > 60)}.") from error
     if vector.ndim != 1 or vector.size < 2:
         raise InputError(f"{what} must be a vector of at least two numbers; its shape is {vector.shape}.")
     if dimension is not None and vector.size != dimension:

@@ -81,7 +81,10 @@ _ADVICE = {
     RESULTS.NOT_AT_MINIMA: (
         "Gradient flow did not come to rest at a manifold of minima. Start elsewhere, or allow it more steps."
     ),
-    RESULTS.STEPSIZE_UNDERFLOW: "The step of the integrator shrank to nothing: the field is singular here.",
+    RESULTS.STEPSIZE_UNDERFLOW: (
+        "The step of the integrator shrank to nothing: near here the loss has a kink, eigenvalues meet, or Gamma ends. "
+        "`sharpflow check` tells which."
+    ),
     RESULTS.MAX_STEPS: "The integrator ran out of steps. Shorten the time, or check the field for stiffness.",
     RESULTS.LOST_RANK: (
         "A direction normal to the minima went flat: beyond, they are no manifold of one dimension. Shorten the time, "

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 import sharpflow
 from sharpflow import commands
 from sharpflow.provenance import no_device
-from sharpflow.terminal.output import BUG
+from sharpflow.terminal.output import BUG, shortened
 from sharpflow.terminal.stopping import interruptible
 from sharpflow.theory.errors import InputError, known_names
 
@@ -34,6 +34,8 @@ OK, WRONG_CALL, INTERRUPTED, PIPE_CLOSED = 0, 2, 130, 141
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 # An option's value that begins with a minus sign and a number, which argparse takes for another option.
 _NEGATIVE = re.compile(r"-\.?\d")
+# Text of a loss that begins with a minus sign.
+_TEXT = re.compile(r"-[^-=]*[\^*/(+]")
 
 
 @cache
@@ -132,7 +134,7 @@ def _answer(words: list[str]) -> int:
         finally:
             sys.stdout.flush()
     except InputError as error:
-        return _wrong(str(error))
+        return _wrong(shortened(str(error), words))
     except SystemExit as end:
         # None of the commands does: a user's function has, and with status 0 it would look like success.
         from sharpflow.theory.user_frames import raised_at
@@ -178,6 +180,12 @@ def _run(argv: list[str]) -> int:
         argv = _renamed(argv, getattr(importlib.import_module(f"sharpflow.commands.{chosen}"), "RENAMED", {}))
     try:
         arguments = parser.parse_args(_join_negative(argv))
+    except InputError as error:
+        text = next((word for word in argv if _TEXT.match(word)), None)
+        if text is None or "--" in argv:
+            raise
+        hint = f"{text!r} begins with a minus sign and is taken for an option: write -- before it, after all options."
+        raise InputError(f"{error} {hint}") from None
     except SystemExit as end:  # --help and --version have printed
         return int(end.code or 0)
     if arguments.command is None:

@@ -27,7 +27,7 @@ from sharpflow.numerics.flows.stretches import Program, Stretches, trace
 from sharpflow.numerics.minima.krylov_normals import frames_fit
 from sharpflow.numerics.minima.landing import LANDED, landing, normals_for
 from sharpflow.numerics.numbers import check_below_edge, check_positive, check_time, check_whole
-from sharpflow.numerics.objective import Objective, as_objective
+from sharpflow.numerics.objective import Objective, as_objective, require_scale_invariant
 from sharpflow.numerics.residuals import settle
 from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.spectrum.dense import normal_rank, unit_vector
@@ -98,10 +98,15 @@ def edge_flow(
     check_whole("count", count, most=MAX_EDGES)
     zeta = unit_vector(objective, objective.start if start is None else start, "start")
     objective, zeta = settle(objective, zeta)
-    if rank is None and frames_fit(objective):
-        rank = normal_rank(objective, zeta)
+    try:
+        if rank is None and frames_fit(objective):
+            rank = normal_rank(objective, zeta)
+    except InputError:
+        require_scale_invariant(objective)  # the cause, where it is not
+        raise
     point, residual, top = (np.asarray(a) for a in landing(objective, rank)(zeta))
     if not (float(residual) < LANDED and float(top) > 0):
+        require_scale_invariant(objective)
         raise InputError(
             f"{objective.name!r}: the start is not near a manifold of minimizers (after Newton's iteration lambda_1 = "
             f"{float(top):.3g} and |grad L|/lambda_1 = {float(residual):.1e}); begin at "

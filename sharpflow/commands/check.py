@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sharpflow.terminal.arguments import add_seed
-from sharpflow.terminal.output import BUG, Output, add_json, make_folder, replacing, to_json
+from sharpflow.terminal.output import BUG, Output, add_json, make_folder, replacing, shortened, to_json
 from sharpflow.terminal.progress import progress_line
 from sharpflow.theory.errors import InputError
 
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
                 found = check(about, spec, arguments, drawn, lambda message: progress(message[1]))
             except InputError as error:
                 # The rest of the run goes on: the others are no worse for it.
-                print(f"sharpflow: error: {spec}: {error}", file=sys.stderr)
+                print("sharpflow: error:", shortened(f"{spec}: {error}", [spec]), file=sys.stderr)
                 errors.append({"spec": spec, "error": str(error)})
                 continue
             except KeyboardInterrupt:

@@ -11,6 +11,7 @@ from sharpflow.terminal.output import Output, add_json
 from sharpflow.terminal.progress import progress_line
 from sharpflow.terminal.tables import aligned
 from sharpflow.terminal.tables import number as shown
+from sharpflow.theory.cache import cache_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -139,6 +140,7 @@ def _onset(result: Comparison) -> list[tuple[str, float | None, str]]:
 def _lines(result: Comparison) -> list[str]:
     gd, flow = result.gd, result.flow
     far = result.max_distance
+    kept = "the first time; kept on disk" if cache_folder("xla") is not None else "each time: nothing is kept on disk"
     rows: list[tuple[str, float | None, str]] = [
         ("max distance", far, "" if far != far else f"{far / result.intrinsic_lr:.3g} intrinsic_lr"),
         ("max distance on the minima", result.max_distance_on_minima, ""),
@@ -151,7 +153,7 @@ def _lines(result: Comparison) -> list[str]:
         ("eigenvalues at the edge", float(flow.edge_count), "at the end of the flow"),
         ("seconds, gradient descent", result.seconds["gd"], f"{gd.steps} iterations"),
         ("seconds, flow", result.seconds["flow"], ""),
-        ("seconds, compiling", result.seconds["compile"], "the first time; kept on disk"),
+        ("seconds, compiling", result.seconds["compile"], kept),
     ]
     scales = f"rate {result.rate:g}, intrinsic_lr {result.intrinsic_lr:.4g}, time {result.time:g}"
     lines = [f"{result.loss}, {result.rule}: {scales}"]

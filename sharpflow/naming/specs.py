@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from sharpflow.naming.clock import clock_mismatch
-from sharpflow.naming.expressions import parse_expression, parse_loss
+from sharpflow.naming.expressions import parse_expression, parse_loss, remarks
 from sharpflow.naming.isolated import in_time
 from sharpflow.naming.user_code import line_of, load_file, load_module
 from sharpflow.theory import families, rules
@@ -70,6 +70,8 @@ def resolve_loss(spec: str, /, *, needs_minima: bool = False) -> Loss | Objectiv
         return _loss(*_attribute(spec, _is_loss, "a Loss or an Objective"))
     if is_text(spec):
         parsed = parse_loss(spec)
+        for remark in remarks(spec):
+            print(f"sharpflow: note: {remark}", file=sys.stderr)
         if needs_minima:
             raise InputError(
                 f"the loss {parsed.name!r} is text, and text has no minima to start from: define it in a file as a "
@@ -181,6 +183,11 @@ def _attribute(spec: str, fits: Callable[[Any], bool], wanted: str) -> tuple[Any
     place, colon, name = spec.rpartition(":")
     if not colon:
         place, name = spec, ""
+    if place.endswith(".ipynb"):
+        raise InputError(
+            f"{place!r} is a notebook, not a Python file: copy the cell that defines it into a file, or export all "
+            f"of it (jupyter nbconvert --to script {place}), and name path/to/file.py:attribute."
+        )
     if place.endswith(".py") or os.sep in place or os.path.isfile(place):
         module = load_file(place)
     elif _MODULE.fullmatch(place):

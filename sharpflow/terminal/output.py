@@ -14,7 +14,7 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,12 @@ from sharpflow.theory.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["BUG", "Output", "add_json", "check_writable", "make_folder", "replacing", "to_json"]
+__all__ = ["BUG", "Output", "add_json", "check_writable", "make_folder", "replacing", "shortened", "to_json"]
 
 # The exit status of every command where the program itself made a mistake: nothing it says then can be relied on.
 BUG = 70
+# Characters of the input that a message repeats.
+REPEATED = 200
 
 
 def add_json(parser: argparse._ActionsContainer, /) -> None:
@@ -150,6 +152,20 @@ def make_folder(path: str, option: str, /) -> str:
     if not os.access(path, os.W_OK | os.X_OK):
         raise InputError(f"{option}: the folder {path!r} cannot be written to; give another.")
     return path
+
+
+def shortened(message: str, words: Sequence[str], /) -> str:
+    """``message``, where of each of the ``words`` of the input it repeats not more than `REPEATED` characters.
+
+    >>> len(shortened(f"no loss is called {'x' * 1000!r}.", ["x" * 1000])) < 250
+    True
+    """
+    parts = {part for word in words for part in (word, word.partition("=")[2], word.rpartition(":")[0])}
+    for part in sorted(parts, key=len, reverse=True):
+        if len(part) > REPEATED:
+            for form in (part, repr(part)[1:-1]):
+                message = message.replace(form, f"{form[: REPEATED - 3]}...")
+    return message
 
 
 def check_writable(path: str, option: str, /) -> None:

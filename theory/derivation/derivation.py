@@ -23,7 +23,7 @@ from sharpflow.theory.chart.flow import SharpnessFlow
 from sharpflow.theory.chart.geometry import geometry_of, tidy
 from sharpflow.theory.derivation.horizon import LOOK, Tracking, tracking_in_chart
 from sharpflow.theory.derivation.plan import Part, Plan
-from sharpflow.theory.derivation.remarks import remarks, ties
+from sharpflow.theory.derivation.remarks import in_the_clock, remarks, ties
 from sharpflow.theory.edge.edge_law import EdgeLaw, law_json
 from sharpflow.theory.errors import InputError, NoClosedForm
 from sharpflow.theory.limits import TimeLimitExceeded, time_limit
@@ -104,7 +104,7 @@ class Derivation(Document):
         if not flow.stands_still:
             yield "Squared length of its logarithmic gradient:", (sp.Symbol("K2"), "=", flow.log_gradient_squared)
         rate = self.rule.rate.replace("**", "^").replace("*", " ")
-        words = f"The flow, in the time tau = {rate} t:"
+        words = f"The flow, in the time {in_the_clock(rate, self.law)}:"
         for symbol, f in zip(flow.chart, flow.field, strict=True):
             yield words, (sp.Derivative(sp.Function(symbol.name)(tau), tau), "=", f)
             words = ""

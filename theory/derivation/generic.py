@@ -16,6 +16,7 @@ from typing import Any
 import sympy as sp
 
 from sharpflow.theory.derivation.generic_steps import nonsmooth_proofs, smooth_proofs
+from sharpflow.theory.derivation.remarks import in_the_clock
 from sharpflow.theory.edge.edge_law import EdgeLaw, edge_law, law_json
 from sharpflow.theory.edge.jets import generic_loss
 from sharpflow.theory.identity import Identity
@@ -70,7 +71,7 @@ class GenericDerivation(Document):
             )
         if law.drift is not None:
             yield (
-                f"Drift, in the time tau = {self.rule.rate} t:",
+                f"Drift, in the time {in_the_clock(self.rule.rate, law)}:",
                 (sp.Symbol("zeta'"), "=", -law.drift * sp.Symbol("g")),
             )
         if law.coefficient is not None:

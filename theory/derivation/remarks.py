@@ -9,7 +9,7 @@ from sharpflow.theory.chart.geometry import geometry_of
 from sharpflow.theory.edge.edge_law import EdgeLaw
 from sharpflow.theory.loss import HYPOTHESES, Loss
 
-__all__ = ["remarks", "ties"]
+__all__ = ["in_the_clock", "remarks", "ties"]
 
 
 def ties(loss: Loss) -> bool:
@@ -50,3 +50,11 @@ def remarks(
     elif flow is not None and flow.closed_form is None:
         found = "; there is a quadrature." if flow.invariants else "."
         yield f"No closed form of the flow was found{found}"
+
+
+def in_the_clock(rate: str, law: EdgeLaw | None, /) -> str:
+    """What tau is: the rate times the iterations, summed up where a schedule moves it."""
+    if law is None or not law.slow:
+        return f"tau = {rate} t"
+    moving = " and ".join(str(ratio).removesuffix("_ratio") for ratio in law.slow)
+    return f"tau = sum of {rate} over the iterations, {moving} as they are then"

@@ -166,8 +166,12 @@ def find_edge(frame: Frame, /) -> Edge:
     polynomial = sp.factor((block + sp.eye(len(inputs))).det())
     solutions = [s for s in sp.solve(polynomial, SHARPNESS) if s != 0]
     if len(solutions) != 1:
+        where = "at no value of effective_lr*lambda_1" if not solutions else (
+            f"at {len(solutions)} values of effective_lr*lambda_1, {', '.join(map(str, solutions))}"
+        )  # fmt: skip
         raise NoClosedForm(
-            f"rule {frame.rule.name!r}: the multiplier along v_1 is -1 at {solutions}, not at one value."
+            f"rule {frame.rule.name!r}: the multiplier along v_1 is -1 {where}; an edge of stability is at one. Look "
+            "for a sign in the update, or a gradient that does not enter it."
         )
     value = sp.factor(sp.simplify(solutions[0] * leading_lr(frame)))
     return Edge(value, solutions[0], block, polynomial)

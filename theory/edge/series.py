@@ -279,7 +279,10 @@ def _root(element: PolyElement) -> PolyElement:
         number, factors = sp.factor_list(expression)
         root = sp.sqrt(number)
         if not root.is_Rational or any(multiplicity % 2 for _, multiplicity in factors):
-            raise (NoClosedForm if element.is_ground else NotSmooth)(f"the square root of {element.as_expr()}.")
+            raise (NoClosedForm if element.is_ground else NotSmooth)(
+                f"the update takes the square root of {element.as_expr()} (its leading order on Gamma), which is no "
+                "square: no exact coefficients follow. Let the state hold the root itself, if that is meant."
+            )
         parts.append(sp.Mul(root, *(_positive(factor, multiplicity // 2) for factor, multiplicity in factors)))
     return element.ring.from_expr(sp.cancel(parts[0] / parts[1]))
 
