@@ -15,7 +15,7 @@ Nouns: what is handed over, and handed back
     Relaxed, Eigenpairs             a point of Gamma, and eigenpairs of the Hessian there
     Sweep, TrainingRun, Recipe      results on a grid, of a network on data, and how it was trained
     Verification, Report            verdicts on claims, and the results of checks
-    StatementResult                 the verdict on a statement of your own
+    Argument, StatementResult       a derivation of your own, step by step, and the verdict on a statement
     InputError                      what was wrong with the input, where, and what to do
 
 Verbs: what there is to do
@@ -78,6 +78,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers follow it, and 
     from sharpflow.numerics.training.recipe import Recipe as Recipe
     from sharpflow.numerics.training.run import TrainingRun as TrainingRun
     from sharpflow.numerics.training.run import train_network as train_network
+    from sharpflow.statements.argument import Argument as Argument
     from sharpflow.statements.prove import StatementResult as StatementResult
     from sharpflow.statements.prove import prove as prove
     from sharpflow.testing.result import Report as Report

@@ -40,6 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="this claim only (repeat for more); see `sharpflow list claims`",
     )
     add_seed(parser, "random points")
+    parser.add_argument(
+        "--claims", metavar="FILE:NAME", action="append", default=[],
+        help="a Claim of your own, file.py:attribute or module:attribute, beside the built-in ones (repeat for more)",
+    )  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="undecided or inconclusive makes the exit status 1")
     parser.add_argument("--fresh", action="store_true", help="prove anew what was proved before and kept")
     parser.add_argument("--out", metavar="DIR", help="write DIR/index.html, a page that needs nothing else")
@@ -53,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from sharpflow.naming.specs import resolve_loss, resolve_rule
     from sharpflow.theory.loss import Loss
+    from sharpflow.verification.own_claims import resolve_claim
     from sharpflow.verification.verification import verify
 
     losses = None
@@ -66,7 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     rows = _Rows(output)
     result = verify(
         losses,  # type: ignore[arg-type]
-        rule=arguments.rule, claims=arguments.claim, progress=rows.progress, judged=rows.judged, seed=arguments.seed,
+        rule=arguments.rule, claims=arguments.claim, own=dict(map(resolve_claim, arguments.claims)),
+        progress=rows.progress, judged=rows.judged, seed=arguments.seed,
         fresh=arguments.fresh,
     )  # fmt: skip
     rows.end(result)

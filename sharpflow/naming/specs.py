@@ -35,7 +35,7 @@ from sharpflow.theory.user_frames import raised_at
 if TYPE_CHECKING:
     from sharpflow.numerics.objective import Objective
 
-__all__ = ["is_text", "resolve_loss", "resolve_rule"]
+__all__ = ["is_text", "resolve_attribute", "resolve_loss", "resolve_rule"]
 
 # One update of a rule on plain numbers takes milliseconds.
 SECONDS = 20.0
@@ -67,7 +67,7 @@ def resolve_loss(spec: str, /, *, needs_minima: bool = False) -> Loss | Objectiv
             raise InputError(_unknown("loss family", member[1], families.names(), ""))
         return families.get(member[1]).member(**_values(member[2]))
     if ":" in spec or spec.endswith(".py"):
-        return _loss(*_attribute(spec, _is_loss, "a Loss or an Objective"))
+        return _loss(*resolve_attribute(spec, _is_loss, "a Loss or an Objective"))
     if is_text(spec):
         parsed = parse_loss(spec)
         for remark in remarks(spec):
@@ -111,7 +111,7 @@ def resolve_rule(spec: str, /, *, trusted: bool = True) -> Rule:
     if spec in rules.names():
         return rules.get(spec)
     if ":" in spec or spec.endswith(".py"):
-        value, where = _attribute(spec, _is_rule, "a Rule")
+        value, where = resolve_attribute(spec, _is_rule, "a Rule")
         if isinstance(value, Rule):
             if trusted:
                 _try_in_time(value, where)
@@ -178,7 +178,7 @@ def _values(text: str) -> dict[str, sp.Rational]:
     return values
 
 
-def _attribute(spec: str, fits: Callable[[Any], bool], wanted: str) -> tuple[Any, str]:
+def resolve_attribute(spec: str, fits: Callable[[Any], bool], wanted: str, /) -> tuple[Any, str]:
     """What ``spec`` names in a file or module, and where it was found, for messages."""
     place, colon, name = spec.rpartition(":")
     if not colon:

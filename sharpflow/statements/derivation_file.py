@@ -11,7 +11,8 @@ import sympy as sp
 
 from sharpflow.naming.tokens import Token
 from sharpflow.statements.displays import Display, Document, read_document
-from sharpflow.statements.latex import GREEK, latex_tokens
+from sharpflow.statements.latex import latex_tokens
+from sharpflow.statements.lexemes import GREEK
 from sharpflow.statements.prove import StatementResult, names_for, told
 from sharpflow.statements.reader import functions_of, read_statement, read_tokens, unread
 from sharpflow.theory.errors import InputError
@@ -19,7 +20,7 @@ from sharpflow.theory.statements.names import Names
 from sharpflow.theory.statements.nodes import Meant
 from sharpflow.theory.statements.statement import Relation, Statement
 
-__all__ = ["DerivationFile", "Equation", "check_equation", "prove_file", "read_equations"]
+__all__ = ["DerivationFile", "Equation", "EquationCall", "check_equation", "prove_file", "read_equations"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,35 @@ def check_equation(
     elif equation.leans_on and result.proof == "proved":
         result = replace(result, method=f"{result.method}, from ({'), ('.join(equation.leans_on)})")
     return replace(result, seconds=time.perf_counter() - begin, **place)  # type: ignore[arg-type]
+
+
+class EquationCall:
+    """One equation as a test: it fails where the equation is refuted, and is skipped where it is undecided."""
+
+    def __init__(
+        self, equation: Equation, read: DerivationFile, before: dict[str, StatementResult], strict: bool
+    ) -> None:
+        self.equation, self.read, self.before, self.strict = equation, read, before, strict
+
+    def __call__(self) -> None:
+        """Check it, and first those it leans on, whatever order the tests come in."""
+        import pytest
+
+        __tracebackhide__ = True
+        result = self._checked(self.equation)
+        where = f"{result.file}:{result.line}: {result.text}: {result.proof}: {result.sentence}"
+        if result.proof == "refuted" or (result.proof == "undecided" and self.strict):
+            pytest.fail(where, pytrace=False)
+        if result.proof in ("undecided", "none"):
+            pytest.skip(where)
+
+    def _checked(self, equation: Equation) -> StatementResult:
+        for other in self.read.equations:
+            if other.number in equation.leans_on and other.number not in self.before:
+                self._checked(other)
+        if equation.number not in self.before:
+            self.before[equation.number] = check_equation(equation, self.read, self.before)
+        return self.before[equation.number]
 
 
 def read_equations(path: str, /) -> DerivationFile:

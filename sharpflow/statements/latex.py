@@ -10,89 +10,16 @@ meaning here is refused by name. Sizes are bounded by the parser that the words 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import NoReturn
 
-from sharpflow.naming.grammar import DEPTH, FUNCTIONS, LENGTH
+from sharpflow.naming.grammar import DEPTH, LENGTH
 from sharpflow.naming.tokens import Token, fail
+from sharpflow.statements import lexemes as signs
+from sharpflow.statements.lexemes import Lexeme, lexemes_of
 from sharpflow.theory.errors import InputError
 
 __all__ = ["latex_tokens"]
-
-_LEXEME = re.compile(
-    r"(?P<skip>\s+|%[^\n]*|\\[,;:! ]|~|&|\\(?:left|right|[bB]igg?[lrm]?|displaystyle|limits|nonumber|notag)"
-    r"(?![A-Za-z])\.?)|(?P<command>\\\\(?:\s*\[[^\]]*\])?|\\(?:[A-Za-z]+|[{}|]))|(?P<number>\d+(?:\.\d+)?|\.\d+)|(?P<letter>[A-Za-z])"
-    r"|(?P<sign>:=|[-+*/=<>(){}\[\]^_|',;.:])"
-)
-GREEK = [
-    "alpha",
-    "beta",
-    "gamma",
-    "delta",
-    "epsilon",
-    "varepsilon",
-    "zeta",
-    "eta",
-    "theta",
-    "vartheta",
-    "iota",
-    "kappa",
-    "lambda",
-    "mu",
-    "nu",
-    "xi",
-    "rho",
-    "sigma",
-    "tau",
-    "upsilon",
-    "phi",
-    "varphi",
-    "chi",
-    "psi",
-    "omega",
-    "Gamma",
-    "Delta",
-    "Theta",
-    "Lambda",
-    "Xi",
-    "Pi",
-    "Sigma",
-    "Phi",
-    "Psi",
-    "Omega",
-    "ell",
-]
-RELATIONS = {"le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=", "geq": ">=", "geqslant": ">=", "lt": "<", "gt": ">"}
-RELATIONS |= {"approx": "~", "sim": "~", "simeq": "~", "equiv": ":=", "coloneqq": ":=", "triangleq": ":=", "eq": "="}
-RELATIONS |= dict.fromkeys(("implies", "Rightarrow", "Longrightarrow"), "=>")
-FONTS = ("mathrm", "mathit", "mathbf", "mathcal", "mathsf", "boldsymbol", "operatorname", "bm", "text", "textrm")
-ACCENTS = ("bar", "hat", "tilde", "overline", "widehat", "widetilde")
-CALLS = {name: name for name in FUNCTIONS if name.isalpha()} | {"arcsin": "asin", "arccos": "acos", "arctan": "atan"}
-EXECUTED = (
-    "input include write def newcommand renewcommand let openin openout read catcode immediate csname expandafter"
-)
-# What a name of the field means; used where that name has a meaning for the loss and the rule.
-MEANINGS = {
-    "eta": "learning_rate", "lambda": "weight_decay", "varepsilon": "rate", "epsilon": "rate", "eta_in": "intrinsic_lr",
-    "eta_eff": "effective_lr", "E": "energy", "eta_eff0": "effective_lr_0", "eta_0": "effective_lr_0",
-}  # fmt: skip
-# Averages, as they are written without spaces and fonts.
-AVERAGES = {
-    "x^2": ("mean_square",), "X^2": ("(", "mean_square", "/", "rate", ")"), r"L-\minL": ("excess_loss",),
-    r"\eta_eff\lambda_1": ("mean_edge",), r"\lambda_1\eta_eff": ("mean_edge",),
-}  # fmt: skip
-SIZES = {
-    "g": ("K",), "w": ("sqrt", "(", "norm_squared", ")"), r"\dot\zeta": ("speed",),
-    r"\frac{d\zeta}{d\tau}": ("speed",),
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Lexeme:
-    kind: str
-    text: str
-    column: int
 
 
 def latex_tokens(
@@ -122,20 +49,9 @@ class _Reader:
         self, text: str, known: Callable[[str], bool], functions: Callable[[str], bool], coordinate: str
     ) -> None:
         self.text, self.known, self.functions, self.coordinate = text, known, functions, coordinate
-        self.lexemes = list(self.lex())
+        self.lexemes = list(lexemes_of(text))
         self.position = 0
         self.depth = 0
-
-    def lex(self) -> Iterator[_Lexeme]:
-        column = 0
-        while column < len(self.text):
-            match = _LEXEME.match(self.text, column)
-            if match is None:
-                self.fail(column, f"{self.text[column]!r} has no meaning here", "use letters, numbers and commands")
-            if match.lastgroup != "skip":
-                yield _Lexeme(str(match.lastgroup), match.group(), column)
-            column = match.end()
-        yield _Lexeme("end", "", len(self.text.rstrip()))
 
     def fail(self, column: int, what: str, advice: str) -> NoReturn:
         fail(self.text, column, what, advice)
@@ -143,10 +59,10 @@ class _Reader:
     # Reading lexemes
 
     @property
-    def next(self) -> _Lexeme:
+    def next(self) -> Lexeme:
         return self.lexemes[self.position]
 
-    def take(self) -> _Lexeme:
+    def take(self) -> Lexeme:
         self.position += 1
         return self.lexemes[self.position - 1]
 
@@ -164,9 +80,9 @@ class _Reader:
                 self.fail(opened.column, f"{what} has no argument", "write it in braces, as in {a}")
             if opened.kind == "number" and len(opened.text) > 1 and "." not in opened.text:
                 # \frac12: each digit is an argument of its own.
-                rest = _Lexeme("number", opened.text[1:], opened.column + 1)
+                rest = Lexeme("number", opened.text[1:], opened.column + 1)
                 self.lexemes[self.position - 1 : self.position] = [
-                    _Lexeme("number", opened.text[0], opened.column),
+                    Lexeme("number", opened.text[0], opened.column),
                     rest,
                 ]
             return self.position - 1, self.position
@@ -184,7 +100,7 @@ class _Reader:
         self.depth += 1
         if self.depth > DEPTH:
             self.fail(self.lexemes[begin].column, f"nested more than {DEPTH} deep", "name a part of it")
-        self.lexemes = [*self.lexemes[begin:end], _Lexeme("end", "", self.lexemes[end].column)]
+        self.lexemes = [*self.lexemes[begin:end], Lexeme("end", "", self.lexemes[end].column)]
         self.position = 0
         try:
             found = self.words(nested=True)
@@ -198,7 +114,7 @@ class _Reader:
     def plain(self, begin: int, end: int) -> str:
         """The source of lexemes, without spaces and fonts."""
         texts = [x.text for x in self.lexemes[begin:end]]
-        fonts = {f"\\{font}" for font in FONTS}
+        fonts = {f"\\{font}" for font in signs.FONTS}
         joined = "".join(t for t in texts if t not in fonts)
         return re.sub(r"_\{(\w+)\}", r"_\1", re.sub(r"\^\{(\w+)\}", r"^\1", joined))
 
@@ -242,7 +158,7 @@ class _Reader:
                 out += made
         return out
 
-    def relation(self, lexeme: _Lexeme) -> str | None:
+    def relation(self, lexeme: Lexeme) -> str | None:
         if lexeme.kind == "sign":
             if lexeme.text in ("=", "<", ">", ":="):
                 return lexeme.text
@@ -254,7 +170,7 @@ class _Reader:
                 self.group("\\text")
                 self.position -= 1
             return ";"
-        return RELATIONS.get(lexeme.text[1:]) if lexeme.kind == "command" else None
+        return signs.RELATIONS.get(lexeme.text[1:]) if lexeme.kind == "command" else None
 
     def another(self) -> bool:
         """Whether a statement of its own comes before the next break."""
@@ -291,23 +207,13 @@ class _Reader:
         column = self.next.column
         base = self.atom()
         while self.accept("'"):
-            base = self.call("fast", base, column)
+            base = signs.call("fast", base, column)
         if self.accept("^"):
             begin, end = self.group("^")
-            base = [*base, Token("operator", "^", column), *self.parenthesised(self.inside(begin, end), column)]
+            base = [*base, Token("operator", "^", column), *signs.parenthesised(self.inside(begin, end), column)]
             if self.next.text == "^":
                 self.fail(self.next.column, "a second exponent", "write {x^a}^b or x^{ab}")
         return base
-
-    def parenthesised(self, tokens: list[Token], column: int) -> list[Token]:
-        return [Token("operator", "(", column), *tokens, Token("operator", ")", column)]
-
-    def call(self, name: str, argument: list[Token], column: int) -> list[Token]:
-        return [Token("name", name, column), *self.parenthesised(argument, column)]
-
-    def spelled(self, words: tuple[str, ...], column: int) -> list[Token]:
-        kinds = {True: "name", False: "operator"}
-        return [Token(kinds[word.isidentifier()], word, column) for word in words]
 
     def atom(self) -> list[Token]:
         lexeme = self.take()
@@ -321,7 +227,7 @@ class _Reader:
         if lexeme.text == "{":
             self.position -= 1
             begin, end = self.group("{")
-            return self.parenthesised(self.inside(begin, end), column)
+            return signs.parenthesised(self.inside(begin, end), column)
         if lexeme.text in ("|", "\\|", "\\lvert", "\\lVert"):
             return self.size(lexeme)
         if lexeme.kind == "command":
@@ -332,7 +238,7 @@ class _Reader:
 
     def closed(self, closing: str, column: int) -> list[Token]:
         begin, end = self.until(closing, column)
-        return self.parenthesised(self.inside(begin, end), column)
+        return signs.parenthesised(self.inside(begin, end), column)
 
     def until(self, closing: str, column: int) -> tuple[int, int]:
         """Positions of what comes before the parenthesis that closes here."""
@@ -348,20 +254,20 @@ class _Reader:
             depth += pairs.get(lexeme.text, 0)
             self.position += 1
 
-    def size(self, opened: _Lexeme) -> list[Token]:
+    def size(self, opened: Lexeme) -> list[Token]:
         closing = {"\\lvert": "\\rvert", "\\lVert": "\\rVert"}.get(opened.text, opened.text)
         begin, end = self.until(closing, opened.column)
-        words = SIZES.get(self.plain(begin, end))
+        words = signs.SIZES.get(self.plain(begin, end))
         if words is not None and self.known(next(w for w in words if w.isidentifier() and w != "sqrt")):
-            return self.spelled(words, opened.column)
-        return self.call("abs", self.inside(begin, end), opened.column)
+            return signs.spelled(words, opened.column)
+        return signs.call("abs", self.inside(begin, end), opened.column)
 
     def named(self, base: str, column: int) -> list[Token]:
         """A letter with its subscript: what it means, or its name."""
-        if base == "e" and self.next.text == "^":
+        if base == "e" and self.next.text == "^" and not self.known("e"):
             self.take()
             begin, end = self.group("^")
-            return self.call("exp", self.inside(begin, end), column)
+            return signs.call("exp", self.inside(begin, end), column)
         name = base
         if self.accept("_"):
             begin, end = self.group("_")
@@ -371,14 +277,14 @@ class _Reader:
             name = f"{base}_{below}"
         if name in ("O",) and self.next.text == "(":
             self.take()
-            return self.call("O", self.closed(")", column)[1:-1], column)
-        meant = MEANINGS.get(name, name)
+            return signs.call("O", self.closed(")", column)[1:-1], column)
+        meant = signs.MEANINGS.get(name, name)
         name = meant if self.known(meant) else name
         if self.functions(name) and self.next.text == "(":
             self.take()
-            return self.call(name, self.closed(")", column)[1:-1], column)
+            return signs.call(name, self.closed(")", column)[1:-1], column)
         if name == "g" and self.coordinate and self.functions("g"):
-            return self.spelled(("g", "(", self.coordinate, ")"), column)
+            return signs.spelled(("g", "(", self.coordinate, ")"), column)
         return [Token("name", name, column)]
 
     def command(self, name: str, column: int) -> list[Token]:
@@ -386,16 +292,16 @@ class _Reader:
             return self.fraction(column)
         if name == "sqrt":
             return self.root(column)
-        if name in CALLS:
-            return self.applied(CALLS[name], column)
+        if name in signs.CALLS:
+            return self.applied(signs.CALLS[name], column)
         if name == "pi":
             return [Token("name", "pi", column)]
-        if name in GREEK:
+        if name in signs.GREEK:
             return self.named(name, column)
-        if name in FONTS:
+        if name in signs.FONTS:
             begin, end = self.group(f"\\{name}")
             return self.named(re.sub(r"\W", "", self.plain(begin, end)) or "_", column)
-        if name in ACCENTS:
+        if name in signs.ACCENTS:
             begin, end = self.group(f"\\{name}")
             return self.named(f"{re.sub(r'[^A-Za-z0-9_]', '', self.plain(begin, end))}_{name}", column)
         if name == "dot":
@@ -403,7 +309,7 @@ class _Reader:
             return self.moving(self.inside(begin, end), column)
         if name == "langle":
             return self.average(column)
-        if name in EXECUTED.split() or name.startswith(("write", "input", "def")):
+        if name in signs.EXECUTED.split() or name.startswith(("write", "input", "def")):
             self.fail(column, f"\\{name} is refused", "nothing is executed here; write the formula out")
         advice = (
             "\\frac, \\sqrt, \\sin, \\log, \\exp, \\dot, \\langle x^2 \\rangle, Greek letters and relations have one"
@@ -412,18 +318,18 @@ class _Reader:
 
     def average(self, column: int) -> list[Token]:
         begin, end = self.until("\\rangle", column)
-        words = AVERAGES.get(self.plain(begin, end))
+        words = signs.AVERAGES.get(self.plain(begin, end))
         if words is None or not self.known(next(w for w in words if w.isidentifier())):
             known = "\\langle x^2 \\rangle, \\langle X^2 \\rangle, \\langle L - \\min L \\rangle have one"
             self.fail(column, "this average has no meaning here", f"for a loss and a rule {known}")
-        return self.spelled(words, column)
+        return signs.spelled(words, column)
 
     def moving(self, tokens: list[Token], column: int) -> list[Token]:
         if tokens[0].text == "zeta" and self.known("velocity"):
-            return self.spelled(("velocity",), column)
+            return signs.spelled(("velocity",), column)
         if len(tokens) == 1 and self.functions("fast") and tokens[0].text in ("X", "U", "energy"):
-            return self.call("fast", tokens, column)
-        return self.call("along", tokens, column)
+            return signs.call("fast", tokens, column)
+        return signs.call("along", tokens, column)
 
     def root(self, column: int) -> list[Token]:
         index: list[Token] = []
@@ -432,17 +338,17 @@ class _Reader:
         begin, end = self.group("\\sqrt")
         inner = self.inside(begin, end)
         if not index:
-            return self.call("sqrt", inner, column)
+            return signs.call("sqrt", inner, column)
         one = [Token("number", "1", column), Token("operator", "/", column), *index]
-        return [*self.parenthesised(inner, column), Token("operator", "^", column), *self.parenthesised(one, column)]
+        return [*signs.parenthesised(inner, column), Token("operator", "^", column), *signs.parenthesised(one, column)]
 
     def fraction(self, column: int) -> list[Token]:
         above, below = self.group("\\frac"), self.group("\\frac")
         derivative = self.derivative(above, below, column)
         if derivative is not None:
             return derivative
-        top, bottom = (self.parenthesised(self.inside(*part), column) for part in (above, below))
-        return self.parenthesised([*top, Token("operator", "/", column), *bottom], column)
+        top, bottom = (signs.parenthesised(self.inside(*part), column) for part in (above, below))
+        return signs.parenthesised([*top, Token("operator", "/", column), *bottom], column)
 
     def derivative(self, above: tuple[int, int], below: tuple[int, int], column: int) -> list[Token] | None:
         r"""\frac{d e}{d x}, or \frac{d}{d x} in front of e."""
@@ -456,8 +362,8 @@ class _Reader:
         if variable[0].text == "tau" and (self.functions("along") or self.known("velocity")):
             return self.moving(inner, column)
         if variable[0].text == "T" and self.functions("fast"):
-            return self.call("fast", inner, column)
-        return self.call("diff", [*inner, Token("operator", ",", column), *variable], column)
+            return signs.call("fast", inner, column)
+        return signs.call("diff", [*inner, Token("operator", ",", column), *variable], column)
 
     def after_d(self, part: tuple[int, int]) -> tuple[int, int] | None:
         """What comes after a d, of a part that begins with one."""
@@ -474,19 +380,23 @@ class _Reader:
         power: list[Token] = []
         if self.accept("^"):
             begin, end = self.group("^")
-            power = [Token("operator", "^", column), *self.parenthesised(self.inside(begin, end), column)]
+            power = [Token("operator", "^", column), *signs.parenthesised(self.inside(begin, end), column)]
         if self.next.text in ("(", "["):
             opened = self.take()
             argument = self.closed({"(": ")", "[": "]"}[opened.text], opened.column)[1:-1]
         else:
             argument = []
-            while self.next.kind in ("letter", "number") or (
-                self.next.kind == "command" and self.next.text[1:] in {*GREEK, "pi", "frac", "dfrac", "tfrac", "sqrt"}
-            ) or (not argument and self.next.text in ("{", "|", "\\lvert", *(f"\\{f}" for f in FONTS))):  # fmt: skip
+            while self.begins_argument(first=not argument):
                 here = self.next.column
                 made = self.factor()
                 argument += [Token("operator", "*", here), *made] if argument else made
             if not argument:
                 self.fail(column, f"\\{name} has no argument", "write it in parentheses")
-        called = self.call(name, argument, column)
-        return [*self.parenthesised(called, column), *power] if power else called
+        called = signs.call(name, argument, column)
+        return [*signs.parenthesised(called, column), *power] if power else called
+
+    def begins_argument(self, first: bool) -> bool:
+        """Whether the next sign goes on with an argument that has no parentheses."""
+        kind, text = self.next.kind, self.next.text
+        opened = first and text in ("{", "|", "\\lvert", *(f"\\{font}" for font in signs.FONTS))
+        return kind in ("letter", "number") or (kind == "command" and text[1:] in signs.ARGUMENTS) or opened

@@ -10,12 +10,13 @@ from sharpflow.testing.result import CheckResult
 from sharpflow.theory.errors import InputError, known_names
 
 if TYPE_CHECKING:
+    from sharpflow.claim import Claim
     from sharpflow.numerics.objective import Objective
     from sharpflow.testing.running import Runner
     from sharpflow.theory.loss import Loss
     from sharpflow.theory.rule import Rule
 
-__all__ = ["CheckCall", "as_pytest", "cases", "parametrize_with_checks"]
+__all__ = ["CheckCall", "ClaimCall", "as_pytest", "cases", "parametrize_with_checks"]
 
 
 # Names of checks to reasons, for all subjects; the same for each subject by its name; or a function of the subject.
@@ -43,6 +44,42 @@ class CheckCall:
 
     def __repr__(self) -> str:
         return f"{self.name}-{self.runner.subject.name}"
+
+
+class ClaimCall:
+    """One claim on one loss; called, it fails where it is refuted or inconsistent, and is skipped where it is open."""
+
+    def __init__(self, claim: Claim, loss: Loss, strict: bool = False) -> None:
+        self.claim, self.loss, self.strict = claim, loss, strict
+
+    def __call__(self) -> None:
+        """Prove and measure."""
+        import pytest
+
+        from sharpflow.verification.verification import verify
+
+        __tracebackhide__ = True
+        if not self.claim.covers(self.loss):
+            pytest.skip(f"the claim {self.claim.title!r} is not about {self.loss.name}")
+        (verdict,) = (
+            v for v in verify([self.loss], claims=[], own={"own": self.claim}).verdicts if v.loss != "generic"
+        )
+        said = f"{self.claim.title}: {verdict.proof}, {verdict.numeric}: {verdict.message}"
+        if verdict.wrong or (self.strict and verdict.open):
+            pytest.fail(said, pytrace=False)
+        if verdict.open:
+            pytest.skip(said)
+
+    def __repr__(self) -> str:
+        return f"{self.claim.title.replace(' ', '-')}-{self.loss.name}"
+
+
+def _losses(subjects: Iterable[Any]) -> list[Loss]:
+    from sharpflow.naming.specs import resolve_loss
+    from sharpflow.theory.loss import Loss
+
+    found = [resolve_loss(given) if isinstance(given, str) else given for given in subjects]
+    return [loss for loss in found if isinstance(loss, Loss)]
 
 
 def as_pytest(result: CheckResult, /, *, strict: bool = False) -> None:
@@ -103,6 +140,7 @@ def parametrize_with_checks(
     checks: Iterable[str] | None = None,
     expected_failed: Expected | None = None,
     strict: bool = False,
+    claims: Iterable[Claim] = (),
 ) -> Any:
     """A decorator: the test is called with ``check`` for every check of every loss and rule; call it.
 
@@ -117,8 +155,12 @@ def parametrize_with_checks(
             ``{subject name: {check: reason}}``, or a function of the subject that gives them; such a check is an
             expected failure, and fails the test where it passes.
         strict: whether an inconclusive check fails the test; it is skipped otherwise.
+        claims: `sharpflow.claim.Claim` of your own, each a test more for every loss it is about.
     """
     import pytest
 
-    calls = cases(subjects, checks=checks, expected_failed=expected_failed, strict=strict)
+    subjects = subjects if isinstance(subjects, str) or not isinstance(subjects, Iterable) else list(subjects)
+    calls: list[CheckCall | ClaimCall] = []
+    calls += cases(subjects, checks=checks, expected_failed=expected_failed, strict=strict)
+    calls += [ClaimCall(claim, subject, strict) for claim in claims for subject in _losses(subjects)]
     return pytest.mark.parametrize("check", [pytest.param(call, id=repr(call)) for call in calls])

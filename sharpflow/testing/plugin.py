@@ -13,7 +13,7 @@ import pytest
 
 __all__ = ["pytest_addoption", "pytest_configure", "pytest_generate_tests", "pytest_terminal_summary"]
 
-GIVE = "nothing to check: give --sharpflow-loss SPEC or --sharpflow-rule SPEC"
+GIVE = "nothing to check: give --sharpflow-loss SPEC, --sharpflow-rule SPEC or --sharpflow-derivation FILE"
 _NOTHING = pytest.StashKey[bool]()
 
 
@@ -31,6 +31,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--sharpflow-strict", action="store_true", help="a check that is inconclusive fails; it is skipped otherwise"
     )
+    group.addoption(
+        "--sharpflow-derivation", action="append", default=[], metavar="FILE",
+        help="a derivation, FILE.md or FILE.tex: one test for each displayed equation (repeat for more)",
+    )  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,7 +48,8 @@ def pytest_generate_tests(metafunc: Any) -> None:
         return
     config = metafunc.config
     losses, rules = config.getoption("--sharpflow-loss"), config.getoption("--sharpflow-rule")
-    if not losses and not rules:
+    derivations = config.getoption("--sharpflow-derivation")
+    if not losses and not rules and not derivations:
         config.stash[_NOTHING] = True
         skip = pytest.mark.skip(reason=GIVE)
         metafunc.parametrize("sharpflow_check", [pytest.param(None, marks=skip, id="nothing-to-check")])
@@ -65,6 +70,11 @@ def pytest_generate_tests(metafunc: Any) -> None:
         except InputError as error:
             # One test that fails with the reason: the others are no worse for it.
             calls.append(pytest.param(_Unreadable(f"{spec}: {error}"), id=f"input-{spec}"))
+    for path in derivations:
+        try:
+            calls += _equations(path, config.getoption("--sharpflow-strict"))
+        except InputError as error:
+            calls.append(pytest.param(_Unreadable(str(error)), id=f"input-{path}"))
     metafunc.parametrize("sharpflow_check", calls)
 
 
@@ -80,6 +90,16 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 def _rule(resolve: Any) -> Any:
     return lambda spec: resolve(spec, trusted=False)
+
+
+def _equations(path: str, strict: bool) -> list[Any]:
+    """A test for each displayed equation of a file."""
+    from sharpflow.statements.derivation_file import EquationCall, read_equations
+
+    read = read_equations(path)
+    before: dict[str, Any] = {}
+    calls = [EquationCall(equation, read, before, strict) for equation in read.equations]
+    return [pytest.param(call, id=f"{path}:{call.equation.line}-{call.equation.number}") for call in calls]
 
 
 class _Unreadable:

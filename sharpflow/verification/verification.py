@@ -87,8 +87,8 @@ def _count(values: Iterable[str]) -> dict[str, int]:
 
 def verify(
     losses: Sequence[Loss] | None = None, /, *, rule: Rule | str | None = None, claims: Sequence[str] | None = None,
-    progress: Callable[[int, int, str], None] | None = None, judged: Callable[[Verdict, bool], None] | None = None,
-    seed: int = 0, fresh: bool = False,
+    own: Mapping[str, Claim] | None = None, progress: Callable[[int, int, str], None] | None = None,
+    judged: Callable[[Verdict, bool], None] | None = None, seed: int = 0, fresh: bool = False,
 ) -> Verification:  # fmt: skip
     """Every claim on every loss it is about: a proof where there is one, and a measurement by an independent path.
 
@@ -96,6 +96,7 @@ def verify(
         losses: default: every built-in family.
         rule: another smooth rule, for the claims that hold for any; default: each claim's own.
         claims: their names; default: all.
+        own: claims of the caller's, by names of their own, beside the built-in ones.
         progress: called with (verdicts done, verdicts in all, what is being done).
         judged: called with each verdict, in the order of the table, as soon as it and those before it are there; and
             with whether its claim is tried under several rules.
@@ -107,7 +108,7 @@ def verify(
     """
     check_seed(seed)
     begin = time.perf_counter()
-    rows = _rows(losses, rule, claims, seed)
+    rows = _rows(losses, rule, claims, seed, own or {})
     done: dict[int, Verdict] = {}
     interrupted = False
     with keeping.ignored(fresh):
@@ -175,13 +176,14 @@ def _loss_name(case: Case) -> str:
     return "generic" if case.loss is None else case.loss.name
 
 
-def _rows(losses: Sequence[Loss] | None, rule: Rule | str | None, names: Sequence[str] | None, seed: int) -> list[Row]:
+def _rows(losses: Sequence[Loss] | None, rule: Rule | str | None, names: Sequence[str] | None, seed: int,
+          brought: Mapping[str, Claim]) -> list[Row]:  # fmt: skip
     from sharpflow import claims
     from sharpflow.naming.specs import resolve_rule
     from sharpflow.theory import families, rules
 
     chosen = list(claims.names()) if names is None else list(dict.fromkeys(names))
-    found = {name: claims.get(name) for name in chosen}
+    found = {name: claims.get(name) for name in chosen} | dict(brought)
     subjects: list[Loss | None] = [None]
     subjects += [families.get(n).default() for n in families.names()] if losses is None else list(losses)
     other = resolve_rule(rule) if isinstance(rule, str) else rule
@@ -199,7 +201,8 @@ def _rows(losses: Sequence[Loss] | None, rule: Rule | str | None, names: Sequenc
                 key = (id(subject), used.name)
                 case = cases.setdefault(key, Case(subject, used, seed=seed))
                 text = own if own is not None else spelled or (used.name if used.name in rules.names() else None)
-                rows.append(Row(len(rows), name, claim, case, text))
+                # The process that proves knows the built-in claims only.
+                rows.append(Row(len(rows), name, claim, case, None if name in brought else text))
     if not rows:
         raise InputError("no claim is about these losses and this rule; `sharpflow list claims` names them all.")
     return rows

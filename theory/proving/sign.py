@@ -127,13 +127,16 @@ def _rational(
             plain = sp.expand_trig(f.rewrite(sp.exp) if f.has(sp.sinh, sp.cosh) else f)
             halves = {sp.cos(p): (1 - t**2) / (1 + t**2), sp.sin(p): 2 * t / (1 + t**2), sp.tan(p): 2 * t / (1 - t**2)}
             changed = plain.subs(halves)
+            ends = (-sp.oo, sp.oo)
             if changed.has(p):
                 t = sp.Dummy(f"t_{p}", positive=True)
                 changed = sp.expand(plain, power_exp=True).subs(p, sp.log(t))
+                low, high = box.get(p, ends)
+                ends = sp.exp(low), sp.exp(high)
             if changed.has(p):
                 return None, box
             box.pop(p, None)
-            box[t] = (sp.Integer(0) if t.is_positive else -sp.oo, sp.oo)
+            box[t] = ends
             f = changed
     return (f if f.is_rational_function() else None), box
 

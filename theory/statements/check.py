@@ -178,6 +178,9 @@ def prove_equality(lhs: sp.Expr, rhs: sp.Expr, domain: Mapping[sp.Symbol, tuple[
     """lhs = rhs by computer algebra and by the rational check."""
     if lhs.has(sp.log) or rhs.has(sp.log):
         lhs, rhs = sp.expand_log(lhs), sp.expand_log(rhs)
+    if any(not power.exp.is_number for power in (lhs - rhs).atoms(sp.Pow)):
+        # Powers of one base with symbols in the exponent: b^x b^y = b^(x + y).
+        lhs, rhs = (sp.powsimp(sp.expand(side), combine="exp") for side in (lhs, rhs))
     step = prove_equal("the two sides", lhs, rhs, domain=domain)
     if step.status is Status.PROVED:
         confirmed = step.second.startswith("confirmed")

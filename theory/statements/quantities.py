@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 
 import sympy as sp
 
@@ -255,14 +255,11 @@ class Quantities:
 
     def _sharp_proofs(self) -> tuple[Proof, ...]:
         assert self.loss is not None
-        return (
-            prove_minimizers(self.loss), prove_chart(self.loss), prove_minimal_kernel(self.loss),
-            prove_simple_sharpness(self.loss),
-        )  # fmt: skip
+        return _foundations(self.loss)
 
     def _gradient_proofs(self) -> tuple[Proof, ...]:
         assert self.loss is not None
-        return (*self._sharp_proofs(), prove_log_sharpness_gradient(self.loss))
+        return (*self._sharp_proofs(), _gradient(self.loss))
 
     def _flow_proofs(self) -> tuple[Proof, ...]:
         assert self.geometry is not None
@@ -271,3 +268,14 @@ class Quantities:
     def _energy_proofs(self) -> tuple[Proof, ...]:
         assert self.geometry is not None
         return (*self._flow_proofs(), prove_law_energy(self.geometry, self.law))
+
+
+# Statements about one loss rest on the same few proofs.
+@lru_cache(maxsize=16)
+def _foundations(loss: Loss) -> tuple[Proof, ...]:
+    return prove_minimizers(loss), prove_chart(loss), prove_minimal_kernel(loss), prove_simple_sharpness(loss)
+
+
+@lru_cache(maxsize=16)
+def _gradient(loss: Loss) -> Proof:
+    return prove_log_sharpness_gradient(loss)
