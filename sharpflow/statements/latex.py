@@ -56,8 +56,6 @@ class _Reader:
     def fail(self, column: int, what: str, advice: str) -> NoReturn:
         fail(self.text, column, what, advice)
 
-    # Reading lexemes
-
     @property
     def next(self) -> Lexeme:
         return self.lexemes[self.position]
@@ -117,8 +115,6 @@ class _Reader:
         fonts = {f"\\{font}" for font in signs.FONTS}
         joined = "".join(t for t in texts if t not in fonts)
         return re.sub(r"_\{(\w+)\}", r"_\1", re.sub(r"\^\{(\w+)\}", r"^\1", joined))
-
-    # Words
 
     def tokens(self) -> list[Token]:
         found = self.words(nested=False)
