@@ -167,7 +167,7 @@ class BlockProgram:
         )  # fmt: skip
 
     def _start_cell(self, p: Array, rate: Array, amplitude: Array) -> tuple[Any, ...]:
-        zeta = self.chart_flow.look(p)[1]
+        zeta = jnp.asarray(self.chart_flow.look(p)[1])
         normal = analyse_traced(self.objective, zeta, self.rank)
         back = normal.retraction
         squared = normal.log_gradient @ normal.log_gradient
@@ -214,7 +214,7 @@ class BlockProgram:
 
         return jax.vmap(one)(points)
 
-    def _flow_cell(self, p: Array, times: Array, coefficient: Array) -> tuple[Array, ...]:
+    def _flow_cell(self, p: Array, times: Array, coefficient: Array) -> tuple[Any, ...]:
         """(points, sharpness, gap) at ``times``, nan beyond the end; the end, and the integrator's code."""
         field, look = self.chart_flow.vector_field, self.chart_flow.look
         out = diffrax.diffeqsolve(

@@ -83,7 +83,8 @@ class Proved:
 
 def kept(name: str, claim: Claim, loss: str | None, rule: str | None) -> keeping.Entry:
     """The entry of a claim's proof for a loss and a rule, given by their fingerprints."""
-    sources = {inspect.getsourcefile(thing) for thing in (claim.prove, _shared, claim_module, prove)}
+    makers: tuple[Any, ...] = (claim.prove, _shared, claim_module, prove)
+    sources = {inspect.getsourcefile(maker) for maker in makers}
     return keeping.entry(f"proof-{name}", loss, rule, sources=tuple(sorted(filter(None, sources))))
 
 
