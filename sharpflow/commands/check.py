@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 WRONG_INPUT, INTERRUPTED = 2, 130
 # What every child imports, unless it is there already.
 NEEDED = ("sharpflow.testing.running", "sharpflow.naming.specs", "sharpflow.numerics.objective")
+# The beginning of a line that says that a picture failed.
+UNDRAWN = "picture: a mistake of sharpflow itself in that of"
 # Spellings of earlier versions.
 RENAMED = {"--pictures": "--out"}
 
@@ -68,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     check = _apart if may_fork() else _check
     if may_fork() and len(todo) > 1:
         preload(*NEEDED)
-    interrupted = False
+    interrupted = undrawn = False
     for about, spec in todo:
         with progress_line(spec) as progress:
             try:
@@ -84,6 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         reports.append({"spec": spec, **found["report"]})
         output.say(*found["lines"])
         drawn += found["drawn"]
+        undrawn |= any(line.startswith(UNDRAWN) for line in found["lines"])
         if interrupted := found["interrupted"]:
             break
     output.write_json({"reports": reports, "errors": errors})
@@ -93,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     if errors:
         return WRONG_INPUT
     wrong = any(not report["ok"] for report in reports)
-    if any(result["outcome"] == "error" for report in reports for result in report["checks"]):
+    if undrawn or any(result["outcome"] == "error" for report in reports for result in report["checks"]):
         return BUG
     left = any(result["outcome"] == "inconclusive" for report in reports for result in report["checks"])
     return 1 if wrong or (arguments.strict and left) else 0
@@ -242,10 +245,12 @@ def _draw(report: Report, spec: str, folder: str, name: str) -> list[str]:
         if result.trial.counterexample and result.subject == report.subject:
             try:
                 figure = picture(result, resolve_loss(spec))
+                if figure is not None:
+                    path = os.path.join(folder, f"{name}-{result.check}.png")
+                    figure.savefig(path, dpi=200)
+                    lines.append(f"picture: {path}")
             except InputError:
                 continue
-            if figure is not None:
-                path = os.path.join(folder, f"{name}-{result.check}.png")
-                figure.savefig(path, dpi=200)
-                lines.append(f"picture: {path}")
+            except Exception as error:  # the results are worth more than a picture of them
+                lines.append(f"{UNDRAWN} {result.check}: {type(error).__name__}: {error}")
     return lines

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sharpflow.terminal.arguments import add_seed
 from sharpflow.terminal.output import BUG, Output, add_json, make_folder
@@ -81,11 +81,11 @@ def run(arguments: argparse.Namespace) -> int:
     if bare:
         output.say("", f"without minima, so that nothing is claimed of them, the flow and the edge: {', '.join(bare)}")
     output.write_json(result.to_json())
-    if folder is not None:
-        from sharpflow.verification.report import write_report
-
-        output.say(f"report: {write_report(result, folder, pictures=_pictures(result))}")
-    output.say(summary(result))
+    try:
+        if folder is not None:
+            output.say(f"report: {_report(result, folder)}")
+    finally:
+        output.say(summary(result))
     if result.interrupted:
         return INTERRUPTED
     if result.errors:
@@ -93,13 +93,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if result.wrong or (arguments.strict and result.open) else 0
 
 
-def _pictures(result: Verification) -> Any:
-    """Pictures for the report, where the module that draws them is there."""
-    if importlib.util.find_spec("sharpflow.verification.pictures") is None:
-        return ()
+def _report(result: Verification, folder: str) -> Path:
+    """The page; without pictures where one of them cannot be drawn, which is told then."""
     from sharpflow.verification.pictures import pictures_for
+    from sharpflow.verification.report import write_report
 
-    return pictures_for(result)
+    try:
+        pictures = pictures_for(result)
+    except Exception:
+        write_report(result, folder)
+        raise
+    return write_report(result, folder, pictures=pictures)
 
 
 class _Rows:

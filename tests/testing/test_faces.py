@@ -13,6 +13,7 @@ import pytest
 
 from sharpflow import cli
 from sharpflow.commands.check import _name
+from sharpflow.testing import pictures
 
 ROOT = Path(__file__).parents[2]
 
@@ -201,3 +202,16 @@ def test_the_command_lists_the_checks_and_needs_a_subject(capsys):
 def test_a_misspelt_check_is_told_of_the_nearest(argv, capsys):
     assert cli.main(["check", *argv, "--check", "homogenity"]) == 2
     assert "no check 'homogenity'; did you mean homogeneity? There are" in capsys.readouterr().err
+
+
+def test_a_picture_that_fails_takes_nothing_with_it(folder, monkeypatch, capsys):
+    """Kind: a figure between what was measured and its being kept."""
+
+    def fails(*_):
+        raise RuntimeError("no canvas")
+
+    monkeypatch.setattr(pictures, "picture", fails)
+    call = ["check", "mine.py:bad", "mine.py:good", "--check", "homogeneity", "--out", "drawn", "--json", "out.json"]
+    assert cli.main(call) == 70
+    assert "RuntimeError: no canvas" in capsys.readouterr().out
+    assert [report["ok"] for report in json.loads((folder / "out.json").read_text())["reports"]] == [False, True]

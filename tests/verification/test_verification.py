@@ -14,6 +14,7 @@ from sharpflow.theory.loss import HYPOTHESES, Loss
 from sharpflow.theory.proving.proof import Proof, Status
 from sharpflow.theory.proving.zero import prove_equal
 from sharpflow.theory.rule import Rule
+from sharpflow.verification import pictures
 from sharpflow.verification.prover import prove, view
 from sharpflow.verification.verification import verify
 
@@ -251,3 +252,19 @@ def test_the_main_job_leaves_nothing_wrong_and_nothing_open():
     assert {v.id for v in result.verdicts} == set(claims.names())
     # What is not applicable is so by a hypothesis that a family declares, and by nothing else.
     assert {v.loss for v in result.verdicts if v.proof == "not_applicable"} == {"crossing"}
+
+
+def test_a_picture_that_fails_takes_nothing_with_it(monkeypatch, tmp_path, capsys):
+    """Kind: a figure between what was measured and its being kept."""
+
+    def fails(result):
+        raise RuntimeError("no canvas")
+
+    monkeypatch.setattr(pictures, "pictures_for", fails)
+    out = ["--claim", "homogeneity", "--out", str(tmp_path), "--json", str(tmp_path / "v.json")]
+    assert cli.main(["verify", "ridge", *out]) == 70
+    said = capsys.readouterr()
+    assert "1 verdicts in" in said.out
+    assert "no canvas" in said.err
+    assert json.loads((tmp_path / "v.json").read_text())["claims"][0]["proof"] == "proved"
+    assert "homogeneity" in (tmp_path / "index.html").read_text()
