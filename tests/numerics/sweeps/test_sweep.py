@@ -384,8 +384,7 @@ def test_killed_at_fifty_moments(whole, tmp_path):
 def test_a_small_file_system(whole, tmp_path):
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("a small file system can be mounted by root only")
-    place = tmp_path / "small"
-    place.mkdir()
+    (place := tmp_path / "small").mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(place)], capture_output=True, check=False
     )
