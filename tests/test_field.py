@@ -28,6 +28,10 @@ from sharpflow.theory import families, rules
 from sharpflow.theory.edge.edge_law import edge_law
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss, Minima
+from sharpflow.theory.proving.zero import witness_of
+from sharpflow.theory.rule import Rule
+from sharpflow.theory.sphere.invariance import prove_homogeneity
+from sharpflow.theory.sphere.reduction import reduce_rule
 
 X, Y, Z = sp.symbols("x y z", real=True)
 P = sp.Symbol("p", real=True)
@@ -331,3 +335,80 @@ def test_minimizers_are_weighed_in_units_of_the_loss_and_not_of_its_steepest_cur
     found = check_loss(Loss("beside", (X, Y, Z), expression, chart), checks=["minimizers"])["minimizers"]
     assert found.outcome is Outcome.FAILED
     assert "L is not the same all over Gamma" in found.trial.message
+
+
+# Kind: elementwise rules, which are no combination of vectors: said so, with what of the theory applies.
+def elementwise(body):
+    def update(w, gradient, state, p, ops):
+        return (1 - p.learning_rate * p.weight_decay) * w - p.learning_rate * body(gradient(w), ops), {}
+
+    return Rule(name="elementwise", update=update)
+
+
+BODIES = {
+    "adam": lambda g, ops: g / (ops.sqrt(g * g) + 1e-8),
+    "sign": lambda g, ops: g / abs(g),
+    "square": lambda g, ops: g**2,
+    "numpy": lambda g, ops: np.sign(g),
+    "quotient": lambda g, ops: g / g,
+    "shift": lambda g, ops: g + 1e-8,
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize("derive", [edge_law, reduce_rule])
+def test_an_elementwise_rule_is_named(body, derive):
+    with pytest.raises(InputError, match=r"entry by entry.*preconditioner"):
+        derive(elementwise(body))
+
+
+# Kind: checked by number where there is a formula, and not looked for where a number would show it.
+@pytest.mark.parametrize(
+    "factor",
+    [R2 / (R2 + sp.Rational(1, 10**40)), sp.sqrt(R2 / (R2 + sp.Rational(1, 10**60))), 1 + X / 10**30],
+    ids=["quotient", "root", "linear"],
+)
+def test_homogeneity_of_a_formula_is_refuted_however_small_the_epsilon(factor):
+    loss = Loss("nearly", (X, Y, Z), Z**2 / R2 * factor)
+    step = prove_homogeneity(loss).steps[0]
+    assert step.status == "refuted"
+    # The witness itself, by exact arithmetic or 80 digits of mpmath.
+    at = {name: sp.Rational(value) for name, value in step.witness.items() if name != "residual"}
+    w = {v: at[v.name] for v in loss.variables}
+    scaled = {v: at["c"] * at[v.name] for v in loss.variables}
+    apart = sp.N(loss.expression.subs(scaled) - loss.expression.subs(w), 20, maxn=300)
+    assert float(apart) == pytest.approx(float(step.witness["residual"]), rel=1e-6)
+    assert check_loss(loss, checks=["homogeneity"])["homogeneity"].outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    "zero",
+    [
+        sp.sqrt(5 + 2 * sp.sqrt(6)) - sp.sqrt(2) - sp.sqrt(3), sp.sin(X) ** 2 + sp.cos(X) ** 2 - 1,
+        sp.log(6) - sp.log(2) - sp.log(3), sp.exp(X) * sp.exp(-X) - 1,
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_zero_has_no_witness(zero):
+    assert witness_of(zero) == {}
+
+
+def test_a_chart_that_passes_through_the_origin_names_no_direction_there():
+    loss = replace(ridge(1), minima=Minima((P,), (P * sp.cos(P), P * sp.sin(P), 0), start=(0.35,), domain=((-1, 2),)))
+    found = check_loss(loss, checks=["chart"])["chart"]
+    assert found.outcome is Outcome.FAILED
+    assert "Minima.point is 0 at p = 0" in found.trial.message
+    assert check_loss(ridge(1), checks=["chart"]).ok
+
+
+@pytest.mark.parametrize("jumps", [True, False])
+def test_a_loss_that_jumps_far_from_its_minima_is_found(jumps):
+    def function(w):
+        turned = jnp.where(w[0] < 0, w[::-1], w) if jumps else w
+        return turned[2] ** 2 * (2 + turned[1] / jnp.linalg.norm(w)) / (w @ w)
+
+    found = check_loss(Objective(function, np.array([1.0, 0.3, 0.1])), checks=["smoothness"])["smoothness"]
+    assert found.outcome is (Outcome.FAILED if jumps else Outcome.PASSED)
+    if jumps:
+        assert "jump of L itself" in found.trial.message
+        assert found.trial.counterexample["w"][0] == pytest.approx(0, abs=1e-9)

@@ -13,11 +13,24 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 import sympy as sp
+from sympy.matrices.exceptions import ShapeError
 
 from sharpflow.theory.errors import InputError, NoClosedForm
 from sharpflow.theory.limits import TimeLimitExceeded
 
-__all__ = ["Operations", "Rule"]
+__all__ = ["ELEMENTWISE", "Operations", "Rule"]
+
+
+ELEMENTWISE = (
+    "an update multiplies, divides or compares vectors entry by entry, or takes a power, a root or a sign of one (for "
+    "an inner product write ops.dot). The law at the edge is derived for rules that are the same in every orthonormal "
+    "basis: w, gradients and states, each times a number. Of an elementwise rule, such as AdamW or signSGD, the theory "
+    "says with its preconditioner P held fixed where the edge is, learning_rate*lambda_max(P^-1 H) = "
+    "2 (1 + beta_1)/(1 - beta_1), and nothing of drift, period or flow. With ops.norm(gradient(w)) in place of its "
+    "entries it is a rule like the built-in rmsprop or normalized-gd, of which all is derived."
+)
+# What Python, NumPy and SymPy say when a vector of the derivation is treated as an array.
+_VECTORS = re.compile(r"SpanVector|JetVector|Matrix|ndarray|loop of ufunc")
 
 
 @dataclass(frozen=True)
@@ -133,6 +146,8 @@ def _blame(error: Exception, p: Any, state: Any) -> str:
     own = [f for f in frames[1:] if not Path(f.filename).is_relative_to(Path(__file__).parent)][:1]
     where = f" in line {own[0].lineno} of {os.path.basename(own[0].filename)}" if own else ""
     said = _sentence(str(error))
+    if isinstance(error, TypeError | AttributeError | sp.SympifyError | ShapeError) and _VECTORS.search(said):
+        return f"its update fails{where} ({said}): {ELEMENTWISE}"
     if type(error).__module__.split(".")[0] in ("jax", "jaxlib") or "jax" in said or "abstract array" in said:
         # JAX speaks of its own insides here: what was called is all that an author can mend.
         called = re.search(r"<function (\w+)", said)

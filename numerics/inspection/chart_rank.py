@@ -30,17 +30,17 @@ class ChartRank:
         value: smallest over largest; 0 where zeta does not depend on a combination of coordinates at all.
         at: chart coordinates.
         everywhere: whether the chart is singular at every point.
+        nowhere: where |point| is 0, so that there is no zeta; ``None`` where it is nowhere in the domain.
     """
 
     value: float
     at: dict[str, float]
     everywhere: bool
+    nowhere: dict[str, float] | None = None
 
 
 def chart_rank(loss: Loss, /, *, seed: int = 0) -> ChartRank:
     """The least regular point of the chart of a loss in its domain (within `REACH` of the start, without a bound)."""
-    from scipy.optimize import minimize
-
     minima = loss.minima
     assert minima is not None
     assert minima.start is not None
@@ -56,18 +56,52 @@ def chart_rank(loss: Loss, /, *, seed: int = 0) -> ChartRank:
     values = np.array([smallest(q) for q in places])
     size = max(float(np.nanmax([largest(q) for q in places[:: max(1, POINTS // 100)]])), 1e-300)
     everywhere = bool(np.nanmax(values) <= SINGULAR * size) or size < 1e-12
+    if everywhere:
+        best, at = float(np.nanmin(values)), places[int(np.nanargmin(values))]
+    else:
+        best, at = _lowest(smallest, places, values, low, high)
+    length = _length(loss)
+    lengths = np.array([length(q) for q in places])
+    longest = max(float(np.nanmax(lengths)), 1e-300)
+    shortest, origin = _lowest(length, places, lengths, low, high)
+    nowhere = None
+    if shortest <= SINGULAR * longest:
+        tidy = _tidy(origin, length, shortest, longest)
+        nowhere = {s.name: float(v) for s, v in zip(minima.chart, tidy, strict=True)}
+    named = {s.name: float(v) for s, v in zip(minima.chart, _tidy(at, smallest, best, size), strict=True)}
+    return ChartRank(0.0 if everywhere else best / size, named, everywhere, nowhere)
+
+
+def _lowest(
+    f: Callable[[np.ndarray], float], places: np.ndarray, values: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """The smallest value of f >= 0 between ``low`` and ``high`` (m,), and where, from its values at places (N, m)."""
+    from scipy.optimize import minimize
+
     best, at = float(np.nanmin(values)), places[int(np.nanargmin(values))]
-    for k in () if everywhere else np.argsort(values)[:SEARCHES]:
+    for k in np.argsort(values)[:SEARCHES]:
         # Squared, a simple zero is a smooth minimum.
         end = minimize(
-            lambda q: smallest(np.clip(q, low, high)) ** 2, places[k], method="Nelder-Mead",
-            options={"xatol": 1e-11, "fatol": 1e-22, "maxfev": 200 * m,
+            lambda q: f(np.clip(q, low, high)) ** 2, places[k], method="Nelder-Mead",
+            options={"xatol": 1e-11, "fatol": 1e-22, "maxfev": 200 * len(low),
                      "initial_simplex": np.concatenate([places[k][None], places[k] + np.diag((high - low) / POINTS)])},
         )  # fmt: skip
         if np.sqrt(end.fun) < best:
             best, at = float(np.sqrt(end.fun)), np.clip(end.x, low, high)
-    named = {s.name: float(v) for s, v in zip(minima.chart, _tidy(at, smallest, best, size), strict=True)}
-    return ChartRank(0.0 if everywhere else best / size, named, everywhere)
+    return best, at
+
+
+def _length(loss: Loss) -> Callable[[np.ndarray], float]:
+    """|point| at chart coordinates (m,)."""
+    assert loss.minima is not None
+    function = sp.lambdify(loss.minima.chart, list(loss.minima.point), modules=["scipy", "numpy"], cse=True)
+
+    def length(q: np.ndarray) -> float:
+        with np.errstate(all="ignore"):
+            found = float(np.linalg.norm(np.asarray(function(*q), dtype=float)))
+        return found if np.isfinite(found) else np.nan
+
+    return length
 
 
 def _tidy(at: np.ndarray, smallest: Callable[[np.ndarray], float], best: float, size: float) -> np.ndarray:

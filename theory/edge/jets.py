@@ -24,7 +24,7 @@ import sympy as sp
 
 from sharpflow.theory.edge.series import Series, SeriesRing
 from sharpflow.theory.errors import InputError
-from sharpflow.theory.rule import Operations
+from sharpflow.theory.rule import ELEMENTWISE, Operations
 
 __all__ = ["JETS", "EdgeJets", "JetVector", "gradient_on", "operations"]
 
@@ -102,7 +102,7 @@ class JetVector:
 
     def __mul__(self, factor: Any) -> JetVector:
         if isinstance(factor, JetVector):
-            raise InputError("an update multiplies two vectors; use ops.dot for their inner product.")
+            raise InputError(ELEMENTWISE)
         return JetVector(*(a * factor for a in self.parts))
 
     __rmul__ = __mul__

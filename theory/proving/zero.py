@@ -30,6 +30,8 @@ __all__ = ["Decision", "decide_zero", "normal_form", "prove_equal", "witness_of"
 # digits to spare.
 DIGITS = 40
 NONZERO = sp.Float("1e-20", DIGITS)
+# Digits to work with before a number that stays small is left alone: an epsilon of 1e-100 is seen.
+ACCURATE = 200
 WITNESSES = 4
 SIMPLIFY_SECONDS = 5.0
 SIMPLIFY_OPERATIONS = 400
@@ -82,14 +84,25 @@ def witness_of(expression: sp.Expr, *, domain: Mapping[sp.Symbol, tuple[Any, Any
         for j, f in enumerate(functions):
             value = value.subs(f, sp.Lambda(*_sample_function(f, j))).doit() if functions else value
         try:
-            number = value.subs(point).evalf(DIGITS)
+            exact = value.subs(point)
+            number = exact.evalf(DIGITS)
         except (ZeroDivisionError, ValueError, TypeError):
             continue
         if not number.is_number or not number.is_finite or number.has(sp.nan, sp.zoo):
             continue
-        if abs(number) > NONZERO:
+        if abs(number) > NONZERO or _tiny(exact):
             return {s.name: sp.sstr(v) for s, v in point.items()} | {"residual": sp.sstr(sp.N(number, 8))}
     return {}
+
+
+def _tiny(value: sp.Expr) -> bool:
+    """Whether a number is not zero though it is small: exactly of a rational one, else by two precisions that agree."""
+    if value.is_Rational:
+        return bool(value != 0)
+    short, long = (value.evalf(n, maxn=ACCURATE) for n in (DIGITS // 2, DIGITS))
+    # What is zero has no accurate digit, however many are worked with: SymPy gives it the precision 1.
+    known = all(isinstance(v, sp.Float) and v != 0 and v._prec > DIGITS for v in (short, long))
+    return bool(known and abs(short / long - 1) < sp.Float("1e-15"))
 
 
 def _sample_function(f: Any, j: int) -> tuple[Any, sp.Expr]:

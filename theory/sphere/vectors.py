@@ -16,7 +16,7 @@ from typing import Any
 import sympy as sp
 
 from sharpflow.theory.errors import InputError
-from sharpflow.theory.rule import Operations
+from sharpflow.theory.rule import ELEMENTWISE, Operations
 
 __all__ = ["SpanVector", "gradient_of", "operations"]
 
@@ -42,7 +42,7 @@ class SpanVector:
 
     def __mul__(self, factor: Any) -> SpanVector:
         if isinstance(factor, SpanVector):
-            raise InputError("an update multiplies two vectors; use ops.dot for their inner product.")
+            raise InputError(ELEMENTWISE)
         return SpanVector(self.along * factor, self.against * factor, self.gradient_squared)
 
     __rmul__ = __mul__

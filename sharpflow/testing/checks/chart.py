@@ -13,6 +13,12 @@ def run(subject: Subject) -> Trial:
     from sharpflow.numerics.inspection.chart_rank import SINGULAR, chart_rank
 
     found = chart_rank(loss, seed=subject.seed)
+    if found.nowhere is not None:
+        origin = ", ".join(f"{name} = {value:.6g}" for name, value in found.nowhere.items())
+        said = (
+            f"Minima.point is 0 at {origin}, where it names no direction: the chart turns by pi there, or has no limit"
+        )
+        return Trial(Outcome.FAILED, said, counterexample=found.nowhere)
     good = found.value > SINGULAR
     place = ", ".join(f"{name} = {value:.6g}" for name, value in found.at.items())
     names = ", ".join(found.at)

@@ -21,9 +21,15 @@ DENSE = 64
 
 
 def run(subject: Subject) -> Trial:
-    """Derivatives to fourth order on short lines across Gamma, and along it."""
+    """Values on chords of the whole sphere; derivatives to fourth order on short lines across Gamma, and along it."""
+    from sharpflow.numerics.inspection.jumps import JUMP, value_jump
     from sharpflow.numerics.inspection.kinks import KINK
 
+    jump = value_jump(subject.objective, seed=subject.seed)
+    if jump.value > JUMP:
+        return judge(
+            jump, JUMP, "jump of L itself, over its size, on chords of the whole sphere cut until nothing else is left"
+        )
     finding, where = _finding(subject)
     trial = judge(
         finding, KINK,

@@ -165,7 +165,7 @@ BAD_RULES = [
     (lambda: reduce_rule(rule(lambda w, g, s, p, o: (w, {"m": 0}), state=("m",))), "carries the state m"),
     (lambda: reduce_rule(rule(lambda w, g, s, p, o: (w + 1, {}))), "TypeError"),
     (lambda: reduce_rule(rule(lambda w, g, s, p, o: (w - lr(p) * g, {}))), "TypeError"),
-    (lambda: reduce_rule(rule(lambda w, g, s, p, o: (w * w, {}))), "multiplies two vectors"),
+    (lambda: reduce_rule(rule(lambda w, g, s, p, o: (w * w, {}))), "entry by entry"),
     (lambda: reduce_rule(rule(lambda w, g, s, p, o: (p.beta * w, {}))), "no attribute 'beta'"),
     (lambda: reduce_rule(rule(lambda w, g, s, p, o: (o.exp(0) * w, {}))), "no attribute 'exp'"),
     (lambda: reduce_rule(rule(lambda w, g, s, p, o: (lr(p), {}))), "did not return a vector"),
