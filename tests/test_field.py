@@ -412,3 +412,36 @@ def test_a_loss_that_jumps_far_from_its_minima_is_found(jumps):
     if jumps:
         assert "jump of L itself" in found.trial.message
         assert found.trial.counterexample["w"][0] == pytest.approx(0, abs=1e-9)
+
+
+# Kind: a derivative that JAX gives as nan of what is smooth; one failure, with the cure.
+def test_the_square_of_a_norm_that_vanishes_on_gamma_is_named():
+    objective = Objective(
+        lambda w: jnp.linalg.norm(w[2:]) ** 2 * (2 + w[0] ** 2 / (w @ w)) / (w @ w), np.array([0.8, 0.6, 0.0, 0.0])
+    )
+    report = check_loss(
+        objective, checks=["homogeneity", "derivatives", "finite", "smoothness", "minimizers", "simple_sharpness"]
+    )
+    assert [result.check for result in report.failed] == ["finite"]
+    said = report["finite"].explain()
+    assert "L is smooth there" in said
+    assert "jnp.sum(u**2)" in " ".join(said.split())
+
+
+# Kind: one mistake, told twice: a kink of the second derivative is no wrong derivative.
+def test_a_kink_of_the_second_derivative_is_one_failure():
+    circle = Minima(chart=(P,), point=(sp.cos(P), sp.sin(P), 0), start=(0.35,))
+    report = check_loss(Loss("half", (X, Y, Z), sp.Max(Z, 0) ** 2 / R2, circle), checks=["derivatives", "smoothness"])
+    assert [result.check for result in report.failed] == ["smoothness"]
+
+
+# Kind: precision of what the value does not depend on.
+@pytest.mark.parametrize("used", [False, True])
+def test_precision_looks_at_what_the_value_depends_on(used):
+    def function(w):
+        value = w[2] ** 2 / (w @ w)
+        running = 0.9 * jnp.zeros(3, jnp.float32) + 0.1 * w.astype(jnp.float32)
+        return value + 0 * jnp.sum(running.astype(float)) if used else value
+
+    found = check_loss(Objective(function, np.array([1.0, 0.5, 0.1])), checks=["precision"])["precision"]
+    assert found.outcome is (Outcome.FAILED if used else Outcome.PASSED)

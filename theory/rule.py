@@ -22,7 +22,7 @@ __all__ = ["ELEMENTWISE", "Operations", "Rule"]
 
 
 ELEMENTWISE = (
-    "an update multiplies, divides or compares vectors entry by entry, or takes a power, a root or a sign of one (for "
+    "an update multiplies, divides, shifts or compares vectors entry by entry, or takes a power or a root of one (for "
     "an inner product write ops.dot). The law at the edge is derived for rules that are the same in every orthonormal "
     "basis: w, gradients and states, each times a number. Of an elementwise rule, such as AdamW or signSGD, the theory "
     "says with its preconditioner P held fixed where the edge is, learning_rate*lambda_max(P^-1 H) = "

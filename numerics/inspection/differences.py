@@ -150,7 +150,7 @@ def derivative_residual(
             continue
         for k in (0, 1):
             best: tuple[float, float, Finding] | None = None
-            for shift in BESIDE if exact is None else BESIDE[:1]:
+            for shift in BESIDE:
                 v = w + shift * u
                 by, known = at_place if shift == 0 else pair(v, u)
                 error = SAFETY * known[k].error / size[k]

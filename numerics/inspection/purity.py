@@ -26,6 +26,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.interpreters.partial_eval import dce_jaxpr
 
 from sharpflow.theory.user_frames import is_pythons, is_users
 
@@ -125,6 +126,10 @@ def read_trace(function: Callable[[Any], Any], start: np.ndarray, /, *, also: tu
         name = str(equation.primitive)
         if "callback" in name or "outside_call" in name or name in ("infeed", "outfeed"):
             callbacks.append(name)
+    # What the value does not depend on, such as running statistics that are thrown away, may have any precision.
+    needed, _ = dce_jaxpr(traces[0].jaxpr, [True] * len(traces[0].jaxpr.outvars))
+    for equation in _equations(needed):
+        name = str(equation.primitive)
         if any(str(getattr(v.aval, "dtype", "")) in LOW for v in equation.outvars):
             low.append(name)
     impure = ""

@@ -34,6 +34,6 @@ check = Check(
         "The derivative that JAX is told is not that of the value: look for stop_gradient, custom_jvp, custom_vjp, "
         "where with nan in the branch not taken, and float32 inside."
     ),
-    supposes=("purity", "precision"),
+    supposes=("purity", "precision", "finite"),
     order=7,
 )

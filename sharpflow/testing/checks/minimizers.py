@@ -67,7 +67,7 @@ check = Check(
         "Start in the basin of the lowest minima: the theory is about the set of global minimizers. A gradient that "
         "does not vanish where gradient flow ends belongs to a loss that is flat, or has a kink, there."
     ),
-    supposes=("homogeneity", "chart"),
+    supposes=("homogeneity", "finite", "chart"),
     needs_minima=True,
     hypothesis="minimizers",
     order=21,

@@ -105,7 +105,7 @@ check = Check(
         "Take abs, max, relu and fractional powers of what vanishes next to the minima out of the function; no flow "
         "of one eigenvalue crosses a kink (normalized rules and sqrt of the loss are described otherwise)."
     ),
-    supposes=("homogeneity",),
+    supposes=("homogeneity", "finite"),
     hypothesis="smoothness",
     order=20,
 )

@@ -55,7 +55,6 @@ FALSEHOODS = (
 )
 # Zero or not, nothing here decides them; to say more would be a guess.
 OPEN = (
-    x / 10**30,
     sp.Max(p, 100) - 100,
     sp.cos(sp.pi / 7) - sp.cos(2 * sp.pi / 7) + sp.cos(3 * sp.pi / 7) - sp.Rational(1, 2),
     sp.log(x * y) - sp.log(x) - sp.log(y),

@@ -163,7 +163,7 @@ BAD_RULES = [
     (lambda: reduce_rule(rule(lambda w, g, s, p, o: (w, {"m": 0}))), r"state \['m'\], declared is \[\]"),
     (lambda: reduce_rule(rule(lambda w, g, s, p, o: (w, {}), state=("effective_lr",))), "declared is"),
     (lambda: reduce_rule(rule(lambda w, g, s, p, o: (w, {"m": 0}), state=("m",))), "carries the state m"),
-    (lambda: reduce_rule(rule(lambda w, g, s, p, o: (w + 1, {}))), "TypeError"),
+    (lambda: reduce_rule(rule(lambda w, g, s, p, o: (w + 1, {}))), "entry by entry"),
     (lambda: reduce_rule(rule(lambda w, g, s, p, o: (w - lr(p) * g, {}))), "TypeError"),
     (lambda: reduce_rule(rule(lambda w, g, s, p, o: (w * w, {}))), "entry by entry"),
     (lambda: reduce_rule(rule(lambda w, g, s, p, o: (p.beta * w, {}))), "no attribute 'beta'"),
