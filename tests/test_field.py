@@ -25,6 +25,7 @@ from sharpflow.numerics.spectrum.dense import eigenvalues, sharpness
 from sharpflow.numerics.spectrum.eigenpairs import top_eigenpairs
 from sharpflow.testing import Outcome, check_loss, check_rule
 from sharpflow.theory import families, rules
+from sharpflow.theory.chart.flow import sharpness_flow
 from sharpflow.theory.edge.edge_law import edge_law
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss, Minima
@@ -445,3 +446,59 @@ def test_precision_looks_at_what_the_value_depends_on(used):
 
     found = check_loss(Objective(function, np.array([1.0, 0.5, 0.1])), checks=["precision"])["precision"]
     assert found.outcome is (Outcome.FAILED if used else Outcome.PASSED)
+
+
+# Kind: eigenvalues that are two to a proof and one to a run: one threshold, and the rate that would tell them apart.
+def near_tie(gap):
+    """<w, diag(0, 0, 1, 1 - gap) w>/|w|^2 with Gamma the circle z = u = 0, lambda_1 = 2 and lambda_2 = 2 (1 - gap)."""
+    u = sp.Symbol("u", real=True)
+    r2 = X**2 + Y**2 + Z**2 + u**2
+    circle = Minima(chart=(P,), point=(sp.cos(P), sp.sin(P), 0, 0), start=(0.35,))
+    return Loss("near-tie", (X, Y, Z, u), (Z**2 + (1 - gap) * u**2) / r2, circle)
+
+
+def test_a_near_tie_is_left_open_by_check_and_by_verify_and_the_rate_is_told():
+    from sharpflow.verification.verification import verify
+
+    gap = sp.Rational(8, 10**7)
+    result = check_loss(near_tie(gap), checks=["simple_sharpness"])["simple_sharpness"]
+    assert result.outcome is Outcome.INCONCLUSIVE
+    assert result.trial.measured == pytest.approx(8e-7, rel=1e-6)
+    assert "gap^2 = 6.4e-13" in result.trial.message
+    assert result.trial.counterexample["lambda_1 - lambda_2"] == pytest.approx(1.6e-6, rel=1e-6)
+    verdict = verify([near_tie(gap)], claims=["simple-sharpness"]).verdicts[-1]
+    assert (verdict.proof, verdict.numeric) == ("proved", "inconclusive")
+    assert "gap^2 = 6.4e-13" in verdict.message
+
+
+# Kind: a parameter that is 1 in every check.
+@pytest.mark.parametrize(("power", "outcome"), [(1, Outcome.PASSED), (0, Outcome.FAILED), (2, Outcome.FAILED)])
+def test_the_decay_is_tried_at_other_learning_rates_of_the_same_rate(power, outcome):
+    def update(w, gradient, state, p, ops):
+        return (1 - p.learning_rate**power * p.weight_decay) * w - p.learning_rate * gradient(w), {}
+
+    found = check_rule(Rule(name="forgets", update=update), checks=["weight_decay"])["weight_decay"]
+    assert found.outcome is outcome
+    if outcome is Outcome.FAILED:
+        assert "at the same rate" in found.trial.message
+
+
+# Kind: success of a run, taken for agreement.
+def test_a_run_to_its_end_beside_a_wrong_flow_does_not_agree():
+    loss = families.get("ridge").default()
+    right = compare(loss, rate=1e-4, time=1.0)
+    flow = sharpness_flow(loss)
+    turned = compare(loss, rate=1e-4, time=1.0, flow=replace(flow, field=tuple(-e for e in flow.field)))
+    assert right.result.ok
+    assert turned.result.ok
+    assert (right.agreement, turned.agreement) == ("agrees", "apart")
+    assert turned.to_json()["agreement"] == "apart"
+
+
+# Kind: the dear questions before the cheap one.
+def test_whether_a_loss_is_scale_invariant_is_asked_before_any_gradient_flow(monkeypatch):
+    monkeypatch.setattr("sharpflow.numerics.minima.sample.relax", None)
+    objective = Objective(lambda w: jnp.sum((w - 1) ** 2), np.array([1.0, 0.5, 0.1]))
+    report = check_loss(objective)
+    assert [result.check for result in report.failed] == ["homogeneity"]
+    assert not [result for result in report if result.outcome is Outcome.ERROR]

@@ -20,6 +20,10 @@ from sharpflow.theory.errors import InputError
 __all__ = ["Comparison", "DescentSummary", "EdgeSeries", "FlowSummary", "OnsetSummary", "OscillationSeries"]
 
 
+# In units of intrinsic_lr: the largest distance of a right flow that was measured, on networks, is 3.6 (docs/edges.md).
+APART = 5.0
+
+
 @brief
 @dataclass(frozen=True, eq=False)
 class DescentSummary:
@@ -178,6 +182,16 @@ class Comparison:
         """The same with theta retracted to Gamma first."""
         return _largest(self.distance_on_minima)
 
+    @property
+    def agreement(self) -> str:
+        """Whether gradient descent followed the flow: agrees, apart, or unknown.
+
+        A run that was successful, to its end, may be apart. The distance is O(intrinsic_lr) with a constant of some tenths to `APART`, which `order` tells from a distance
+        that does not fall with the rate.
+        """
+        far = self.max_distance / self.intrinsic_lr
+        return "unknown" if math.isnan(far) else "agrees" if far <= APART else "apart"
+
     def gd_trajectory(self) -> Trajectory:
         """Gradient descent as a `Trajectory`; sharpness is that of its retraction."""
         return Trajectory(
@@ -231,6 +245,7 @@ class Comparison:
                 "onset": None if self.onset is None else vars(self.onset),
                 "seconds": dict(self.seconds),
                 "result": self.result.value,
+                "agreement": self.agreement,
                 "message": self.message or ("" if self.result.ok else self.result.advice),
             }
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -101,9 +102,13 @@ def unchanging_states(rule: Rule, /) -> tuple[str, ...]:
     return tuple(names)
 
 
-def decay_at_rest(rule: Rule, /, *, rate: float, steps: int = 400) -> float:
-    """k in |w+|/|w| = 1 - k rate where the gradient vanishes, after ``steps`` updates from a state of zeros."""
+def decay_at_rest(rule: Rule, /, *, rate: float, steps: int = 400, times: Mapping[str, float] | None = None) -> float:
+    """k in |w+|/|w| = 1 - k rate where the gradient vanishes, after ``steps`` updates from a state of zeros.
+
+    ``times`` multiplies parameters by name; the rate stays what it is where they go together.
+    """
     numbers = parameters_of(rule, rate, None)
+    numbers |= {name: np.float64(numbers[name] * factor) for name, factor in (times or {}).items()}
     initial = rule.initial(SimpleNamespace(**numbers))
     state: Any = SimpleNamespace(**{name: np.float64(initial.get(name, 0.0)) if name in initial else np.zeros(4)
                                     for name in rule.state})  # fmt: skip

@@ -85,4 +85,5 @@ def _smallest(subject: Loss | Objective, sample: MinimaSample, ratio: Ratio) -> 
 
 def _witness(subject: Loss | Objective, point: np.ndarray, chart: np.ndarray | None) -> dict[str, np.ndarray]:
     spectrum = _spectrum(subject)(point)
-    return ({} if chart is None else {"chart": chart}) | {"zeta": point, "eigenvalues": spectrum}
+    apart = {"lambda_1 - lambda_2": float(spectrum[0] - spectrum[1])} if len(spectrum) > 1 else {}
+    return ({} if chart is None else {"chart": chart}) | {"zeta": point, "eigenvalues": spectrum} | apart

@@ -137,12 +137,17 @@ def _onset(result: Comparison) -> list[tuple[str, float | None, str]]:
     ]  # fmt: skip
 
 
+def _apart(result: Comparison) -> str:
+    """A run may be successful, to its end, and gradient descent be elsewhere than the flow."""
+    return ": gradient descent did not follow this flow" if result.agreement == "apart" else ""
+
+
 def _lines(result: Comparison) -> list[str]:
     gd, flow = result.gd, result.flow
     far = result.max_distance
     kept = "the first time; kept on disk" if cache_folder("xla") is not None else "each time: nothing is kept on disk"
     rows: list[tuple[str, float | None, str]] = [
-        ("max distance", far, "" if far != far else f"{far / result.intrinsic_lr:.3g} intrinsic_lr"),
+        ("max distance", far, "" if far != far else f"{far / result.intrinsic_lr:.3g} intrinsic_lr{_apart(result)}"),
         ("max distance on the minima", result.max_distance_on_minima, ""),
         *_onset(result),
         ("sharpness of gradient descent", gd.sharpness, "mean over the last period"),
