@@ -502,3 +502,18 @@ def test_whether_a_loss_is_scale_invariant_is_asked_before_any_gradient_flow(mon
     report = check_loss(objective)
     assert [result.check for result in report.failed] == ["homogeneity"]
     assert not [result for result in report if result.outcome is Outcome.ERROR]
+
+
+# Kind: roots that are rational on Gamma: sqrt(sin^2 + cos^2) is 1, and the flow is there.
+@pytest.mark.parametrize(
+    "height", [2 + X / sp.sqrt(X**2 + Y**2), 2 + X * Y / sp.sqrt(X**4 + Y**4 + 2 * X**2 * Y**2 + Z**4)], ids=str
+)
+def test_a_root_that_is_a_number_on_gamma_leaves_a_flow(height):
+    circle = Minima(chart=(P,), point=(sp.cos(P), sp.sin(P), 0), start=(0.35,))
+    flow = sharpness_flow(Loss("rooted", (X, Y, Z), Z**2 / R2 * height, circle))
+    # By hand: lambda_1 = 2 h on the circle of unit speed, dp/dtau = -2 g/(4 + g^2), g = h'/h by differences.
+    on_circle = sp.lambdify(P, height.subs({X: sp.cos(P), Y: sp.sin(P), Z: 0}, simultaneous=True), "math")
+    for at in (0.35, 1.2, 2.5):
+        g = (np.log(on_circle(at + 1e-5)) - np.log(on_circle(at - 1e-5))) / 2e-5
+        assert float(flow.sharpness.subs(P, at)) == pytest.approx(2 * on_circle(at), rel=1e-12)
+        assert float(flow.field[0].subs(P, at)) == pytest.approx(-2 * g / (4 + g**2), rel=1e-8)

@@ -186,8 +186,8 @@ class Comparison:
     def agreement(self) -> str:
         """Whether gradient descent followed the flow: agrees, apart, or unknown.
 
-        A run that was successful, to its end, may be apart. The distance is O(intrinsic_lr) with a constant of some tenths to `APART`, which `order` tells from a distance
-        that does not fall with the rate.
+        A run that was successful, to its end, may be apart. The distance is O(intrinsic_lr) with a constant of some
+        tenths to `APART`; `order` tells that from a distance that does not fall with the rate.
         """
         far = self.max_distance / self.intrinsic_lr
         return "unknown" if math.isnan(far) else "agrees" if far <= APART else "apart"

@@ -21,9 +21,7 @@ def near_tie(gap: float, /) -> str:
         return ""
     if gap <= 0:
         return "; at no rate does the flow of one eigenvalue describe gradient descent there"
-    return (
-        f"; the flow of one eigenvalue describes gradient descent there at rates well below gap^2 = {gap**2:.2g} only"
-    )
+    return f"; the flow of one eigenvalue describes gradient descent there below a rate of gap^2 = {gap**2:.2g} only"
 
 
 def prove(case: Case) -> Proof:

@@ -105,6 +105,9 @@ class Tower:
                 return self.number_root(base) ** exponent.p
             inner = sp.cancel(self.convert(base))
             inner = self.reduce_fraction(inner)
+            if inner.is_Rational:
+                # sqrt(sin^2 + cos^2) on a circle: in the field below what is under the root may be a number.
+                return self.number_root(inner) ** exponent.p
             root = next((s for s, square in self.squares if square == inner), None)
             if root is None:
                 root = self.fresh(sp.sqrt(base), "q")

@@ -29,10 +29,8 @@ def run(subject: Subject) -> Trial:
         return trial
     if good:
         return with_proof(trial, "simple-sharpness", subject)
-    if (
-        found.value > 0
-        and "proof: proved" in with_proof(replace(trial, message=""), "simple-sharpness", subject).message
-    ):
+    proved = with_proof(replace(trial, message=""), "simple-sharpness", subject).message
+    if found.value > 0 and "proof: proved" in proved:
         # Simple, and yet at the edge together with the next at any rate that can be run: neither right nor wrong.
         said = f"{text}; lambda_1 > lambda_2 is proved"
         return replace(trial, outcome=Outcome.INCONCLUSIVE, message=said, blocked=True)
