@@ -156,6 +156,8 @@ def derivative_residual(
                 error = SAFETY * known[k].error / size[k]
                 if not error <= most:
                     coarse, unknown = max(coarse, error), unknown + np.isinf(error)
+                    if exact is not None:
+                        break
                     continue
                 residual = abs(by[k] - known[k].value) / size[k]
                 # No number, where the differences are one: as wrong as can be.
