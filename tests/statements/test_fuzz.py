@@ -123,7 +123,7 @@ def test_a_few_hundred(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.deep
+@pytest.mark.longest
 def test_a_hundred_thousand(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert fuzz(100_000, 1) > 5_000
