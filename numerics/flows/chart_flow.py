@@ -39,7 +39,7 @@ __all__ = ["ChartFlow", "ChartPath", "compiled_flow", "derived_flow", "integrate
 
 configure()
 
-Array = jax.Array | np.ndarray
+Array = Any  # of NumPy, or traced by JAX
 
 # Integration error << intrinsic_lr at the smallest rate (1.4e-3 at 1e-6): errors add up over some hundred steps at
 # most.
