@@ -97,7 +97,8 @@ def verify(
         rule: another smooth rule, for the claims that hold for any; default: each claim's own.
         claims: their names; default: all.
         own: claims of the caller's, by names of their own, beside the built-in ones.
-        progress: called with (verdicts done, verdicts in all, what is being done).
+        progress: called with (verdicts done, verdicts in all, what is being done), before a measurement and after a
+            verdict.
         judged: called with each verdict, in the order of the table, as soon as it and those before it are there; and
             with whether its claim is tried under several rules.
         seed: of random points.
@@ -118,6 +119,8 @@ def verify(
             for row, verdict in _judge_all(rows, done, prover, progress):
                 done[row.index] = verdict
                 shown(done)
+                if progress is not None:
+                    progress(len(done), len(rows), f"{row.id} on {_loss_name(row.case)}")
         except KeyboardInterrupt:
             interrupted = True
         finally:
