@@ -230,14 +230,14 @@ class Ledger:
         return said
 
     def _makers(self) -> list[dict[str, Any]]:
-        """What the manifest says of the process that began, and of those after it that differed."""
+        """The manifest's words on the process that began, and on those after it that differed."""
         resumed = self.manifest.get("resumed")
         later = resumed if isinstance(resumed, list) else []
         return [self.manifest, *(maker for maker in later if isinstance(maker, dict))]
 
 
 def _deciding(about: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides the bits of a run besides its digest, as far as it is told."""
+    """The entries that decide the bits of a run besides its digest, as far as they are told."""
     versions = about.get("versions")
     told = {**(versions if isinstance(versions, dict) else {}), "git": about.get("git")}
     return {name: told[name] for name in DECIDING if told.get(name) is not None}

@@ -61,7 +61,7 @@ def weigh(measured: float, expected: float, tolerance: float, message: str, /, *
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """What a claim is tried on. Everything derived or measured from it is computed once and shared between claims.
+    """One loss, or none, and one rule: the subject of claims, which share all that is derived and measured of it.
 
     Args:
         loss: ``None`` for a claim about every loss ("generic").
@@ -161,7 +161,7 @@ class Claim:
     why_no_measurement: str = ""
 
     def covers(self, loss: Loss | None) -> bool:
-        """Whether the claim is about this loss (``None``: about every loss)."""
+        """True where the claim is about this loss (``None``: about every loss)."""
         if loss is None:
             return self.about != "loss"
         if self.about == "generic" or (self.needs_minima and loss.minima is None):
@@ -236,17 +236,17 @@ class Verdict:
 
     @property
     def wrong(self) -> bool:
-        """Whether something was refuted or inconsistent."""
+        """True where something was refuted or inconsistent."""
         return self.proof == "refuted" or self.numeric == "inconsistent"
 
     @property
     def open(self) -> bool:
-        """Whether something was left undecided or inconclusive."""
+        """True where something was left undecided or inconclusive."""
         return self.proof == "undecided" or self.numeric == "inconclusive"
 
     @property
     def error(self) -> bool:
-        """Whether proof or measurement ended by a mistake of the program itself."""
+        """True where proof or measurement ended by a mistake of the program itself."""
         return "error" in (self.proof, self.numeric)
 
     def with_measurement(self, measurement: Measurement, seconds: float) -> Verdict:

@@ -158,7 +158,7 @@ def _answer(words: list[str]) -> int:
 
 
 def _of_the_surroundings(error: Exception) -> str:
-    """What is at fault where neither this program nor its input is; empty where one of them is."""
+    """The part of the surroundings at fault where neither this program nor its input is; empty where one of them is."""
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         _close_output()
         return f"the output cannot be written: {error.strerror}; make room, or send it elsewhere."

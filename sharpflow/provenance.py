@@ -63,7 +63,7 @@ def environment() -> dict[str, Any]:
 
 
 def no_device() -> str:
-    """What to do where JAX is loaded and finds no device that $JAX_PLATFORMS asks for; else empty.
+    """Advice where JAX is loaded and finds no device that $JAX_PLATFORMS asks for; else empty.
 
     JAX says so by various exceptions, from whatever it is asked first.
     """

@@ -358,3 +358,11 @@ def test_the_wings_are_typed(wing):
 def test_commands_are_documented_in_their_help_line():
     for name in cli.command_names():
         assert 10 <= len(cli.help_line(name)) <= 100
+
+
+@pytest.mark.parametrize("path", MODULES, ids=shown)
+def test_a_docstring_begins_with_an_equation_a_noun_or_a_verb(path):
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    nodes = (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, kinds))
+    words = {(ast.get_docstring(node) or "").split(" ")[0] for node in nodes}
+    assert not words & {"What", "Whether"}

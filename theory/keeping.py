@@ -41,7 +41,7 @@ def ignored(wanted: bool = True, /) -> Iterator[None]:
 
 
 def ignoring() -> bool:
-    """Whether entries are to be made anew here."""
+    """True where entries are to be made anew here."""
     return _ignoring.get()
 
 

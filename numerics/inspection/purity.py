@@ -63,7 +63,7 @@ _KEPT = ("compilation_cache.py", "compiler.py", "lru_cache.py", "path.py")
 
 @dataclass(frozen=True)
 class Trace:
-    """What the trace of a function shows.
+    """The trace of a function, as far as it shows effects.
 
     Attributes:
         callbacks: names of operations that leave the program.
@@ -233,7 +233,7 @@ def _random_states() -> tuple[Any, bytes]:
 
 
 def _random_change(before: tuple[Any, bytes], /) -> str:
-    """What happened to the global random states since, empty where nothing did."""
+    """The changes of the global random states since, empty where nothing did."""
     whose = [name for name, a, b in zip(("Python", "NumPy"), before, _random_states(), strict=True) if a != b]
     return f"draws from, or seeds, the global random state of {' and '.join(whose)}" if whose else ""
 
@@ -252,7 +252,7 @@ def _seeded(seed: int, /) -> Iterator[None]:
 
 
 def memory(*functions: Any) -> dict[str, _Digest]:
-    """What the functions, and those of the user's that they call, keep: name and place to a digest."""
+    """The state that the functions, and those of the user's that they call, keep: name and place to a digest."""
     return {label: _Digest(value) for label, value in _variables(functions)}
 
 
@@ -262,7 +262,7 @@ def changed(before: dict[str, _Digest], after: dict[str, _Digest], /) -> list[st
 
 
 def _own(filename: str) -> bool:
-    """Whether code is the user's: of a file, or typed into an interpreter."""
+    """True where code is the user's: of a file, or typed into an interpreter."""
     return is_users(filename) or (filename.startswith("<") and not filename.startswith(("<frozen", "<lambdify")))
 
 
@@ -354,7 +354,7 @@ class _Digest(pickle.Pickler):
             raise ValueError("enough was digested")
 
     def reducer_override(self, value: Any) -> Any:
-        """What stands for whatever is neither a plain container nor a number."""
+        """The text that stands for whatever is neither a plain container nor a number."""
         if value is int or value is str:
             return NotImplemented
         if isinstance(value, np.ndarray) and value.nbytes > BYTES // 4:

@@ -1,4 +1,4 @@
-"""Whether gradient flow rests at a point, judged by the loss that is left over, and how a stiff flow gets there.
+"""True where gradient flow rests at a point, judged by the loss that is left over, and how a stiff flow gets there.
 
 The quadratic model at theta falls by 1/2 g^T (H + mu)^{-1} g below L(theta), g = grad L. Measured by |g|/lambda_1
 alone a soft valley with steep walls looks like rest anywhere on its floor: there |g| is small beside lambda_1, and not
@@ -70,7 +70,7 @@ def left_over(objective: Objective, theta: np.ndarray, scale: Any, /) -> float:
 
 
 def rests(left: float, scale: float, fall: float, /) -> bool:
-    """Whether what is left over is nothing beside the ``fall`` of L so far, or rounding of the point."""
+    """True where what is left over is nothing beside the ``fall`` of L so far, or rounding of the point."""
     return bool(left <= LEFT * max(fall, 0.0) + scale * ON_MINIMA**2 / 2)
 
 

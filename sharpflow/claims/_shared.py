@@ -1,4 +1,4 @@
-"""What several claims need: the loss a statement about every loss is tried on, and words for tolerances."""
+"""Parts that several claims share: the loss a statement about every loss is tried on, and words for tolerances."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def on_every_loss(case: Case, *titles: str) -> Proof:
 
 
 def reduces(case: Case) -> bool:
-    """Whether the rule has a form on the sphere with effective_lr as its only state."""
+    """True where the rule has a form on the sphere with effective_lr as its only state."""
     from sharpflow.theory.errors import InputError
 
     try:
@@ -106,7 +106,7 @@ def joined(case: Case) -> int | None:
 
 
 def unless_several(measurement: Measurement, case: Case) -> Measurement:
-    """What is inconsistent with a flow of one eigenvalue is not applicable where a second one came to the first.
+    """Not applicable where a second eigenvalue came to the first, in place of inconsistent with a flow of one.
 
     A flow that follows them all (``edges`` of the comparison) is weighed as it is.
     """

@@ -16,7 +16,7 @@ def prove(case: Case) -> Proof:
 
 
 def measure(case: Case) -> Measurement:
-    """Whether derivatives by JAX agree on the two sides of Gamma."""
+    """Compare derivatives by JAX on the two sides of Gamma."""
     from sharpflow.numerics.inspection.kinks import derivative_jump
 
     return weigh(

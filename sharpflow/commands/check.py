@@ -29,7 +29,7 @@ RENAMED = {"--pictures": "--out"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to check, and what to write."""
+    """The subjects of the checks, and the places to write to."""
     parser.add_argument("spec", metavar="SPEC", nargs="*", help="losses: built-in, file.py:attribute, or text")
     parser.add_argument("--rule", metavar="RULE", action="append", default=[], help="an update rule (repeat for more)")
     parser.add_argument(
@@ -229,7 +229,7 @@ def _self_test(file: str | None, output: Output) -> int:
 
 
 def _name(subject: str, drawn: list[str]) -> str:
-    """What the pictures of a report are called: the second of two losses of one name is name-2."""
+    """The name of the pictures of a report: the second of two losses of one name is name-2."""
     plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in subject)[:60]
     names = (plain, *(f"{plain}-{k}" for k in range(2, len(drawn) + 2)))
     # Where file names have no case, Bad and bad are one.

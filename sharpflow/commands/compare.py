@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to run, and what to write."""
+    """The run, and the places to write to."""
     add_run(parser)
     parser.add_argument(
         "--rate", default="1e-4", type=number, metavar="EPS",

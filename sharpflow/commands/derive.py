@@ -13,7 +13,7 @@ STYLES = ("text", "markdown", "latex")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to derive, and how to write it."""
+    """The loss, the rule, and how the derivation is written."""
     parser.add_argument(
         "spec", metavar="SPEC", help="generic, a built-in family, file.py:attribute, module:attribute, or text"
     )
@@ -68,6 +68,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _shows_unicode(json: str | None) -> bool:
-    """Whether the stream that the derivation is written to can show what equations are drawn with."""
+    """True where the stream that the derivation is written to can show what equations are drawn with."""
     stream = sys.stderr if json == "-" else sys.stdout
     return (stream.encoding or "").lower().replace("-", "").startswith("utf")

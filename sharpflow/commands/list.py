@@ -14,7 +14,7 @@ KINDS = ("families", "rules", "claims", "networks", "experiments")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to list."""
+    """The kind to list."""
     parser.add_argument(
         "kind", nargs="?", metavar="KIND", choices=KINDS, help=f"one of {', '.join(KINDS)}; default: all"
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to run, and at which rates."""
+    """The run, and its rates."""
     add_run(parser)
     parser.add_argument(
         "--rates", type=numbers, metavar="E1,E2,...",

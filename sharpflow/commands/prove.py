@@ -19,7 +19,7 @@ RENAMED = {"--report": "--out"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to prove, about what."""
+    """The statements, and the loss and rule that they are about."""
     parser.add_argument(
         "spec", metavar="SPEC|FILE",
         help="a loss (generic, a built-in family, file.py:attribute, module:attribute, text), with --that; or a "

@@ -146,7 +146,7 @@ def shard(text: str, /) -> tuple[int, int]:
 
 
 def _prepare_jax(devices: int, distributed: str | None) -> None:
-    """What must be said before JAX is first used: how many devices a CPU is, and whom it speaks to."""
+    """Set JAX up before it is first used: how many devices a CPU is, and whom it speaks to."""
     import jax
 
     if devices > 1:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is trained, how, and where it is kept."""
+    """The network, its training, and the place where it is kept."""
     from sharpflow.numerics import experiments, networks
 
     parser.add_argument("name", nargs="?", metavar="NAME", help=", ".join(experiments.names()))

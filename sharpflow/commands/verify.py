@@ -25,7 +25,7 @@ RENAMED = {"--report": "--out"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to verify, and what to write."""
+    """The losses and claims, and the places to write to."""
     parser.add_argument(
         "spec",
         metavar="SPEC",

@@ -112,7 +112,7 @@ def sphere(run: Comparison, loss: Loss | None = None, /) -> Figure:
     eye = np.array([np.cos(up) * np.cos(round_), np.cos(up) * np.sin(round_), np.sin(up)])
 
     def draw(points: np.ndarray, colour: str, label: str, **look: Any) -> None:
-        """What the ball hides is drawn pale, and dotted where it is a line."""
+        """Draw what the ball hides pale, and dotted where it is a line."""
         hidden = points @ eye < 0
         pale = {**look, "alpha": 0.35} | ({} if look.get("linestyle") == "" else {"linestyle": ":"})
         axes.plot(*np.where(hidden[:, None], points, np.nan).T, color=colour, **pale)

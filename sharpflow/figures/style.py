@@ -61,7 +61,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def ended(run: Comparison) -> str:
-    """What a title must say of a run that failed."""
+    """The end of a title, for a run that failed."""
     return "" if run.result.ok else f" ({run.result.value.replace('_', ' ')})"
 
 

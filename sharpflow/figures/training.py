@@ -34,12 +34,12 @@ def _clock(run: TrainingRun) -> str:
 
 
 def _test_label(run: TrainingRun) -> tuple[str, float]:
-    """What `TrainingRun.test_error` is, and the factor it is shown with."""
+    """The name of `TrainingRun.test_error`, and the factor it is shown with."""
     return ("test loss", 1.0) if np.isnan(run.columns["test_error"]).all() else ("test error (%)", 100.0)
 
 
 def _diverged(run: TrainingRun) -> str:
-    """What a figure says of seeds that diverged; nothing where none did."""
+    """The number of seeds that diverged, as a figure says it; nothing where none did."""
     count = int(np.sum(run.failed_at >= 0))
     return f"{count} of {len(run.names)} seeds diverged" if count else ""
 

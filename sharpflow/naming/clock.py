@@ -17,7 +17,7 @@ RATES = (sp.Rational(1, 4), sp.Rational(1, 100))
 
 
 def clock_mismatch(rule: Rule, /) -> str:
-    """What is wrong between ``rule.rate``, a text in the parameters, and ``rule.at_rate``; empty where nothing is.
+    """The contradiction between ``rule.rate``, a text in the parameters, and ``rule.at_rate``; empty where nothing is.
 
     >>> from theory import rules
     >>> clock_mismatch(rules.get("rmsprop"))

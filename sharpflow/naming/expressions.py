@@ -68,7 +68,7 @@ def parse_loss(text: str, /) -> Loss:
 
 
 def remarks(text: str, /) -> list[str]:
-    """What the reader of an expression takes some of its names for, where another reader would not.
+    """Notes on what the reader of an expression takes some of its names for, where another reader would not.
 
     >>> remarks("E^2/(E^2 + x^2)")
     ["E is read as Euler's number, 2.718...; call a variable e, or E1."]

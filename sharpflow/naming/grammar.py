@@ -74,7 +74,7 @@ def short(text: str, /) -> str:
 
 
 def in_time(text: str, build: Callable[[], tuple[Parser, Callable[[], Built]]], /) -> Built:
-    """What the second part of ``build`` (a parser, and what it is asked for) gives, within `SECONDS` of the processor.
+    """The value of the second part of ``build`` (a parser, and what it is asked), within `SECONDS` of the processor.
 
     Raises:
         InputError: it took longer, or more than there is of the stack or of memory.

@@ -89,7 +89,7 @@ def in_time(seconds: float, /) -> Iterator[None]:
 
 
 def in_child(work: Callable[[Callable[[Any], None]], Any], heard: Callable[[Any], None] = print, /) -> Any:
-    """What ``work(send)`` returns, computed in a child; each ``send(message)`` there is a call ``heard(message)`` here.
+    """The value of ``work(send)``, computed in a child; each ``send(message)`` there is a call ``heard(message)`` here.
 
     Raises:
         Ended: the child ended without a result.
@@ -153,7 +153,7 @@ def _listen(
 
 
 def _end(said: str, gone: os.waitid_result | None) -> tuple[str, bool]:
-    """What ended a child, from the lines of faulthandler and how its process went; and whether it hung."""
+    """The cause that ended a child, from the lines of faulthandler and how its process went; and whether it hung."""
     place = ""
     # The main thread comes last.
     for thread in reversed(said.split("\n\n")):

@@ -157,7 +157,7 @@ def _detail(before: Any, after: Any) -> str:
 
 
 class _Watch:
-    """What a file, with those of the user's that it imports, changes: by setting, the value before and the line."""
+    """The settings that a file, with those that it imports, changes: by name, the value before and the line."""
 
     def __init__(self, written: IO[bytes] | None) -> None:
         self.before = [setting.now() for setting in SETTINGS]

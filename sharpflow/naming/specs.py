@@ -82,7 +82,7 @@ def resolve_loss(spec: str, /, *, needs_minima: bool = False) -> Loss | Objectiv
 
 
 def is_text(spec: str, /) -> bool:
-    """Whether ``spec`` spells a loss and does not name one.
+    """True where ``spec`` spells a loss and does not name one.
 
     >>> is_text("x^2/(x^2 + y^2)"), is_text("ridge(a=3)"), is_text("file.py:loss"), is_text("two-layr")
     (True, False, False, False)
@@ -179,7 +179,7 @@ def _values(text: str) -> dict[str, sp.Rational]:
 
 
 def resolve_attribute(spec: str, fits: Callable[[Any], bool], wanted: str, /) -> tuple[Any, str]:
-    """What ``spec`` names in a file or module, and where it was found, for messages."""
+    """The object that ``spec`` names in a file or module, and where it was found, for messages."""
     place, colon, name = spec.rpartition(":")
     if not colon:
         place, name = spec, ""

@@ -132,7 +132,7 @@ def _seconds() -> float:
 
 
 def _assigned(path: str, line: int | None) -> str:
-    """What the statement of that line assigns at the top level, as ", mine"; empty where that is not clear."""
+    """The names that the statement of that line assigns at the top level, as ", mine"; empty where none is clear."""
     try:
         tree = ast.parse(Path(path).read_bytes())
     except (OSError, SyntaxError, ValueError):

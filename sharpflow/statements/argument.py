@@ -57,7 +57,7 @@ class Argument:
         return self._add(StatementResult(statement, "none", "given", message="given", statement=read))
 
     def then(self, statement: str, /) -> StatementResult:
-        """Whether the statement follows from what is given and was proved before; later steps lean on proved ones."""
+        """Prove that the statement follows from what is given and was proved before; later steps lean on it."""
         read = read_statement(statement, self._names)
         result = told(statement, Statement(read.links, (*self._known, *read.given)), self._names)
         if result.proof == "proved" and not read.given:

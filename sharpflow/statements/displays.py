@@ -36,7 +36,7 @@ _GIVEN = re.compile(r"\b(given|assum\w*|suppos\w*|hypothes\w*)\b", re.IGNORECASE
 
 @dataclass(frozen=True)
 class Note:
-    """What a label, a tag or a text beside an equation says."""
+    """The words of a label, a tag or a text beside an equation."""
 
     command: str
     content: str
@@ -49,7 +49,7 @@ class Note:
 
     @property
     def supposes(self) -> bool:
-        """Whether it says that the equation is given."""
+        """True where it says that the equation is given."""
         return self.command != "label" and bool(_GIVEN.search(self.content)) and not self.references
 
 

@@ -169,7 +169,7 @@ class _Reader:
         return signs.RELATIONS.get(lexeme.text[1:]) if lexeme.kind == "command" else None
 
     def another(self) -> bool:
-        """Whether a statement of its own comes before the next break."""
+        """True where a statement of its own comes before the next break."""
         for i, lexeme in enumerate(self.lexemes[self.position :]):
             sign = self.relation(lexeme) if lexeme.text != "\\text" else None
             if sign is not None:
@@ -177,7 +177,7 @@ class _Reader:
         return False
 
     def goes_on(self, column: int) -> bool:
-        """Whether the row after the break at ``column`` is aligned to go on with the one before."""
+        """True where the row after the break at ``column`` is aligned to go on with the one before."""
         return re.match(r"\\\\(?:\s*\[[^\]]*\])?\s*&", self.text[column:]) is not None
 
     def peek_text(self) -> str:
@@ -362,7 +362,7 @@ class _Reader:
         return signs.call("diff", [*inner, Token("operator", ",", column), *variable], column)
 
     def after_d(self, part: tuple[int, int]) -> tuple[int, int] | None:
-        """What comes after a d, of a part that begins with one."""
+        """The rest after a d, of a part that begins with one."""
         begin, end = part
         first = self.lexemes[begin].text if begin < end else ""
         if first in ("d", "\\partial"):
@@ -392,7 +392,7 @@ class _Reader:
         return [*signs.parenthesised(called, column), *power] if power else called
 
     def begins_argument(self, first: bool) -> bool:
-        """Whether the next sign goes on with an argument that has no parentheses."""
+        """True where the next sign goes on with an argument that has no parentheses."""
         kind, text = self.next.kind, self.next.text
         opened = first and text in ("{", "|", "\\lvert", *(f"\\{font}" for font in signs.FONTS))
         return kind in ("letter", "number") or (kind == "command" and text[1:] in signs.ARGUMENTS) or opened

@@ -1,4 +1,4 @@
-"""What gradient descent gives for a name in a statement, beside what is claimed and what is derived.
+"""The value that gradient descent gives for a name in a statement, beside what is claimed and what is derived.
 
 One run at `RATE` from the default start, over `TIME` of flow time; averages over the last whole period, where Gamma is
 left at p: both formulas are evaluated there.

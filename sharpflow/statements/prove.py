@@ -93,7 +93,7 @@ def prove(
     statement: str, /, *, loss: Loss | str | None = None, rule: Rule | str | None = None,
     symbols: Mapping[str, str] | None = None, measure: bool = False,
 ) -> StatementResult:  # fmt: skip
-    """Whether a statement holds: proved, refuted with a witness, or undecided.
+    """Prove or refute a statement: proved, refuted with a witness, or undecided.
 
     Args:
         statement: as text, with = <= < >= >, chains A = B = C, and "given => what follows".

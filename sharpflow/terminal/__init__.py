@@ -1,1 +1,1 @@
-"""What the commands read from and write to a terminal."""
+"""Options, lines, tables and files of the commands."""

@@ -64,7 +64,7 @@ class RuleRow:
 
     @property
     def wrong(self) -> bool:
-        """Whether a number was measured that does not agree."""
+        """True where a number was measured that does not agree."""
         return any(ratio.agrees is False for check in self.checks for ratio in check.ratios)
 
     def to_json(self) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def markdown(rows: Sequence[RuleRow], /) -> str:
 
 
 def _passes(row: RuleRow) -> bool:
-    """Whether the rule passes the edge once, and that was measured."""
+    """True where the rule passes the edge once, and that was measured."""
     return bool(row.checks) and row.law is not None and row.law.rests
 
 

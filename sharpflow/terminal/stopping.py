@@ -45,7 +45,7 @@ def interruptible() -> Iterator[None]:
 
 
 class Stop:
-    """Whether a signal came; ``after`` says what is finished first.
+    """True where a signal came; ``after`` says what is finished first.
 
     A second SIGINT ends the program at once.
     """
@@ -55,7 +55,7 @@ class Stop:
         self._after = after
 
     def asked(self) -> bool:
-        """Whether to stop."""
+        """True where to stop."""
         return self.signal is not None
 
     def hear(self, number: int, frame: FrameType | None) -> None:

@@ -85,7 +85,7 @@ def _of(chosen: np.ndarray, why: str) -> str:
 
 
 def prediction_lines(prediction: Prediction, /) -> list[str]:
-    """What the flow said, beside what gradient descent did."""
+    """Lines that compare the flow with gradient descent."""
     from sharpflow.numerics.results import RESULTS
 
     why = prediction.message or prediction.result.advice

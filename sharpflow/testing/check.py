@@ -1,4 +1,4 @@
-"""What a check is: one line of meaning, a source, what to do when it fails, and a function that tries a subject."""
+"""A check: one line of meaning, a source, what to do when it fails, and a function that tries a subject."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class Outcome(enum.StrEnum):
 
     @property
     def wrong(self) -> bool:
-        """Whether someone has to do something: a failure, an expected one that did not come, or a mistake of ours."""
+        """True where someone has to act: at a failure, an expected one that did not come, or a mistake of ours."""
         return self in (Outcome.FAILED, Outcome.UNEXPECTED_PASS, Outcome.ERROR)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a check found.
+    """The finding of a check.
 
     Attributes:
         outcome: passed, failed, inconclusive, not_applicable or error.

@@ -24,7 +24,7 @@ Expected = Mapping[str, str] | Mapping[str, Mapping[str, str]] | Callable[[Any],
 
 
 def expected_of(given: Any, subject: str, /) -> Mapping[str, str] | None:
-    """What is expected to fail of the subject of that name: a mapping of checks holds for all of them."""
+    """The checks expected to fail of the subject of that name: a mapping of checks holds for all of them."""
     if given and all(isinstance(entry, Mapping) for entry in given.values()):
         return dict(given.get(subject, {}))
     return None if given is None else dict(given)

@@ -174,12 +174,12 @@ class Report(Sequence[CheckResult]):
 
     @property
     def failed(self) -> tuple[CheckResult, ...]:
-        """What somebody has to look at."""
+        """The results that somebody has to look at."""
         return tuple(result for result in self.results if result.outcome.wrong)
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed that was not expected to."""
+        """True where nothing failed that was not expected to."""
         return not self.failed
 
     def raise_for_failures(self) -> None:

@@ -110,7 +110,7 @@ class Runner:
             return Trial(Outcome.FAILED, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
 
     def _blames(self, trace: TracebackType | None) -> bool:
-        """Whether an exception passed through the subject's own function, or another line of the user's."""
+        """True where an exception passed through the subject's own function, or another line of the user's."""
         given = self.subject.given
         named = (getattr(given, attribute, None) for attribute in ("function", "residuals", "update"))
         own = [getattr(inspect.unwrap(f), "__code__", None) for f in named if f is not None]

@@ -58,7 +58,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Proved:
-    """What came of it: the status, views of the steps, and what to say where there is no proof.
+    """The outcome of a task: the status, views of the steps, and what to say where there is no proof.
 
     ``final``: whether a machine with more time would say the same.
     """
@@ -71,7 +71,7 @@ class Proved:
     final: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """What is kept of it."""
+        """The part that is kept."""
         return {"status": self.status, "message": self.message, "steps": [asdict(step) for step in self.steps]}
 
     @classmethod
@@ -112,7 +112,7 @@ def prove(index: int, claim: Any, case: Case, limit: float = LIMIT) -> Proved:
 
 
 def internal_error(where: str, error: Exception, /) -> str:
-    """What to say of an exception that none of the user's lines raised, with its traceback.
+    """The message of an exception that none of the user's lines raised, with its traceback.
 
     Raises:
         InputError: JAX was asked for a device that is not there.
@@ -253,7 +253,7 @@ class Prover:
             self._answers.put(f"{type(end).__name__}: {end}")
 
     def has(self, row: Row) -> bool:
-        """Whether `result` need not wait for the process."""
+        """True where `result` need not wait for the process."""
         while not self._answers.empty():
             self.wait()
         return row.index in self._known or row.index not in self._sent or bool(self._end)

@@ -165,7 +165,7 @@ def _result(v: Verdict) -> str:
 
 
 def _messages(verdicts: Sequence[Verdict]) -> str:
-    """What was measured and why the tolerance is what it is, once for all losses it is said of."""
+    """The measurements and why the tolerance is what it is, once for all losses it is said of."""
     said: dict[str, list[str]] = {}
     for v in verdicts:
         if v.message:

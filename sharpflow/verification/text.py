@@ -36,7 +36,7 @@ def _number(value: float | None) -> str:
 
 
 def remarks(result: Verification) -> list[str]:
-    """What is wrong, what was left open, and which hypotheses fail; each once."""
+    """Lines on what is wrong, what was left open, and which hypotheses fail; each once."""
     lines: list[str] = []
     kinds = (("wrong", result.wrong), ("left open", result.open), ("mistakes of sharpflow itself", result.errors))
     for title, found in kinds:

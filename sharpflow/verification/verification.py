@@ -283,7 +283,7 @@ def _broken(row: Row, checks: Sequence[Row], done: Mapping[int, Verdict]) -> str
 
 
 def _open_orbits(rule: Rule) -> str:
-    """What a rule does whose orbits at the edge do not close; empty for others, and where its law is not derived."""
+    """The tracking of a rule whose orbits at the edge do not close; empty for others, and where no law is derived."""
     from sharpflow.theory.edge.edge_law import edge_law
 
     try:

@@ -53,7 +53,7 @@ def remarks(
 
 
 def in_the_clock(rate: str, law: EdgeLaw | None, /) -> str:
-    """What tau is: the rate times the iterations, summed up where a schedule moves it."""
+    """The definition of tau: the rate times the iterations, summed up where a schedule moves it."""
     if law is None or not law.slow:
         return f"tau = {rate} t"
     moving = " and ".join(str(ratio).removesuffix("_ratio") for ratio in law.slow)

@@ -62,7 +62,7 @@ def check_asymptotic(link: Relation, supposed: Supposed, /) -> Checked:
 
 
 def _small(orders: list[sp.Expr], exact: sp.Expr) -> sp.Symbol | None:
-    """What goes to 0: named in O(...), else the first of `SMALL` that occurs."""
+    """The symbol that goes to 0: named in O(...), else the first of `SMALL` that occurs."""
     symbols = set().union(*(e.free_symbols for e in orders)) if orders else exact.free_symbols
     by_name = {s.name: s for s in symbols}
     chosen = next((by_name[name] for name in SMALL if name in by_name), None)
@@ -82,7 +82,7 @@ def _near(quotient: sp.Expr, small: sp.Symbol) -> tuple[dict[sp.Symbol, sp.Ratio
 
 
 def _agrees(limit: sp.Expr, near: tuple[dict[sp.Symbol, sp.Rational], Any]) -> bool:
-    """Whether the value near 0 is what the limit lets expect: within a hundredth, or large where it is infinite."""
+    """True where the value near 0 is what the limit lets expect: within a hundredth, or large where it is infinite."""
     point, value = near
     if limit.is_infinite:
         return bool(abs(value) > 1000)

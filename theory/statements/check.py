@@ -1,4 +1,4 @@
-"""Whether a statement holds: proved, refuted with a witness, or undecided with what is left.
+"""Prove or refute a statement: proved, refuted with a witness, or undecided with what is left.
 
 A = B is looked at in a few points first, for a witness; what survives is given to computer algebra (`prove_equal`) and,
 independently, to exact arithmetic at random rational points (`confirm`). Inequalities go to `prove_sign`. What a

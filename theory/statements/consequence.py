@@ -1,4 +1,4 @@
-"""Whether a relation follows from others.
+"""Decide if a relation follows from others.
 
 An equation that gives a symbol is put in everywhere. What is left of the equations is a system of polynomials f_i = 0
 in the symbols (sin, cos and roots adjoined with their squares): lhs - rhs = 0 follows if its numerator is in the ideal
@@ -30,7 +30,7 @@ SECONDS = 6.0
 
 @dataclass(frozen=True)
 class Supposed:
-    """What is supposed, made ready.
+    """The suppositions, made ready.
 
     Attributes:
         fixed: symbols that equations give, in the others.
@@ -53,7 +53,7 @@ class Supposed:
 
 
 def suppose(given: Sequence[Relation], domain: Mapping[sp.Symbol, tuple[Any, Any]], /) -> Supposed:
-    """What is supposed, with symbols eliminated where an equation gives them."""
+    """The suppositions, with symbols eliminated where an equation gives them."""
     ends = {s: (sp.sympify(a), sp.sympify(b)) for s, (a, b) in domain.items()}
     open_equations = [r.lhs - r.rhs for r in given if r.symbol in ("=", ":=")]
     fixed: dict[sp.Symbol, sp.Expr] = {}
@@ -114,7 +114,7 @@ def _interval(r: Relation, ends: dict[sp.Symbol, tuple[Any, Any]]) -> bool:
 
 
 def follows(lhs: sp.Expr, symbol: str, rhs: sp.Expr, supposed: Supposed, /) -> Checked:
-    """Whether ``lhs symbol rhs`` follows from the equations and bounds that are left."""
+    """True where ``lhs symbol rhs`` follows from the equations and bounds that are left."""
     try:
         with time_limit(SECONDS):
             if symbol == "=" and supposed.equations and _in_ideal(lhs - rhs, supposed):

@@ -1,4 +1,4 @@
-"""What each name in a statement means, for a loss in its chart and a rule: derived, not looked up.
+"""The meaning of each name in a statement, for a loss in its chart and a rule: derived, not looked up.
 
     sharpness = lambda_1,  K = |grad_Gamma log lambda_1|,  flow(q) = dq/d tau = -drift g^q,
     edge = effective_lr lambda_1,
@@ -73,12 +73,12 @@ class Names:
         return {meaning.name: meaning for meaning in found}
 
     def symbols(self) -> dict[str, sp.Expr]:
-        """What a reader puts for a name: the meanings, the reader's own symbols and definitions."""
+        """The values that a reader puts for a name: the meanings, the reader's own symbols and definitions."""
         meant = {name: meaning.symbol for name, meaning in self.table.items() if "(" not in name}
         return {**meant, **self.declared, **self.defined}
 
     def takes_coordinate(self, function: str, argument: sp.Expr) -> sp.Expr:
-        """What flow(q) stands for; the error names the coordinates there are."""
+        """The field that flow(q) stands for; the error names the coordinates there are."""
         name = f"{function}({argument})"
         if name not in self.table:
             known = ", ".join(map(str, self.chart)) or "none, as there is no loss with minima"
@@ -106,7 +106,7 @@ class Names:
         return [self.value(e, clock=True) for e in expressions] if any(map(self.has_parameters, found)) else found
 
     def has_parameters(self, e: sp.Expr, /) -> bool:
-        """Whether parameters that make up the rate occur."""
+        """True where parameters that make up the rate occur."""
         return self.rate is not None and bool(self.rate.free_symbols & e.free_symbols)
 
     def _value(self, e: Any) -> Any:

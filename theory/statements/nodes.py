@@ -1,4 +1,4 @@
-"""What stands in a statement until it is asked what it means: names of derived quantities, derivatives, orders."""
+"""Placeholders in a statement until it is asked what it means: names of derived quantities, derivatives, orders."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Meaning:
 
     @property
     def symbol(self) -> sp.Symbol:
-        """What stands for it in an expression."""
+        """The symbol that stands for it in an expression."""
         if self.value is None:
             return sp.Symbol(self.name, **(self.assumptions or {"real": True}))
         return Meant(self.name, **(self.assumptions or {"real": True}))

@@ -44,7 +44,7 @@ def symbol(name: str, /) -> sp.Symbol:
 
 @dataclass(frozen=True, eq=False)
 class Quantities:
-    """What there is to name for a loss (``None``: every loss) and a rule."""
+    """The quantities that can be named for a loss (``None``: every loss) and a rule."""
 
     loss: Loss | None
     rule: Rule

@@ -120,7 +120,7 @@ def _inside(value: sp.Rational, interval: tuple[Any, Any] | None) -> bool:
 
 
 def _fits(s: sp.Symbol, value: sp.Expr) -> bool:
-    """Whether the value may be put for the symbol."""
+    """True where the value may be put for the symbol."""
     number = sp.N(value, DIGITS)
     if not number.is_real:
         return False
@@ -132,7 +132,7 @@ def _fits(s: sp.Symbol, value: sp.Expr) -> bool:
 
 
 def holds_at(lhs: sp.Expr, symbol: str, rhs: sp.Expr, point: Mapping[sp.Symbol, sp.Expr]) -> bool | None:
-    """Whether the relation holds at a point; ``None`` where a side is no real number there, or too close to tell."""
+    """True where the relation holds at a point; ``None`` where a side is no real number there, or too close to tell."""
     left, right = _number(lhs, point), _number(rhs, point)
     if left is None or right is None:
         return None

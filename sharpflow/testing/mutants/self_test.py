@@ -30,7 +30,7 @@ class Row:
 
     @property
     def good(self) -> bool:
-        """Whether the mutant is caught by the check that should catch it, or the right one is accused of nothing."""
+        """True where the mutant is caught by the check that should catch it, or the right one is accused of nothing."""
         if self.wrong is None:
             return self.report.ok
         return self.report[self.wrong.caught_by].outcome.value == "failed"
