@@ -80,7 +80,7 @@ def check_equation(
 ) -> StatementResult:
     """The verdict on one equation, given the results of those that it leans on."""
     place = {"file": read.document.path, "line": equation.line, "number": equation.number}
-    text = " ".join(equation.source.split())
+    text = " ".join(equation.source.replace("&", " ").split())
     if equation.statement is None:
         message = f"not understood at line {equation.line}, column {equation.column}: {equation.problem}"
         return StatementResult(text, "undecided", message=message, **place)  # type: ignore[arg-type]

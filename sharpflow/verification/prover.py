@@ -280,7 +280,7 @@ class Prover:
 
     def _learn(self, proved: Proved) -> None:
         self._known[proved.index] = proved
-        if proved.final:
+        if proved.final and proved.index in self._entries:
             self._entries[proved.index].write(proved.to_json())
 
     def close(self) -> None:
@@ -295,10 +295,12 @@ class Prover:
 
 
 def _entries(rows: Sequence[Row]) -> Iterator[tuple[int, keeping.Entry]]:
+    from sharpflow import claims
     from sharpflow.theory.fingerprint import exact_fingerprint
 
     prints: dict[int, str | None] = {}
-    for row in rows:
+    # Not of a claim of the user's, whose file may import others that an entry would know nothing of.
+    for row in (row for row in rows if row.id in claims.names()):
         for subject in (row.case.loss, row.case.rule):
             if id(subject) not in prints:
                 prints[id(subject)] = exact_fingerprint(subject)

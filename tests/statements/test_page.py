@@ -1,0 +1,20 @@
+"""docs/proving.md says what is so: its example."""
+
+from pathlib import Path
+
+from sharpflow.statements.derivation_file import prove_file
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_example_has_the_two_slips_that_are_shown_and_is_clean_without_them(tmp_path):
+    page = (DOCS / "proving.md").read_text(encoding="utf-8")
+    _, results = prove_file(str(DOCS / "appendix.tex"))
+    wrong = [r for r in results if r.proof != "proved"]
+    assert [(r.line, r.proof) for r in wrong] == [(16, "refuted"), (27, "refuted")]
+    assert all(f"appendix.tex:{r.line} ({r.number}): {r.text}" in page for r in wrong)
+    assert all(r.message.partition("they differ ")[2] in page for r in wrong)
+    clean = tmp_path / "clean.tex"
+    text = (DOCS / "appendix.tex").read_text(encoding="utf-8").replace("{4 + K}", "{4 + K^2}")
+    clean.write_text(text.replace(r"{\pi}{\varepsilon}", r"{\pi}{\eta_{\mathrm{in}}}"), encoding="utf-8")
+    assert {r.proof for r in prove_file(str(clean))[1]} == {"proved"}
