@@ -262,7 +262,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/measurements/probes.py": PROBES,
     "numerics/measurements/regression_checks.py": SMALL,
     "numerics/minima/relax.py": (*RECORDS, *RELAX),
-    "numerics/minima/rest.py": ("tests/test_field.py", "-k", "valley"),
+    "numerics/minima/rest.py": ("tests/test_field_flows.py", "-k", "valley"),
+    "numerics/inspection/jumps.py": ("tests/test_field.py", "-k", "jumps"),
     "numerics/predictions/resolved.py": RESOLVED,
     "numerics/measurements/rule_check.py": (
         f"{NUMERICS}/measurements/test_rule_check_formulas.py",
