@@ -249,3 +249,17 @@ def test_a_run_to_its_end_beside_a_wrong_flow_does_not_agree():
     assert turned.result.ok
     assert (right.agreement, turned.agreement) == ("agrees", "apart")
     assert turned.to_json()["agreement"] == "apart"
+
+
+# Kind: figures of a flow that did not run.
+def test_a_flow_that_never_left_its_start_has_no_figures():
+    from sharpflow.commands.compare import _lines
+
+    found = compare(families.get("ridge").default(), rate=1e-3, time=0.1)
+    assert any("max distance" in line for line in _lines(found))
+    nowhere = np.full_like(found.flow_points, np.nan)
+    nowhere[0] = found.flow_points[0]
+    stuck = replace(found, flow_points=nowhere, result=RESULTS.STEPSIZE_UNDERFLOW)
+    lines = _lines(stuck)
+    assert not any("distance" in line for line in lines)
+    assert any("stepsize_underflow" in line for line in lines)

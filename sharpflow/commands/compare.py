@@ -163,7 +163,9 @@ def _lines(result: Comparison) -> list[str]:
     scales = f"rate {result.rate:g}, intrinsic_lr {result.intrinsic_lr:.4g}, time {result.time:g}"
     lines = [f"{result.loss}, {result.rule}: {scales}"]
     known = [(name, None if value != value else value, remark) for name, value, remark in rows]
-    lines += aligned([(name, shown(value) or "none", remark) for name, value, remark in known], indent="  ")
+    # Figures beside a flow that never left its start would look like a comparison.
+    if result.result.ok or int((result.flow_points == result.flow_points).all(axis=1).sum()) > 1:
+        lines += aligned([(name, shown(value) or "none", remark) for name, value, remark in known], indent="  ")
     if not result.result.ok:
         lines.append(f"{result.result.value}: {result.message or result.result.advice}")
         if result.message:
