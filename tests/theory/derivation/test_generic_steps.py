@@ -32,10 +32,18 @@ def three_for_four(e):
     return e.xreplace({sp.Integer(4): sp.Integer(3)})
 
 
+def with_parts(law, **changes):
+    """A law of other parts: what it derives from them is derived anew."""
+    other = replace(law)
+    parts = {"single": law.single, "energy": law.energy, "orbit": law.orbit} | changes
+    other.__dict__["_parts"] = tuple(parts.values())
+    return other
+
+
 def planted(**changes):
     """Gradient descent's law with something in its energy law or of its own replaced."""
     own = {field.name for field in fields(GD.energy)}
-    law = replace(GD, energy=replace(GD.energy, **{name: value for name, value in changes.items() if name in own}))
+    law = with_parts(GD, energy=replace(GD.energy, **{name: value for name, value in changes.items() if name in own}))
     law.__dict__.update({name: value for name, value in changes.items() if name not in own})  # cached properties
     return law
 
@@ -86,13 +94,13 @@ def test_an_error_planted_in_an_average_is_refuted(name):
     energy = replace(GD.energy)
     part = GD.energy.energy
     energy.__dict__["energy"] = replace(part, **{name: getattr(part, name) + X**2})
-    wrong = verdicts(energy_steps, replace(GD, energy=energy))
+    wrong = verdicts(energy_steps, with_parts(GD, energy=energy))
     assert wrong
     assert all(step.status is Status.REFUTED and step.witness for step in wrong)
     correction = replace(GD.energy)
     part = GD.energy.edge
     correction.__dict__["edge"] = replace(part, **{name: getattr(part, name) + X**2})
-    (step,) = verdicts(correction_steps, replace(GD, energy=correction))
+    (step,) = verdicts(correction_steps, with_parts(GD, energy=correction))
     assert step.title.startswith("mean of effective_lr")
     assert step.witness
 
@@ -114,14 +122,14 @@ def test_a_forgotten_one_minus_eps_is_refuted_on_rational_numbers():
         return (1 - p.learning_rate * p.weight_decay) * (w - p.learning_rate * gradient(w)), {}
 
     other = edge_law(replace(rules.get("gd-wd"), name="both", update=both))
-    mixed = replace(other, single=replace(GD.single, frame=other.single.frame))
-    (step,) = next(p for p in smooth_proofs(replace(mixed, energy=GD.energy)) if "rational" in p.title).steps
+    mixed = with_parts(other, single=replace(GD.single, frame=other.single.frame))
+    (step,) = next(p for p in smooth_proofs(with_parts(mixed, energy=GD.energy)) if "rational" in p.title).steps
     # effective_lr is eta/|w|^2 there and eta/((1 - eps) |w|^2) here: theta moves alike, and the edge is the same.
     assert step.status is Status.PROVED
     forgotten = replace(
         rules.get("gd-wd"), name="forgotten", update=lambda w, g, s, p, o: (w - p.learning_rate * g(w), {})
     )
-    wrong = replace(GD, single=replace(GD.single, frame=edge_law(forgotten).single.frame))
+    wrong = with_parts(GD, single=replace(GD.single, frame=edge_law(forgotten).single.frame))
     (step,) = next(p for p in smooth_proofs(wrong) if "rational" in p.title).steps
     assert step.status is Status.REFUTED
     assert step.witness["coefficient"] == "U, delta"
@@ -258,7 +266,7 @@ def test_the_energy_of_an_oscillator_with_a_denominator_in_a_constant():
         "growth": 4 * (b + 1) ** 2 / (2 * b + 1),
         "brake": -2 * (K**2 + 4) * (b + 1) ** 3 / ((b - 1) * (2 * b + 1) ** 2),
     }
-    law = replace(GD, energy=replace(GD.energy, **own))
+    law = with_parts(GD, energy=replace(GD.energy, **own))
     law.__dict__["defaults"] = {b: sp.Rational(3, 10)}
     steps = list(oscillator_steps(law.energy, law))
     assert {step.status for step in steps} == {Status.PROVED}
