@@ -1,12 +1,17 @@
-"""docs/proving.md says what is so: its example."""
+"""docs/proving.md says what is so: its example, its table."""
 
+import re
 from pathlib import Path
 
+import pytest
+
 from sharpflow.statements.derivation_file import prove_file
+from tests.statements.zoo import DERIVATIONS, STATEMENTS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
+@pytest.mark.deep
 def test_the_example_has_the_two_slips_that_are_shown_and_is_clean_without_them(tmp_path):
     page = (DOCS / "proving.md").read_text(encoding="utf-8")
     _, results = prove_file(str(DOCS / "appendix.tex"))
@@ -18,3 +23,10 @@ def test_the_example_has_the_two_slips_that_are_shown_and_is_clean_without_them(
     text = (DOCS / "appendix.tex").read_text(encoding="utf-8").replace("{4 + K}", "{4 + K^2}")
     clean.write_text(text.replace(r"{\pi}{\varepsilon}", r"{\pi}{\eta_{\mathrm{in}}}"), encoding="utf-8")
     assert {r.proof for r in prove_file(str(clean))[1]} == {"proved"}
+
+
+def test_the_table_is_that_of_the_zoo():
+    page = (DOCS / "proving.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+?)(?: \(\d+ equations\))? \| (\w+) \| 3 of 3 refuted \| [\d.]+ \|$", page, re.MULTILINE)
+    assert [title for title, _ in rows] == [e.title for e in (*STATEMENTS, *DERIVATIONS)]
+    assert "refuted" not in {verdict for _, verdict in rows}

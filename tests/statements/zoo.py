@@ -1,7 +1,7 @@
 # ruff: noqa: E501  a statement and its slips are read side by side
 r"""Statements and derivations of public mathematics of this field in our own words, each also in three wrong forms.
 
-``python tests/statements/zoo.py`` checks them all and prints the table of docs/proving.md. A wrong form is the right one
+``python tests/statements/zoo.py [TITLE ...]`` checks them (all) and prints the table of docs/proving.md. A wrong form is the right one
 with a part of it exchanged: a sign, a factor, an exponent, a clock, a term, a domain.
 """
 
@@ -245,7 +245,8 @@ def main() -> int:
     """Print the table; 1 where a right one is refuted or a wrong one is not."""
     bad = 0
     print("| statement or derivation | right | three wrong forms | seconds |\n| --- | --- | --- | --- |")
-    for entry in (*STATEMENTS, *DERIVATIONS):
+    chosen = [e for e in (*STATEMENTS, *DERIVATIONS) if not sys.argv[1:] or e.title in sys.argv[1:]]
+    for entry in chosen:
         begin = time.process_time()
         right, said = check(entry, entry.text)
         wrong = [check(entry, text) for text in entry.wrong()]
