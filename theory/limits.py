@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
-__all__ = ["TimeLimitExceeded", "ran_out", "time_limit"]
+__all__ = ["TimeLimitExceeded", "ran_out", "time_limit", "wall_limit"]
 
 # The alarm is repeated: an exception raised while a hook of the garbage collector runs is swallowed there.
 AGAIN = 0.1
@@ -19,41 +20,54 @@ SKEW = 1e-3
 
 
 class TimeLimitExceeded(BaseException):  # noqa: N818  a condition, not a mistake
-    """The body of a `time_limit` ran over.
+    """The body of a `time_limit` or a `wall_limit` ran over.
 
     No `Exception`: a user's loop that catches those and tries again would never end.
     """
 
 
 def time_limit(seconds: float) -> _Limit:
-    """A context whose body is ended by `TimeLimitExceeded` after so many seconds.
+    """A context whose body is ended by `TimeLimitExceeded` after so many seconds of this process's own work.
 
+    Not of the clock on the wall: what computer algebra finds is to be the same on a machine that others keep busy.
     Works in the main thread of a process on systems with interval timers; elsewhere the body runs without a limit.
     Limits nest: an inner one never outlasts an outer one, whose timer is put back with the time it has left. No alarm
     is raised once the body has ended.
     """
-    return _Limit(seconds)
+    return _Limit(seconds, *_WORK)
+
+
+def wall_limit(seconds: float) -> _Limit:
+    """As `time_limit`, by the clock on the wall: for a user's code, which may wait for something that never comes."""
+    return _Limit(seconds, *_WALL)
+
+
+# A timer, the signal it sends, and the clock it goes by; limits of either kind nest among themselves.
+_Timer = tuple[int, int, Callable[[], float]]
+_TIMERS = hasattr(signal, "setitimer")
+_WORK: _Timer = (signal.ITIMER_PROF, signal.SIGPROF, time.process_time) if _TIMERS else (0, 0, time.process_time)
+_WALL: _Timer = (signal.ITIMER_REAL, signal.SIGALRM, time.monotonic) if _TIMERS else (0, 0, time.monotonic)
 
 
 class _Limit:
-    """One use of `time_limit`."""
+    """One use of `time_limit` or `wall_limit`."""
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float, timer: int, signum: int, clock: Callable[[], float]) -> None:
+        self.seconds, self.timer, self.signum, self.clock = seconds, timer, signum, clock
         self.deadline: float | None = None
         self.previous: Any = None
         self.outer: tuple[float, float] = (0.0, 0.0)
 
     def __enter__(self) -> None:
-        if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        if threading.current_thread() is not threading.main_thread() or not _TIMERS:
             return
-        now = time.monotonic()
-        left, again = signal.setitimer(signal.ITIMER_REAL, 0)
+        now = self.clock()
+        left, again = signal.setitimer(self.timer, 0)
         self.outer = (now + left, again) if left else (0.0, 0.0)
         allowed = max(SKEW, min(self.seconds, left) if left else self.seconds)
         self.deadline = now + allowed
-        self.previous = signal.signal(signal.SIGALRM, self.alarm)
-        signal.setitimer(signal.ITIMER_REAL, allowed, AGAIN)
+        self.previous = signal.signal(self.signum, self.alarm)
+        signal.setitimer(self.timer, allowed, AGAIN)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -61,21 +75,21 @@ class _Limit:
         if self.deadline is None:
             return
         self.deadline = None
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, self.previous)
+        signal.setitimer(self.timer, 0)
+        signal.signal(self.signum, self.previous)
         end, again = self.outer
         if end:
-            signal.setitimer(signal.ITIMER_REAL, max(SKEW, end - time.monotonic()), again)
+            signal.setitimer(self.timer, max(SKEW, end - self.clock()), again)
 
     def alarm(self, signum: int, frame: FrameType | None) -> None:
         """Raise, unless it is early (another limit's alarm, come late), or a limit is just being set or lifted.
 
         Neither inside a hook of the garbage collector, which would swallow it with a warning: the alarm comes again.
         """
-        if self.deadline is None or time.monotonic() < self.deadline - SKEW:
+        if self.deadline is None or self.clock() < self.deadline - SKEW:
             return
         if swallowed(frame):
-            signal.setitimer(signal.ITIMER_REAL, SOON, AGAIN)
+            signal.setitimer(self.timer, SOON, AGAIN)
             return
         while frame is not None:
             if frame.f_code in _OWN:
@@ -90,7 +104,7 @@ _ran_out = 0
 
 
 def ran_out() -> int:
-    """How many limits have run out in this process: what is made after depends on how busy the machine was."""
+    """How many limits have run out in this process: what is made after depends on the machine."""
     return _ran_out
 
 

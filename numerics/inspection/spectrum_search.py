@@ -83,7 +83,7 @@ def _smallest(subject: Loss | Objective, sample: MinimaSample, ratio: Ratio) -> 
     return best
 
 
-def _witness(subject: Loss | Objective, point: np.ndarray, chart: np.ndarray | None) -> dict[str, np.ndarray]:
+def _witness(subject: Loss | Objective, point: np.ndarray, chart: np.ndarray | None) -> dict[str, np.ndarray | float]:
     spectrum = _spectrum(subject)(point)
     apart = {"lambda_1 - lambda_2": float(spectrum[0] - spectrum[1])} if len(spectrum) > 1 else {}
     return ({} if chart is None else {"chart": chart}) | {"zeta": point, "eigenvalues": spectrum} | apart

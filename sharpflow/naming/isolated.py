@@ -24,7 +24,7 @@ from multiprocessing.connection import Connection, Pipe
 from typing import Any, NoReturn
 
 from sharpflow.theory.errors import InputError
-from sharpflow.theory.limits import time_limit
+from sharpflow.theory.limits import wall_limit
 from sharpflow.theory.user_frames import is_users
 
 __all__ = ["Ended", "in_child", "in_time", "may_fork", "own_process", "preload"]
@@ -81,7 +81,7 @@ def in_time(seconds: float, /) -> Iterator[None]:
         # Again and again, since the parent lets a program be compiled.
         faulthandler.dump_traceback_later(PATIENCE * seconds, repeat=True, file=_trace[0])
     try:
-        with time_limit(seconds):
+        with wall_limit(seconds):
             yield
     finally:
         if _trace:
