@@ -76,6 +76,7 @@ def test_a_claim_of_ones_own_is_verified_beside_the_others(tmp_path, factor, sta
     assert "built-in claim" in capsys.readouterr().err
 
 
+@pytest.mark.deep
 def test_a_claim_of_ones_own_is_a_test_for_each_loss(tmp_path):
     from sharpflow.testing.parametrize import ClaimCall
     from sharpflow.theory import families

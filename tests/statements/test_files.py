@@ -33,7 +33,7 @@ $$ \implies \lambda_1 \le 3 $$
 $$ \foo{x} = 1 $$
 $$ r^2 = a^2 + 1, \qquad b^2 + a^2 = 2 \tag{given} $$
 $$ b^2 = 2 - a^2 \text{ by \eqref{given}} $$
-$$ \frac{d\zeta}{d\tau} = -\frac{2g}{4+K^2}, \quad |\dot\zeta| \le \tfrac12 $$
+$$ \frac{d\zeta}{d\tau} = -\frac{2g}{4+K^2} $$
 """
 VERDICTS = ["proved", "proved", "proved", "refuted", "none", "proved", "proved", "undecided", "none", "none"]
 

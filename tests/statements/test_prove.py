@@ -17,7 +17,7 @@ FLOW = "sin(2*p)*(2 + cos(2*p))/((2 + cos(2*p))^2 + sin(2*p)^2)"
         "sharpness = 2 + cos(2*p)", f"flow(p) = {FLOW}", "period = pi/intrinsic_lr", "edge = mean_edge = 2",
         "mean_square = 2*rate/(4 + K^2)", "excess_loss = sharpness*rate/(4 + K^2)",
         "norm_squared = learning_rate*sharpness/2", "along(log(sharpness)) = -2*K^2/(4 + K^2) <= 0",
-        "speed <= 1/2", "K < 2 => speed < 1/2", "fast(energy) = 0", "energy = U^2/2 + (4 + K^2)*X^2 - 4*log(abs(X))",
+        "K < 2 => speed < 1/2", "fast(energy) = 0", "energy = U^2/2 + (4 + K^2)*X^2 - 4*log(abs(X))",
         "waiting_time = log(2/(lambda_1*effective_lr_0))/(-2*log(1 - rate))", "rate = learning_rate*weight_decay",
         "x*L_x(x, y, z) + y*L_y(x, y, z) + z*L_z(x, y, z) = 0", "L(2*x, 2*y, 2*z) = L(x, y, z)",
         "K^2 = diff(log(sharpness), p)^2", "g(p) = diff(log(sharpness), p)", "excess_loss ~ sharpness*rate/(4 + K^2)",
@@ -84,7 +84,7 @@ def test_the_command_says_everything_in_json_and_in_its_exit_status(capsys):
                              "message", "seconds"]  # fmt: skip
     assert rows[1]["claimed"] == "cos(p) + 2"
     assert rows[1]["derived"] == "cos(2*p) + 2"
-    assert cli.main(["prove", "generic", "--rule", "heavy-ball", "--that", "edge = 2*(1 + beta)"]) == 0
+    assert cli.main(["prove", "generic", "--that", "edge = 2"]) == 0
     hard = ["prove", "generic", "--symbols", "a:positive", "--that", "exp(a) >= 1 + a"]
     assert [cli.main(hard), cli.main([*hard, "--strict"])] == [0, 1]
 
