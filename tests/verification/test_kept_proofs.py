@@ -29,7 +29,7 @@ def place(tmp_path, monkeypatch):
 
 def proved(loss, claim="homogeneity"):
     """The proof of a claim on a loss, made in this process; and whether it was made now."""
-    (row,) = (replace(row, rule=None) for row in _rows([loss], None, [claim], 0) if row.case.loss is not None)
+    (row,) = (replace(row, rule=None) for row in _rows([loss], None, [claim], 0, {}) if row.case.loss is not None)
     made = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prover, "prove", lambda *a: made.append(a) or prove(*a))
@@ -71,7 +71,7 @@ def test_a_damaged_proof_is_noticed_and_made_anew(place, capsys):
 @pytest.mark.parametrize("ran_out", [0, 1])
 def test_what_a_time_limit_left_open_is_not_kept(place, monkeypatch, ran_out):
     monkeypatch.setattr(prover, "ran_out", lambda: ran_out)
-    (row,) = (row for row in _rows([SCALED], None, ["homogeneity"], 0) if row.case.loss is not None)
+    (row,) = (row for row in _rows([SCALED], None, ["homogeneity"], 0, {}) if row.case.loss is not None)
     nothing_found = SimpleNamespace(prove=lambda case: Proof("closed form"))
     assert prove(0, nothing_found, row.case).final is (not ran_out)
     assert prove(0, row.claim, row.case).final
@@ -100,6 +100,6 @@ def test_a_loss_that_cannot_be_fingerprinted_is_proved_anew(place):
 
 def test_another_claim_or_rule_is_another_entry(place):
     ridge = families.get("ridge").default()
-    rows = _rows([ridge], None, ["rule-law", "drift"], 0)
+    rows = _rows([ridge], None, ["rule-law", "drift"], 0, {})
     paths = [prover.kept(r.id, r.claim, "loss", r.case.rule.name).path for r in rows if r.case.loss is ridge]
     assert len(set(paths)) == len(paths) > 2

@@ -145,7 +145,7 @@ def test_wrong_calls(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_proofs_that_fail_to_come_about_are_undecided():
+def test_proofs_that_fail_to_come_about_are_undecided_and_a_mistake_of_the_program_is_an_error():
     def slow(case):
         while True:
             sp.expand((X + 1) ** 50)
@@ -159,11 +159,12 @@ def test_proofs_that_fail_to_come_about_are_undecided():
     def wrong_input(case):
         raise InputError("not this one")
 
-    for proving, text in (
-        (slow, "given up after"), (broken, "ZeroDivisionError"), (open_, "no closed form"), (wrong_input, "not this"),
+    for proving, status, text in (
+        (slow, "undecided", "given up after"), (broken, "error", "ZeroDivisionError"),
+        (open_, "undecided", "no closed form"), (wrong_input, "undecided", "not this"),
     ):  # fmt: skip
         found = prove(0, claim(proving), case(), limit=0.5)
-        assert found.status == "undecided"
+        assert found.status == status
         assert text in found.message
 
 
@@ -175,10 +176,11 @@ def test_a_refuted_step_reports_its_witness():
     assert found.steps[0].mathml.startswith("<mrow>")
 
 
-def test_a_proving_process_that_dies_leaves_undecided_verdicts(monkeypatch):
+def test_a_proving_process_that_dies_is_an_error(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     (verdict,) = verify([families.get("ridge").default()], claims=["minimizers"]).verdicts
-    assert verdict.proof == "undecided"
+    assert verdict.proof == "error"
+    assert verdict.error
     assert "process ended early" in verdict.message
     assert verdict.numeric == "consistent"
 
@@ -195,7 +197,7 @@ def test_a_rule_made_at_run_time_is_proved_here():
     assert {v.proof for v in result.verdicts} == {"proved"}
 
 
-def test_a_measurement_that_raises_is_inconclusive(monkeypatch):
+def test_a_measurement_that_raises_is_an_error(monkeypatch):
     def measure(case):
         raise ValueError("no number")
 
@@ -203,9 +205,9 @@ def test_a_measurement_that_raises_is_inconclusive(monkeypatch):
     monkeypatch.setattr(claims, "names", lambda: ("planted",))
     monkeypatch.setattr(claims, "get", lambda name: planted)
     (verdict,) = verify([families.get("ridge").default()]).verdicts
-    assert verdict.numeric == "inconclusive"
+    assert verdict.numeric == "error"
     assert "no number" in verdict.message
-    assert verdict.open
+    assert verdict.error
 
 
 def test_an_interrupted_run_keeps_what_it_had(monkeypatch):

@@ -14,6 +14,7 @@ import pytest
 
 from sharpflow.cli import main
 from sharpflow.numerics.comparison.compare import compare
+from sharpflow.numerics.comparison.setting import Setting
 from sharpflow.numerics.descent.edge_run import edge_start, run_from_edge
 from sharpflow.numerics.descent.law import law_of
 from sharpflow.numerics.measurements.bn_regression import bn_regression_objective
@@ -239,11 +240,13 @@ def test_residuals_that_do_not_vanish_are_not_used(monkeypatch):
 
 def test_what_takes_all_normal_directions_is_named():
     objective, law = Objective(bowl, np.ones(4)), law_of(GD)
-    COMPARE._require_products(objective, GD, law, False)
+    plain = {"rule": GD, "rate": 1e-3, "time": 1.0}
+    COMPARE._require_products(objective, Setting(**plain))
     with pytest.raises(InputError, match="the oscillation resolved takes all"):
-        COMPARE._require_products(objective, GD, law, True)
+        COMPARE._require_products(objective, Setting(**plain, resolve=True))
+    own = replace(law, coefficient=None)
     with pytest.raises(InputError, match="the flow of rule 'rmsprop' takes all"):
-        COMPARE._require_products(objective, rules.get("rmsprop"), replace(law, coefficient=None), False)
+        COMPARE._require_products(objective, Setting(**plain | {"rule": rules.get("rmsprop")}, own_law=own))
 
 
 @pytest.mark.longest  # compiles the flow by either way

@@ -54,7 +54,7 @@ def test_log_sharpness_gradient_by_finite_differences(name):
 def test_retraction_lands_on_gamma(name):
     loss = families.get(name).default()
     zeta = minima_point(loss, loss.minima.start)
-    normal = analyse(objective_of(loss), zeta[None], rank=normal_rank(loss, zeta))
+    normal = analyse(objective_of(loss), zeta[None], rank=normal_rank(objective_of(loss), zeta))
     for x in (0.03, -0.03):
         back = retract(loss, zeta + x * normal.top[0])
         assert back.residual < 1e-12  # quadratic convergence ends at rounding
@@ -125,7 +125,7 @@ def test_chords_lead_where_newton_leads(monkeypatch, name):
     """Chords keep to the normal directions of where they begin, Newton turns with them: d^3 apart at a distance d."""
     loss = families.get(name).default()
     objective, zeta = objective_of(loss), minima_point(loss, loss.minima.start)
-    rank = normal_rank(loss, zeta)
+    rank = normal_rank(objective_of(loss), zeta)
     top = analyse(objective, zeta[None], rank=rank).top[0]
     program = jax.jit(lambda theta, chords: retract_traced(objective, theta, rank, chords=chords)[0], static_argnums=1)
     apart = []
