@@ -146,12 +146,12 @@ def _blame(error: Exception, p: Any, state: Any) -> str:
     own = [f for f in frames[1:] if not Path(f.filename).is_relative_to(Path(__file__).parent)][:1]
     where = f" in line {own[0].lineno} of {os.path.basename(own[0].filename)}" if own else ""
     said = _sentence(str(error))
-    if isinstance(error, TypeError | AttributeError | sp.SympifyError | ShapeError) and _VECTORS.search(said):
-        return f"its update fails{where} ({said}): {ELEMENTWISE}"
     if type(error).__module__.split(".")[0] in ("jax", "jaxlib") or "jax" in said or "abstract array" in said:
         # JAX speaks of its own insides here: what was called is all that an author can mend.
         called = re.search(r"<function (\w+)", said)
         said = f"{called[1] if called else 'a function'} of jax.numpy was given what is no array of JAX"
+    elif isinstance(error, TypeError | AttributeError | sp.SympifyError | ShapeError) and _VECTORS.search(said):
+        return f"its update fails{where} ({said}): {ELEMENTWISE}"
     if isinstance(error, AttributeError) and "SimpleNamespace" in said:
         names = f"p has {', '.join(vars(p)) or 'nothing'}; state has {', '.join(vars(state)) or 'nothing'}"
         return f"its update fails{where}: {said}; {names}."

@@ -82,7 +82,8 @@ def test_it_is_verified_and_measured(run):
 
 
 def kept():
-    return sorted(cache_folder("derivations").iterdir())
+    """The derivations; the laws that they take are kept beside them."""
+    return sorted(cache_folder("derivations").glob("derive-*"))
 
 
 def test_a_derivation_is_kept_and_read_again(run, monkeypatch):
@@ -172,7 +173,7 @@ def test_fingerprints_tell_maps_apart_and_not_objects():
         ("(1 - p.weight_decay) * w - gradient(w) / p.weight_decay, {}", "its at_rate|grows without bound"),
         (
             "w - p.learning_rate * gradient(w) / (gradient.excess_loss(w) - gradient.excess_loss(w)), {}",
-            "division by zero",
+            "divides by something that is 0 on Gamma",
         ),
     ],
 )

@@ -78,7 +78,7 @@ WRONG = {
     "no steps": (("digits", "--steps", "0"), "must be even, and from 2"),
     "time": (("digits", "--time", "-1"), "time = -1.0 must be positive"),
     "long": (("digits", "--time", "1e9"), "too many; a rate was mistyped"),
-    "time and steps": (("digits", "--time", "1", "--steps", "100"), "the same thing twice"),
+    "time and steps": (("digits", "--time", "1", "--steps", "100"), "--steps: not allowed with argument --time"),
     "seeds": (("digits", "--seeds", "0"), "seeds = 0"),
     "records": (("digits", "--records", "0"), "records = 0"),
     "count": ((*SMALL[:-2], "--count", "100"), "100 eigenvalues are too many for 186"),
@@ -93,7 +93,7 @@ WRONG = {
     "completion norm": (("matrix-completion", "--norm", "layer"), "norm batch only"),
     "completion loss": (("matrix-completion", "--loss", "squared"), "no choice of loss"),
     "completion size": (("matrix-completion", "--size", "depth=3"), "no size 'depth'"),
-    "completion rows": (("matrix-completion", "--size", "rows=5,5"), "one positive whole number"),
+    "completion rows": (("matrix-completion", "--size", "rows=5,5"), "must be a whole number, at least 1"),
 }
 
 

@@ -201,7 +201,7 @@ def test_the_command_lists_the_checks_and_needs_a_subject(capsys):
 @pytest.mark.parametrize("argv", [["ridge"], ["--rule", "gd-wd"], ["ridge", "--check", "purity"]])
 def test_a_misspelt_check_is_told_of_the_nearest(argv, capsys):
     assert cli.main(["check", *argv, "--check", "homogenity"]) == 2
-    assert "no check 'homogenity'; did you mean homogeneity? There are" in capsys.readouterr().err
+    assert "no check is called 'homogenity'; did you mean homogeneity? There are" in capsys.readouterr().err
 
 
 def test_a_picture_that_fails_takes_nothing_with_it(folder, monkeypatch, capsys):
