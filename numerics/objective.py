@@ -87,6 +87,8 @@ class Objective:
             compiled = function if hasattr(function, "lower") else jax.jit(function)
             value = compiled(jnp.asarray(self.start))
         except Exception as error:  # whatever a user's function raises, the message must say where
+            if "Unable to initialize backend" in str(error):
+                raise  # there is no device: no function is at fault
             # JAX's own messages carry pages of the trace.
             said = " ".join(str(error).strip().split("\n")[0].split())[:200]
             advice = ""

@@ -157,7 +157,7 @@ def test_a_measurement_that_ends_in_an_error_is_an_error_of_the_check():
 def test_a_negative_seed_is_refused_by_every_command(command, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert cli.main([command[0], "ridge", *command[1:], "--seed=-5"]) == 2
-    assert "seed = -5 must be a whole number" in capsys.readouterr().err
+    assert "'-5' is no seed; give a whole number from 0" in capsys.readouterr().err
 
 
 # Kind: checked by number where there is a formula, and not looked for where a number would show it.

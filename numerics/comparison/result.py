@@ -184,7 +184,7 @@ class Comparison:
 
     @property
     def agreement(self) -> str:
-        """Whether gradient descent followed the flow: agrees, apart, or unknown.
+        """Agreement of gradient descent with the flow: agrees, apart, or unknown.
 
         A run that was successful, to its end, may be apart. The distance is O(intrinsic_lr) with a constant of some
         tenths to `APART`; `order` tells that from a distance that does not fall with the rate.

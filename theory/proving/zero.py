@@ -96,7 +96,7 @@ def witness_of(expression: sp.Expr, *, domain: Mapping[sp.Symbol, tuple[Any, Any
 
 
 def _tiny(value: sp.Expr) -> bool:
-    """Whether a number is not zero though it is small: exactly of a rational one, else by two precisions that agree."""
+    """True of a number that is small and not zero: exactly of a rational one, else by two precisions that agree."""
     if value.is_Rational:
         return bool(value != 0)
     short, long = (value.evalf(n, maxn=ACCURATE) for n in (DIGITS // 2, DIGITS))

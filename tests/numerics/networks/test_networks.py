@@ -60,12 +60,12 @@ def test_one_file_is_enough_for_a_network(tmp_path, monkeypatch):
     source = Path(str(networks.get("mlp").forward.__code__.co_filename)).read_text(encoding="utf-8")
     (tmp_path / "my_net.py").write_text(source.replace('name="mlp"', 'name="my-net"'), encoding="utf-8")
     monkeypatch.setattr(networks, "__path__", [*networks.__path__, str(tmp_path)])
-    networks.names.cache_clear()
+    vars(networks._FOUND).pop("_modules", None)  # the files are looked for anew
     try:
         assert "my-net" in networks.names()
         assert networks.get("my-net").build((3,), 1, widths=(4,)).dimension == 16
     finally:
-        networks.names.cache_clear()
+        vars(networks._FOUND).pop("_modules", None)  # the files are looked for anew
 
 
 @pytest.mark.parametrize("name", networks.names())

@@ -300,13 +300,13 @@ def test_one_file_is_enough_for_an_experiment(tmp_path, monkeypatch):
     source = Path(str(experiments.__path__[0]), "digits.py").read_text(encoding="utf-8")
     (tmp_path / "my_digits.py").write_text(source.replace('"digits"', '"my-digits"'), encoding="utf-8")
     monkeypatch.setattr(experiments, "__path__", [*experiments.__path__, str(tmp_path)])
-    experiments.names.cache_clear()
+    vars(experiments._FOUND).pop("_modules", None)  # the files are looked for anew
     try:
         assert "my-digits" in experiments.names()
         one = experiments.get("my-digits").task(0, Choices(examples=20, test_examples=10))
         assert one.model.sizes["widths"] == (64, 64)
     finally:
-        experiments.names.cache_clear()
+        vars(experiments._FOUND).pop("_modules", None)  # the files are looked for anew
 
 
 @pytest.mark.parametrize("name", experiments.names())
