@@ -132,7 +132,10 @@ def test_the_energy_of_an_orbit_that_is_written_down(monkeypatch):
     potential = a / (2 * law.alpha) * (np.exp(y) - y)
     u = np.sqrt(2 * (6.0 - potential))
     u[3] = math.sqrt(u[3] ** 2 + 2 * 0.25)
-    orbit = SimpleNamespace(x=np.exp(y / 2) * np.sqrt(law.mean_square(k2)), u=u, log_gradient_squared=k2)
+    orbit = SimpleNamespace(
+        x=np.exp(y / 2) * np.sqrt(law.mean_square(k2)), u=u, log_gradient_squared=k2, law=law, rate=rate,
+        steps=np.arange(4),
+    )  # fmt: skip
     monkeypatch.setattr(energy, "edge_orbit", lambda *args, **options: orbit)
     assert a == pytest.approx(4)
     assert energy.energy_change(None, GD, rate) == pytest.approx(0.25)

@@ -253,7 +253,7 @@ REFUSED = [
     (lambda: hop(lambda w, g, o: o.dot(g, g)), NoClosedForm, "a step off Gamma is not of the size of"),
     (lambda: replace(rules.get("gd-wd"), initial=lambda p: {"speed": 1}), InputError, r"initial names \['speed'\]"),
     (lambda: user(both_states, constants={"beta": 0.5}, **BOTH), NoClosedForm, "both vectors and slow scalars"),
-    (lambda: user(decayed(lambda eps: eps, sign=-1)), NoClosedForm, r"the multiplier along v_1 is -1 at \[\]"),
+    (lambda: user(decayed(lambda eps: eps, sign=-1)), NoClosedForm, "the multiplier along v_1 is -1 at no value"),
 ]  # fmt: skip
 
 
