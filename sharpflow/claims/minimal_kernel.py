@@ -18,11 +18,12 @@ def measure(case: Case) -> Measurement:
     from sharpflow.numerics.measurements.chart_checks import at_minima
 
     at = at_minima(case.subject, seed=case.seed)
-    relative = at.eigenvalues / at.eigenvalues[:, :1]
-    ranks = (abs(relative) > 1e-9).sum(axis=1)
+    # Not divided by the largest: of a flat minimum it is 0.
+    least = 1e-9 * abs(at.eigenvalues[:, :1])
+    ranks = (abs(at.eigenvalues) > least).sum(axis=1)
     expected = case.geometry.codimension
     worst = max(ranks, key=lambda rank: abs(int(rank) - expected))
-    if relative.min() < -1e-9:
+    if (at.eigenvalues < -least).any():
         worst = -1
     return weigh(
         float(worst), float(expected), 0.0,

@@ -25,7 +25,8 @@ def test_a_delay_by_hand(monkeypatch):
     rate, end = 1e-2, 2.0
 
     def at(times):
-        return np.stack([np.ones(len(times)), 0 * times, 0 * times], axis=1), None, 0.5 * np.ones(len(times))
+        points = np.stack([np.ones(len(times)), 0 * times, 0 * times], axis=1)
+        return SimpleNamespace(points=points, effective_lr=0.5 * np.ones(len(times)))
 
     def hidden(*_):
         return lambda points: 2 * (1.5 + np.linspace(0, end, len(points)))
