@@ -38,6 +38,8 @@ def run(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("SHARPFLOW_CACHE", raising=False)
     monkeypatch.setattr(keeping, "cache_folder", cache_folder)
+    # Other tests of this process have let limits run out.
+    monkeypatch.setattr("sharpflow.terminal.derived.ran_out", lambda: 0)
     (tmp_path / "rule.py").write_text(FILE.replace("FACTOR", "2"))
 
     def call(*argv):
