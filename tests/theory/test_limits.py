@@ -65,7 +65,7 @@ def test_no_alarm_escapes_after_the_body(limit):
 def overrun(limit, seconds, *, inner=None):
     """A body that swallows the first strike, its own limit's or an inner one's, and goes on; how often it did."""
     swallowed = []
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(TimeLimitExceeded) as struck, limit(seconds):  # noqa: PT012
         try:
             if inner is None:
@@ -76,7 +76,7 @@ def overrun(limit, seconds, *, inner=None):
         except TimeLimitExceeded as error:
             swallowed.append(str(error))
         work(5)
-    assert time.monotonic() - begin < 15
+    assert time.process_time() - begin < 3
     return swallowed, str(struck.value)
 
 
