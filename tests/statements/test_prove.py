@@ -62,6 +62,11 @@ def test_pure_algebra(text, proof):
     assert result.proof == proof, result.message
 
 
+@pytest.mark.parametrize("text", ["sharpness = 3 + cos(2*p)", "3 + cos(2*p) = sharpness"])
+def test_the_claimed_value_comes_before_the_derived_one_as_the_words_say(text):
+    assert "they differ at p = 0.3: 3.825 against 2.825" in prove(text, loss="ridge").message
+
+
 def test_a_refuted_hypothesis_of_the_loss_leaves_what_rests_on_it_undecided(tmp_path):
     file = tmp_path / "saddle.py"
     file.write_text(

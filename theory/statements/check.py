@@ -8,6 +8,7 @@ statement is said to follow from is put in (`sharpflow.theory.statements.consequ
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sympy as sp
@@ -138,6 +139,9 @@ def _explained(
     supposed: Supposed, names: Names,
 ) -> Checked:  # fmt: skip
     words = "they differ" if link.symbol == "=" else f"{link.symbol} fails"
+    if derived is not None and link.symbol == "=" and claimed is link.rhs:
+        # In the order of the words before it: the claimed value, then the derived one.
+        witness = replace(witness, left=witness.right, right=witness.left)
     message = f"{words} {witness.sentence}"
     if derived is not None:
         message = f"claimed {_short(claimed)}, derived {_short(_tidied(derived))}, {message}"
