@@ -11,6 +11,7 @@ from scipy.integrate import solve_ivp
 from sharpflow.numerics.comparison.compare import compare
 from sharpflow.numerics.measurements.rule_check import at_other_slopes, check_rule_on
 from sharpflow.numerics.minima.relax import relax
+from sharpflow.numerics.minima.rest import curved
 from sharpflow.numerics.objective import Objective
 from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.spectrum.dense import eigenvalues, sharpness, unit_vector
@@ -185,6 +186,24 @@ def test_where_no_implicit_step_fits_a_valley_floor_is_no_rest():
     # The flow's own point: never above the start, but for the last bits of its 402 weights.
     begin = float(objective.value(unit_vector(objective, objective.start)))
     assert float(objective.value(found.point)) <= begin * (1 + 1e-14)
+
+
+def test_directions_that_residuals_curve_are_no_more_than_there_are_residuals():
+    """Kind: a rank from the whole Hessian, which residuals that are left bend along the kernel of J, too."""
+
+    def residuals(w):
+        r2 = w @ w
+        return jnp.stack([jnp.sqrt(2e8) * w[2] / jnp.sqrt(r2), jnp.sqrt(2.0) * (w[0] ** 2 - w[1] ** 2) / r2])
+
+    start = np.array([0.9, 0.3, 1e-12, 0.2])
+    objective = Objective(lambda w: residuals(w) @ residuals(w) / 2, start, residuals=residuals)
+    found = relax(objective)
+    assert found.result is RESULTS.SUCCESSFUL
+    assert found.rank == 2
+    off = np.array([0.6, 0.5, 0.3, 0.4])
+    whole = np.asarray(eigenvalues(replace(objective, residuals=None), off))
+    assert (np.abs(whole) > 1e-11 * np.abs(whole).max()).sum() > 2
+    assert curved(objective, off / np.linalg.norm(off)) == 2
 
 
 def test_a_run_that_ends_early_returns_the_point_of_the_flow():

@@ -241,7 +241,7 @@ def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 1
         rank = normal_rank(objective, end)
         if stiff and objective.rank is None:
             # The widest gap is that between walls and floor; implicit steps leave the kernel clean enough to count.
-            rank = max(rank, curved(given, end))
+            rank = max(rank, curved(objective, end))
     except InputError as error:
         return Relaxed(flow_end.theta, 0, moved, RESULTS.NOT_AT_MINIMA, str(error))
     back = retract(objective, end, rank=rank)

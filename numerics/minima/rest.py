@@ -77,14 +77,21 @@ def rests(left: float, scale: float, fall: float, /) -> bool:
 @once_for_each_loss
 def _curved(objective: Objective) -> Compiled:
     def count(theta: Array) -> Array:
-        values = jnp.linalg.eigvalsh(spherical_hessian(objective, theta))
+        if objective.residuals is None:
+            values = jnp.linalg.eigvalsh(spherical_hessian(objective, theta))
+        else:  # J J^T: the residuals that are left bend L along the kernel of J, too, by no more than themselves
+            jacobian = jax.jacrev(objective.residuals)(theta)
+            values = jnp.linalg.eigvalsh(jacobian @ jacobian.T)
         return jnp.sum(values > NOTHING[0] * jnp.max(jnp.abs(values)))
 
     return Compiled(count)
 
 
 def curved(objective: Objective, theta: np.ndarray, /) -> int:
-    """The number of directions at the end of a `stiff_flow` (D,) in which L is curved by more than rounding."""
+    """The number of directions at the end of a `stiff_flow` (D,) in which L is curved by more than rounding.
+
+    Of residuals, as they are where they vanish: at most as many as there are.
+    """
     return int(_curved(objective)(theta))
 
 
