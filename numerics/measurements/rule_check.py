@@ -114,8 +114,8 @@ def check_rule_on(subject: Loss | Objective, rule: Rule, /) -> RuleCheck:
 @lru_cache(maxsize=64)
 def _others(key: Identity[Rule]) -> tuple[Rule, ...]:
     rule = key.value
-    single = edge_law(rule).single
-    moving = set() if single is None else {s.name for rate in single.slow.values() for s in rate.free_symbols}
+    # Of `slow`, which is kept on disk; the map it comes from takes a second to derive.
+    moving = {symbol.name for rate in edge_law(rule).slow.values() for symbol in rate.free_symbols}
     names = [name for name in rule.constants if name in moving]
     found = [rule]
     for step in SLOPES if names else ():
