@@ -260,6 +260,52 @@ def test_the_decay_is_tried_at_other_learning_rates_of_the_same_rate(power, outc
         assert "at the same rate" in found.trial.message
 
 
+def momentum(decay=lambda p: p.weight_decay, beta=lambda p: p.beta, step=lambda p: p.learning_rate, mass=lambda p: 1):
+    """w+ = (1 - learning_rate decay) w - step m+, m+ = beta m + mass grad L(w), each a function of the parameters."""
+
+    def update(w, gradient, state, p, ops):
+        moved = beta(p) * state.momentum + mass(p) * gradient(w)
+        return (1 - p.learning_rate * decay(p)) * w - step(p) * moved, {"momentum": moved}
+
+    return update
+
+
+def damped(rate):
+    return {"learning_rate": 1, "weight_decay": rate, "dampening": 0}
+
+
+# At learning_rate = 1, beta = 1/2 and dampening = 0 each of these is heavy ball, to the last digit of every run.
+BETA = {"constants": {"beta": 0.5}}
+DAMPENING = {"rate": "learning_rate*weight_decay*(1 - dampening)", "at_rate": damped}
+MOVED = {
+    "right": (momentum(), BETA, None, ""),
+    "beta is a number": (momentum(beta=lambda p: 0.5), BETA, "rule_purity", "with beta times 0.7"),
+    "the step is a number": (momentum(step=lambda p: 1), BETA, "rule_purity", "with learning_rate times 0.7"),
+    "the clock has beta": (
+        momentum(), BETA | {"rate": "2*beta*learning_rate*weight_decay"}, "weight_decay", "1.429 with beta times 0.7",
+    ),
+    "dampening, right": (
+        momentum(lambda p: p.weight_decay * (1 - p.dampening), mass=lambda p: 1 - p.dampening), BETA | DAMPENING,
+        None, "",
+    ),
+    "dampening, forgotten": (
+        momentum(mass=lambda p: 1 - p.dampening), BETA | DAMPENING, "weight_decay", "1.111 with dampening = 0.1",
+    ),
+    "beta from the step": (
+        momentum(beta=lambda p: 1.5 - p.learning_rate), {}, "derivation", "another one with learning_rate times 0.7",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("update", "options", "check", "words"), MOVED.values(), ids=MOVED)
+def test_every_parameter_of_a_rule_is_moved_at_the_same_rate(update, options, check, words):
+    rule = Rule(name="moved", update=update, state=("momentum",), **options)
+    asked = ["rule_purity", "weight_decay"] + ["derivation"] * (check == "derivation")
+    found = [result for result in check_rule(rule, checks=asked) if result.outcome is Outcome.FAILED]
+    assert [result.check for result in found] == [check] * (check is not None)
+    assert all(words in result.trial.message for result in found)
+
+
 # Kind: success of a run, taken for agreement.
 def test_a_run_to_its_end_beside_a_wrong_flow_does_not_agree():
     loss = families.get("ridge").default()

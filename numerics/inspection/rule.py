@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +16,7 @@ from sharpflow.numerics.inspection.purity import Trace, read_trace
 from sharpflow.numerics.numbers import generator
 from sharpflow.theory.rule import Operations, Rule
 
-__all__ = ["decay_at_rest", "interpreter_difference", "rule_trace", "small_steps", "unchanging_states"]
+__all__ = ["decay_at_rest", "interpreter_difference", "rule_trace", "same_update", "small_steps", "unchanging_states"]
 
 DIAGONAL = np.array([0.0, 0.0, 1.0, 2.0])
 _NUMPY = Operations(dot=np.dot, norm=np.linalg.norm, sqrt=np.sqrt)
@@ -89,6 +88,16 @@ def rule_trace(rule: Rule, /) -> Trace:
     return read_trace(moved, w, also=(rule.update,))
 
 
+def same_update(rule: Rule, other: Rule, /) -> bool:
+    """True where one update of both rules, which have the same states, gives the same to the last digit."""
+    found = []
+    for which in (rule, other):
+        w, state, numbers = _begin(which, 0)
+        moved, after = which.step(w, _Gradient(), SimpleNamespace(**state), SimpleNamespace(**numbers), _NUMPY)
+        found.append([state[name] for name in rule.state] + [moved] + [getattr(after, name) for name in rule.state])
+    return all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
+
+
 def unchanging_states(rule: Rule, /) -> tuple[str, ...]:
     """States that one update leaves exactly as they were, at two places and whatever the constants of the rule are.
 
@@ -102,13 +111,9 @@ def unchanging_states(rule: Rule, /) -> tuple[str, ...]:
     return tuple(names)
 
 
-def decay_at_rest(rule: Rule, /, *, rate: float, steps: int = 400, times: Mapping[str, float] | None = None) -> float:
-    """k in |w+|/|w| = 1 - k rate where the gradient vanishes, after ``steps`` updates from a state of zeros.
-
-    ``times`` multiplies parameters by name; the rate stays what it is where they go together.
-    """
+def decay_at_rest(rule: Rule, /, *, rate: float, steps: int = 400) -> float:
+    """k in |w+|/|w| = 1 - k rate where the gradient vanishes, after ``steps`` updates from a state of zeros."""
     numbers = parameters_of(rule, rate, None)
-    numbers |= {name: np.float64(numbers[name] * factor) for name, factor in (times or {}).items()}
     initial = rule.initial(SimpleNamespace(**numbers))
     state: Any = SimpleNamespace(**{name: np.float64(initial.get(name, 0.0)) if name in initial else np.zeros(4)
                                     for name in rule.state})  # fmt: skip

@@ -1,17 +1,19 @@
-"""No memory, no random state, no callback, double precision inside an update."""
+"""No memory, no random state, no callback, double precision inside an update; every parameter is read."""
 
 from __future__ import annotations
 
+from sharpflow.naming.clock import at_same_rate
 from sharpflow.testing.check import Check, RuleSubject, Trial
 from sharpflow.testing.trying import failed, held, side_effect
 
 
 def run(subject: RuleSubject) -> Trial:
     """Two traces of one update, under different global random states."""
-    from sharpflow.numerics.inspection.rule import rule_trace, unchanging_states
+    from sharpflow.numerics.inspection.rule import rule_trace, same_update, unchanging_states
 
-    found = rule_trace(subject.given)
-    if trial := side_effect("the update", subject.given.update, found):
+    rule = subject.given
+    found = rule_trace(rule)
+    if trial := side_effect("the update", rule.update, found):
         return trial
     if found.impure:
         return failed(f"the update is not pure: {found.impure}")
@@ -21,8 +23,11 @@ def run(subject: RuleSubject) -> Trial:
         return failed(f"the update prints: {found.prints!r}")
     if found.low_precision:
         return failed(f"operations give less than float64 though w is float64: {', '.join(found.low_precision[:6])}")
-    if still := unchanging_states(subject.given):
+    if still := unchanging_states(rule):
         return failed(f"state {', '.join(still)} never changes: the update returns what it was given")
+    idle = [move.said for move in at_same_rate(rule) if same_update(rule, move.rule)]
+    if idle:
+        return failed(f"an update is the same to the last digit at the same rate with {idle[0]}: nothing reads that")
     return held("two traces of an update agree; no callback, nothing printed, float64 throughout")
 
 
@@ -31,7 +36,7 @@ check = Check(
     source="one definition, two interpreters",
     advice=(
         "Keep what the rule remembers in state, and randomness out of it; return the new state, and take out a state "
-        "that is none."
+        "that is none, and a parameter that nothing reads."
     ),
     run=run,
     about="rule",
