@@ -1,4 +1,4 @@
-"""A loss as JAX sees it: a function of a flat vector of weights, differentiated automatically."""
+"""A loss as JAX sees it: a function of the weights, flat or a tree of arrays, differentiated automatically."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import sympy as sp
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
 from sharpflow.numerics.formulas import lambdify
+from sharpflow.numerics.leaves import Leaves, is_tree
 from sharpflow.numerics.numbers import check_whole
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.identity import Identity
@@ -35,21 +36,32 @@ SCALING = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """L: R^D without 0 -> R, with L(c w) = L(w) for every c > 0.
+    """L: R^D without 0 -> R, with L(c w) = L(w) for every c > 0, of all weights or of a part of them.
 
     Args:
-        function: takes a float array (D,), returns a scalar; written in jax.numpy.
-        start: any nonzero default start, (D,).
-        residuals: (D,) -> (n,) with function = |residuals|^2/2, if the loss has them: spectrum and retraction then
-            need only an n x n matrix.
+        function: takes weights like ``start`` in double precision, returns a scalar; written in jax.numpy.
+        start: any nonzero default start: a flat vector (D,), or a tree of arrays, as a network has. It is kept flat,
+            and so is every point that is handed back; ``objective.unravel`` makes a tree of one.
+        residuals: of the weights, (n,), with function = |residuals|^2/2, if the loss has them: spectrum and retraction
+            then need only an n x n matrix.
         name: a short name, used in tables and file names.
         rank: number of directions normal to the minima, D - 1 less the dimension of Gamma, where it is known; else it
             is read off the spectrum where it is needed.
+        leaves: left out; of a tree, where each leaf lies in the flat vector.
         kin: left out; copies (`dataclasses.replace`) have it in common, and share what is compiled.
 
     Raises:
-        InputError: start is not a finite nonzero vector; function is not a real scalar, or not finite at start;
-            residuals disagree with function; rank is not from 1 to D - 1.
+        InputError: start is not finite and nonzero, or a leaf of it is not real; function is not a real scalar, or not
+            finite at start; residuals disagree with function; rank is not from 1 to D - 1.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from sharpflow import Objective
+        >>> def loss(p):
+        ...     return jnp.sum((p["gain"] * p["w"] / jnp.linalg.norm(p["w"]) - 1.0) ** 2)
+        >>> objective = Objective(loss, {"w": jnp.ones(3), "gain": jnp.ones(1)})
+        >>> objective.leaves.names, objective.dimension
+        (('gain', 'w'), 4)
     """
 
     function: Callable[[Any], Any]
@@ -57,13 +69,23 @@ class Objective:
     residuals: Callable[[Any], Any] | None = None
     name: str = "objective"
     rank: int | None = None
+    leaves: Leaves | None = None
     kin: object = field(default_factory=object, repr=False)
 
     def __post_init__(self) -> None:
         where = f"objective {self.name!r}"
         if not callable(self.function):
             raise InputError(f"{where}: function must be callable, not {type(self.function).__name__}.")
-        object.__setattr__(self, "start", check_vector(self.start, f"{where}: start"))
+        start, leaves, at_start = self.start, self.leaves, f"{where}: start"
+        if is_tree(start):
+            if leaves is None:
+                leaves = Leaves.of(start, at_start)
+                for name in ("function", "residuals"):
+                    if callable(given := getattr(self, name)):
+                        object.__setattr__(self, name, leaves.flat(given))
+                object.__setattr__(self, "leaves", leaves)
+            start = leaves.ravel(start, at_start)
+        object.__setattr__(self, "start", check_vector(start, at_start, None, leaves))
         if self.rank is not None:
             check_whole(f"{where}: rank", self.rank, most=self.dimension - 1)
         value = self._probe(self.function, f"{where}: function")
@@ -145,6 +167,19 @@ class Objective:
         """D, the number of weights."""
         return int(self.start.shape[0])
 
+    def vector(self, value: Any, what: str, /) -> np.ndarray:
+        """``value``, flat or a tree like the start, as a finite nonzero flat vector (D,)."""
+        known = self.leaves
+        if is_tree(value):
+            if known is None:
+                raise InputError(f"{what} is a tree of arrays, and the weights of {self.name!r} are one flat vector.")
+            value = known.ravel(value, what)
+        return check_vector(value, what, self.dimension, known)
+
+    def unravel(self, w: Any, /) -> Any:
+        """The weights as the start held them, of a flat vector (D,)."""
+        return w if self.leaves is None else self.leaves.unravel(w)
+
     @cached_property
     def value(self) -> Compiled:
         """L(w), of w (D,)."""
@@ -166,18 +201,11 @@ class Objective:
         return Compiled(lambda w, v: jax.jvp(jax.grad(self.function), (w,), (v,))[1])
 
 
-def check_vector(value: Any, what: str, dimension: int | None = None) -> np.ndarray:
+def check_vector(value: Any, what: str, dimension: int | None = None, leaves: Leaves | None = None) -> np.ndarray:
     """``value`` as a finite nonzero float vector, or `InputError`."""
     try:
         vector = np.array(value, dtype=float)
     except (TypeError, ValueError) as error:
-        if leaves := [leaf for leaf in jax.tree.leaves(value) if hasattr(leaf, "shape")]:
-            kinds = sorted({str(leaf.dtype) for leaf in leaves})
-            raise InputError(
-                f"{what} is a {type(value).__name__} of {len(leaves)} arrays ({sum(leaf.size for leaf in leaves)} "
-                f"numbers, {', '.join(kinds)}), not one flat vector: flat, unravel = jax.flatten_util.ravel_pytree("
-                "start), and let the function begin with start = unravel(w.astype(flat.dtype))."
-            ) from None
         said = repr(value)
         raise InputError(f"{what} is not a vector of numbers: {said[:60]}{'...' * (len(said) > 60)}.") from error
     if vector.ndim != 1 or vector.size < 2:
@@ -185,7 +213,8 @@ def check_vector(value: Any, what: str, dimension: int | None = None) -> np.ndar
     if dimension is not None and vector.size != dimension:
         raise InputError(f"{what} has {vector.size} entries; the loss has {dimension} weights.")
     if not np.all(np.isfinite(vector)):
-        raise InputError(f"{what} is not finite at entry {int(np.argmin(np.isfinite(vector)))}.")
+        entry = int(np.argmin(np.isfinite(vector)))
+        raise InputError(f"{what} is not finite {f'in {leaves.place(entry)}' if leaves else f'at entry {entry}'}.")
     if not np.any(vector):
         raise InputError(f"{what} is the zero vector, which has no direction on the sphere.")
     vector.setflags(write=False)

@@ -3,7 +3,7 @@
 Nouns: what is handed over, and handed back
 
     Loss, Minima                    a loss as a formula, and its minimizers in a chart
-    Objective                       a loss as a JAX function of one flat vector
+    Objective                       a loss as a JAX function of the weights, flat or a tree of arrays
     Rule                            an update rule, written once for SymPy and JAX
     Derivation, GenericDerivation   the argument as checked steps, on one loss and on every loss
     SharpnessFlow                   the flow in the chart: its field, the sharpness, a closed form

@@ -3,7 +3,6 @@
 import re
 
 import jax.numpy as jnp
-import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
@@ -65,20 +64,6 @@ def test_a_message_repeats_little_of_its_input(words, capsys):
 
 
 # Kind: weights as networks hold them, in place of a flat vector.
-@pytest.mark.parametrize(
-    "start",
-    [
-        {"w": jnp.ones((30, 4)), "b": jnp.ones(3, jnp.bfloat16)},
-        [jnp.ones(50), jnp.ones((2, 3))],
-        (np.ones(2), np.ones(3)),
-    ],
-)
-def test_a_start_that_is_a_tree_of_arrays(start):
-    with pytest.raises(InputError, match=r"of 2 arrays .*ravel_pytree") as caught:
-        Objective(lambda w: w[0] ** 2 / (w @ w), start)
-    assert len(str(caught.value)) < 400
-
-
 def test_a_mixture_of_types_names_the_cast():
     flat, unravel = ravel_pytree({"w": jnp.ones(3, jnp.float32), "b": jnp.ones(2, jnp.bfloat16)})
     with pytest.raises(InputError, match=r"unravel\(w.astype\(flat.dtype\)\)"):

@@ -19,7 +19,7 @@ from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
 from sharpflow.numerics.descent.forms import FormName, default_form, form_of
 from sharpflow.numerics.numbers import check_positive, check_whole
-from sharpflow.numerics.objective import Objective, as_objective, check_vector
+from sharpflow.numerics.objective import Objective, as_objective
 from sharpflow.numerics.results import RESULTS
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.identity import Identity
@@ -229,7 +229,7 @@ def descend(
     """
     descent = prepare(subject, rule, records=records, form=form, means=means)
     objective = descent.objective
-    vector = check_vector(objective.start if start is None else start, "start", objective.dimension)
+    vector = objective.vector(objective.start if start is None else start, "start")
     numbers = parameters_of(rule, rate, parameters)
     position, initial = descent.begin(vector, effective_lr, numbers)
     if state:
@@ -246,7 +246,7 @@ def descend_batch(
 ) -> Iterates:  # fmt: skip
     """`descend` for B starts (B, D), rates (B,) and effective learning rates (B,) in one vmapped program."""
     descent = prepare(subject, rule, records=records, form=form, means=means)
-    vectors = np.stack([check_vector(v, f"starts[{i}]", descent.objective.dimension) for i, v in enumerate(starts)])
+    vectors = np.stack([descent.objective.vector(v, f"starts[{i}]") for i, v in enumerate(starts)])
     each = np.broadcast_to(np.asarray(rates, dtype=float), (len(vectors),))
     lr = [None] * len(vectors) if effective_lr is None else np.broadcast_to(effective_lr, (len(vectors),))
     sets = [parameters_of(rule, float(rate), None) for rate in each]

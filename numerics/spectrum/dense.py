@@ -17,7 +17,6 @@ from sharpflow.numerics.config import configure
 from sharpflow.numerics.objective import (
     Objective,
     as_objective,
-    check_vector,
     once_for_each_loss,
     require_scale_invariant,
 )
@@ -168,7 +167,7 @@ def _gram_eigenvalues(objective: Objective) -> Compiled:
 
 def unit_vector(objective: Objective, point: Any, what: str = "point") -> np.ndarray:
     """``point`` checked and normalised, (D,)."""
-    vector = check_vector(point, what, objective.dimension)
+    vector = objective.vector(point, what)
     result: np.ndarray = vector / np.linalg.norm(vector)
     return result
 
@@ -199,7 +198,7 @@ def eigenvalues(subject: Loss | Objective, point: Any, /, *, spherical: bool = T
     """
     objective = as_objective(subject)
     if not spherical:
-        return np.asarray(_plain_eigenvalues(objective)(check_vector(point, "point", objective.dimension)))
+        return np.asarray(_plain_eigenvalues(objective)(objective.vector(point, "point")))
     require_sphere(objective)
     return np.asarray(_eigenvalues(objective)(unit_vector(objective, point)))
 

@@ -21,7 +21,7 @@ import numpy as np
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
 from sharpflow.numerics.numbers import check_positive, check_whole, generator
-from sharpflow.numerics.objective import Objective, as_objective, check_vector
+from sharpflow.numerics.objective import Objective, as_objective
 from sharpflow.numerics.spectrum.dense import require_sphere, unit_vector
 from sharpflow.numerics.spectrum.lanczos import Eigenpairs, lanczos_eigenpairs
 from sharpflow.theory.errors import InputError
@@ -271,7 +271,7 @@ def top_eigenpairs(
         require_sphere(objective)
         theta = unit_vector(objective, point)
     else:
-        theta = np.append(check_vector(point, "point", objective.dimension), 0.0)
+        theta = np.append(objective.vector(point, "point"), 0.0)
     d = len(theta)
     all_of_them = "(D - 1)" if spherical else "D"
     check_whole("count", count, most=(d - 1) // 2, hint=f", {all_of_them}/2; for more use eigenvalues()")

@@ -2,7 +2,8 @@
 
     a built-in name              ridge      gd-wd      ridge(a=5/2)
     a file of the user's         path/to/file.py:attribute
-    a module                     package.module:attribute
+    a module                     package.module:attribute; of either the object, or a function without arguments
+                                 that makes it
     text with an operator in it  z^2/(x^2 + y^2 + z^2)         (a loss only)
 
 ``generic`` is reserved: it stands for the arbitrary loss of the proofs.
@@ -11,11 +12,12 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from types import ModuleType, SimpleNamespace
+from types import FunctionType, ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import sympy as sp
@@ -39,6 +41,8 @@ __all__ = ["is_text", "resolve_attribute", "resolve_loss", "resolve_rule"]
 
 # One update of a rule on plain numbers takes milliseconds.
 SECONDS = 20.0
+# Data are loaded and a network is built in it.
+MAKING = 120.0
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _NAME = re.compile(r"[^\W\d]\w*([-.][^\W\d]\w*)*")
 _MEMBER = re.compile(r"([^\W\d][\w-]*)\((.*=.*)\)", re.DOTALL)
@@ -226,6 +230,8 @@ def _fitting(module: ModuleType, fits: Callable[[Any], bool]) -> list[str]:
 def _loss(value: Any, where: str) -> Loss | Objective:
     if isinstance(value, Family):
         return value.default()
+    if inspect.isfunction(value) and not _required(value):
+        value, where = _made(value, where), f"{where}()"
     if _is_loss(value):
         loss: Loss | Objective = value
         return loss
@@ -240,6 +246,27 @@ def _loss(value: Any, where: str) -> Loss | Objective:
     else:
         advice = "a loss is a sharpflow.Loss or a sharpflow.Objective"
     raise InputError(f"{where} is {_kind(value)}, not a Loss or an Objective: {advice}.")
+
+
+def _required(function: FunctionType) -> bool:
+    """True where a function cannot be called without arguments."""
+    given = inspect.signature(function).parameters.values()
+    return any(p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in given)
+
+
+def _made(function: FunctionType, where: str) -> Any:
+    """The value of a function of the user's: a network and its data are built when asked for, not on import."""
+    try:
+        with in_time(MAKING):
+            return function()
+    except TimeLimitExceeded:
+        raise InputError(f"{where}() is still running after {MAKING:g} s.") from None
+    except InputError:
+        raise
+    except Exception as error:  # a user's function may raise anything
+        at = raised_at(error.__traceback__)
+        said = " ".join(str(error).split())[:300]
+        raise InputError(f"{where}() fails{f' at {at}' if at else ''} with {type(error).__name__}: {said}") from error
 
 
 def _is_loss(value: Any) -> bool:

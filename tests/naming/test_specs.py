@@ -104,7 +104,7 @@ def test_what_names_nothing(spec, words):
     [
         ("number", "line 8: number is an int"),
         ("raw", "wrap it"),
-        ("make", "call it"),
+        ("update", "call it"),
         ("rule", "give it to --rule"),
         ("sp", "name an attribute in it"),
         ("mien", "did you mean mine? it defines mine, other"),
@@ -117,6 +117,21 @@ def test_attributes_of_the_wrong_kind(write, attribute, words):
         resolve_loss(f"{path}:{attribute}")
     assert words in str(caught.value)
     assert path in str(caught.value)
+
+
+def test_a_function_that_makes_a_loss_is_called(write):
+    more = """
+def broken():
+    raise ValueError("no data")
+def nothing():
+    pass
+"""
+    path = write(GOOD + more)
+    assert resolve_loss(f"{path}:make") is resolve_loss(f"{path}:mine")
+    with pytest.raises(InputError, match=r"broken\(\) fails at .*line \d+ with ValueError: no data"):
+        resolve_loss(f"{path}:broken")
+    with pytest.raises(InputError, match=r"nothing\(\) is None, not a Loss"):
+        resolve_loss(f"{path}:nothing")
 
 
 def test_a_file_without_an_attribute_names_what_it_offers(write):
