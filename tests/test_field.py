@@ -1,6 +1,7 @@
 """What broke in other people's hands, each with the value it should have had; a line names the kind of each."""
 
 import json
+import re
 from dataclasses import replace
 from decimal import Decimal, localcontext
 from fractions import Fraction
@@ -18,9 +19,12 @@ from sharpflow.numerics.comparison.compare import compare
 from sharpflow.numerics.formulas import lambdify
 from sharpflow.numerics.objective import Objective, objective_of
 from sharpflow.testing import Outcome, check_loss
+from sharpflow.testing.running import doing
 from sharpflow.theory import rules
 from sharpflow.theory.chart.flow import sharpness_flow
+from sharpflow.theory.edge.edge_law import edge_law
 from sharpflow.theory.errors import InputError
+from sharpflow.theory.limits import TimeLimitExceeded, time_limit
 from sharpflow.theory.loss import Loss, Minima
 from sharpflow.theory.proving.zero import witness_of
 from sharpflow.theory.sphere.invariance import prove_homogeneity
@@ -275,6 +279,45 @@ def test_whether_a_loss_is_scale_invariant_is_asked_before_any_gradient_flow(mon
     report = check_loss(objective)
     assert [result.check for result in report.failed] == ["homogeneity"]
     assert not [result for result in report if result.outcome is Outcome.ERROR]
+
+
+# Kind: a limit that only the program's source can change: one option, of one name, in seconds of own work.
+@pytest.mark.parametrize("command", ["check", "verify", "derive"])
+def test_the_time_limit_is_an_option(command, capsys):
+    assert cli.main([command, "--help"]) == 0
+    assert "--time-limit SECONDS" in capsys.readouterr().out
+    assert cli.main([command, "ridge", "--time-limit", "0"]) == 2
+    assert "'0' is not positive" in capsys.readouterr().err
+
+
+def test_a_check_that_is_given_up_says_what_it_did(monkeypatch, capsys):
+    def endless(*_, **__):
+        while True:
+            pass
+
+    monkeypatch.setattr("sharpflow.numerics.inspection.loss.scaling", endless)
+    assert cli.main(["check", "ridge", "--check", "homogeneity", "--time-limit", "0.4", "--json", "-"]) == 0
+    (result,) = json.loads(capsys.readouterr().out)["reports"][0]["checks"]
+    assert result["outcome"] == "inconclusive"
+    assert re.search(r"given up, over (0\.4|1\.6) s, in .*test_field.py, line", result["message"])
+    with pytest.raises(TimeLimitExceeded) as struck, time_limit(0.02):
+        edge_law(replace(rules.get("heavy-ball"), name="another"))
+    assert doing(struck.value).startswith("sharpflow.theory.edge.")
+
+
+def test_a_part_of_a_derivation_has_the_time_that_derive_gives_it(capsys):
+    assert cli.main(["derive", "ridge", "--time-limit", "0.001", "--fresh", "--json", "-"]) == 0
+    steps = json.loads(capsys.readouterr().out)["steps"]
+    assert {step["status"] for step in steps} == {"undecided"}
+    assert any("0.001 s" in step["statement"] for step in steps)
+    assert cli.main(["derive", "generic", "--rule", "heavy-ball", "--time-limit", "0.001", "--fresh"]) == 2
+    assert "give a larger --time-limit" in capsys.readouterr().err
+
+
+def test_a_proof_has_the_time_that_verify_gives_it(capsys):
+    words = ["verify", "ridge", "--claim", "homogeneity", "--time-limit", "0.001", "--fresh", "--json", "-"]
+    assert cli.main(words) == 0
+    assert "given up after 0.001 s of processor time" in json.loads(capsys.readouterr().out)["claims"][0]["message"]
 
 
 # Kind: roots that are rational on Gamma: sqrt(sin^2 + cos^2) is 1, and the flow is there.

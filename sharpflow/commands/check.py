@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sharpflow.terminal.arguments import add_seed
+from sharpflow.terminal.arguments import add_seed, add_time_limit
 from sharpflow.terminal.output import BUG, Output, add_json, make_folder, replacing, shortened, to_json
 from sharpflow.terminal.progress import progress_line
 from sharpflow.theory.errors import InputError
+from sharpflow.theory.limits import OF_CHECKS
 
 if TYPE_CHECKING:
     from sharpflow.testing.result import CheckResult, Report
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", metavar="FILE", help="with --self-test: write its table as Markdown to FILE")
     add_seed(parser, "random points")
+    add_time_limit(parser, OF_CHECKS, "each check, which is inconclusive after that")
     parser.add_argument("--strict", action="store_true", help="an inconclusive check makes the exit status 1")
     parser.add_argument("--out", metavar="DIR", help="draw each counterexample to a file in DIR")
     add_json(parser)
@@ -113,6 +115,7 @@ def _check(
 
     options: dict[str, Any] = {
         "checks": _chosen(arguments.check, about), "seed": arguments.seed, "each": each,
+        "limit": arguments.time_limit,
         "progress": lambda name: send(("begins", name)),
     }  # fmt: skip
     report = check_loss(spec, **options) if about == "loss" else check_rule(spec, **options)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from sharpflow.terminal.arguments import number
+from sharpflow.terminal.arguments import add_time_limit, number
 from sharpflow.terminal.output import Output, add_json, replacing
 from sharpflow.theory.errors import InputError
+from sharpflow.theory.limits import OF_PARTS
 
 STYLES = ("text", "markdown", "latex")
 
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--time", default="1", type=number, metavar="TAU",
         help="flow time for which tracking is asked; default: %(default)s",
     )  # fmt: skip
+    add_time_limit(parser, OF_PARTS, "each part, which is left undecided after that (of generic: for all of it)")
     parser.add_argument("--strict", action="store_true", help="an undecided step makes the exit status 1")
     parser.add_argument("--fresh", action="store_true", help="derive anew what was derived before and kept")
     add_json(parser)
@@ -37,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     from sharpflow.terminal.derived import derived
     from sharpflow.theory import keeping
     from sharpflow.theory.errors import NoClosedForm
+    from sharpflow.theory.limits import TimeLimitExceeded
     from sharpflow.theory.loss import Loss
     from sharpflow.theory.proving.proof import Status
 
@@ -46,11 +49,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"{loss.name!r} is an Objective, a function: a derivation needs the formula of a Loss.")
     try:
         with keeping.ignored(arguments.fresh):
-            content = derived(loss, rule, time=arguments.time)
+            content = derived(loss, rule, time=arguments.time, limit=arguments.time_limit)
     except NoClosedForm as reason:
         if loss is not None:
             raise
         raise InputError(f"rule {rule.name!r} on the generic loss: {reason}") from reason
+    except TimeLimitExceeded as reason:
+        raise InputError(
+            f"rule {rule.name!r} on the generic loss: no law yet, {reason}; give a larger --time-limit."
+        ) from None
     texts = content.pop("texts")
     if arguments.output is None:
         style = arguments.format

@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sharpflow.terminal.arguments import add_seed
+from sharpflow.terminal.arguments import add_seed, add_time_limit
 from sharpflow.terminal.output import BUG, Output, add_json, make_folder
 from sharpflow.terminal.progress import Line
 from sharpflow.theory.errors import InputError
+from sharpflow.theory.limits import OF_PROOFS
 from sharpflow.verification.text import head, line, remarks, summary
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--claims", metavar="FILE:NAME", action="append", default=[],
         help="a Claim of your own, file.py:attribute or module:attribute, beside the built-in ones (repeat for more)",
     )  # fmt: skip
+    add_time_limit(parser, OF_PROOFS, "each proof, which is left undecided after that")
     parser.add_argument("--strict", action="store_true", help="undecided or inconclusive makes the exit status 1")
     parser.add_argument("--fresh", action="store_true", help="prove anew what was proved before and kept")
     parser.add_argument("--out", metavar="DIR", help="write DIR/index.html, a page that needs nothing else")
@@ -73,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         losses,  # type: ignore[arg-type]
         rule=arguments.rule, claims=arguments.claim, own=dict(map(resolve_claim, arguments.claims)),
         progress=rows.progress, judged=rows.judged, seed=arguments.seed,
-        fresh=arguments.fresh,
+        fresh=arguments.fresh, limit=arguments.time_limit,
     )  # fmt: skip
     rows.end(result)
     output.say(*remarks(result))

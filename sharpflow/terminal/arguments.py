@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["add_plot", "add_run", "add_seed", "figure_file", "number", "numbers", "seed", "start", "whole"]
+__all__ = [
+    "add_plot",
+    "add_run",
+    "add_seed",
+    "add_time_limit",
+    "figure_file",
+    "number",
+    "numbers",
+    "positive",
+    "seed",
+    "start",
+    "whole",
+]
 
 _SAVE = "write one by np.save('start.npy', w), w a vector of floats"
 FIGURES = (".png", ".svg", ".pdf")
@@ -23,6 +35,14 @@ def number(text: str, /) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number; write it as 0.001 or 1e-3") from None
     if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"{text!r} is not finite; give a finite number")
+    return value
+
+
+def positive(text: str, /) -> float:
+    """A finite float above 0."""
+    value = number(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not positive; give a number above 0")
     return value
 
 
@@ -78,6 +98,14 @@ def add_run(parser: argparse.ArgumentParser, /) -> None:
 def add_seed(parser: argparse._ActionsContainer, what: str, /) -> None:
     """``--seed``, of ``what``."""
     parser.add_argument("--seed", default="0", type=seed, metavar="N", help=f"of {what}; default: %(default)s")
+
+
+def add_time_limit(parser: argparse._ActionsContainer, default: float, what: str, /) -> None:
+    """``--time-limit``, in seconds of this process's own work, of ``what``."""
+    parser.add_argument(
+        "--time-limit", default=f"{default:g}", type=positive, metavar="SECONDS",
+        help=f"processor seconds for {what}; default: %(default)s",
+    )  # fmt: skip
 
 
 def add_plot(parser: argparse._ActionsContainer, option: str, what: str, /) -> None:

@@ -18,7 +18,7 @@ from sharpflow.testing import checks
 from sharpflow.testing.check import Check, Outcome, RuleSubject, Subject, Trial
 from sharpflow.testing.result import CheckResult, Report
 from sharpflow.theory.errors import InputError, NoClosedForm, known_names
-from sharpflow.theory.limits import TimeLimitExceeded
+from sharpflow.theory.limits import OF_CHECKS, TimeLimitExceeded, time_limit
 from sharpflow.theory.user_frames import raised_at
 from sharpflow.verification.prover import internal_error
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from sharpflow.theory.loss import Loss
     from sharpflow.theory.rule import Rule
 
-__all__ = ["Runner", "check_loss", "check_rule", "chosen_checks"]
+__all__ = ["Runner", "check_loss", "check_rule", "chosen_checks", "doing"]
 
 
-# No check of a loss of thousands of weights takes longer; one that does is told and left.
-LIMIT = 120.0
+# What waits for something that never comes does no work, and ends by the clock: of a busy machine, which takes longer.
+WAITING = 4.0
 REPORT = "This is a mistake of sharpflow itself, and says nothing of the subject: please report it with these lines."
 
 
@@ -41,25 +41,30 @@ class Runner:
     Args:
         subject: a `Subject` or a `RuleSubject`.
         expected_failed: names of checks that should fail, with the reason.
+        limit: processor seconds for each check; default 120.
     """
 
-    def __init__(self, subject: Subject | RuleSubject, expected_failed: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, subject: Subject | RuleSubject, expected_failed: Mapping[str, str] | None = None,
+        limit: float | None = None,
+    ) -> None:  # fmt: skip
         self.subject = subject
+        self.limit = OF_CHECKS if limit is None else limit
         self.expected = dict(expected_failed or {})
         self._done: dict[str, CheckResult] = {}
         if isinstance(subject, Subject):
             try:
                 # A loss that has no value at its start is a wrong input, once and not in every check.
-                with in_time(LIMIT):
+                with in_time(WAITING * self.limit), time_limit(self.limit):
                     _ = subject.objective
             except SystemExit as error:
                 place = raised_at(error.__traceback__) or f"loss {subject.name!r}"
                 raise InputError(
                     f"{place}: the function ends the program (sys.exit or os._exit); take that out."
                 ) from None
-            except TimeLimitExceeded:
+            except TimeLimitExceeded as error:
                 raise InputError(
-                    f"loss {subject.name!r}: its formula is not prepared for JAX within {LIMIT:g} s; shorten it, or "
+                    f"loss {subject.name!r}: its formula is not prepared for JAX, {error}; shorten it, or "
                     "write it in jax.numpy as an Objective."
                 ) from None
         known = [*checks.names("loss"), *checks.names("rule")]
@@ -85,15 +90,15 @@ class Runner:
     def _try(self, name: str, check: Check) -> Trial:
         try:
             # What a user's function prints must not get between the results; the check purity tells of it.
-            with in_time(LIMIT), contextlib.redirect_stdout(io.StringIO()):
+            with in_time(WAITING * self.limit), time_limit(self.limit), contextlib.redirect_stdout(io.StringIO()):
                 if check.needs_minima and not len(_minima(self.subject)):
                     return Trial(Outcome.NOT_APPLICABLE, _no_minima(self.subject), blocked=True)
                 return check.run(self.subject)
         except TimeLimitExceeded as error:
             # Not a failure: the trace of a large network is slow as well.
             place = raised_at(error.__traceback__)
-            where = f" in {place}: correct a loop there that does not end" if place else ""
-            return Trial(Outcome.INCONCLUSIVE, f"given up after {LIMIT:g} s{where}")
+            where = f"in {place}: correct a loop there that does not end" if place else f"in {doing(error)}"
+            return Trial(Outcome.INCONCLUSIVE, f"given up, {error}, {where}, or give a larger time limit")
         except InputError as reason:
             # A rule that cannot be run or read as it is written is at fault; of a loss, only a quantity is missing.
             outcome = Outcome.FAILED if check.about == "rule" else Outcome.INCONCLUSIVE
@@ -129,6 +134,13 @@ class Runner:
         if outcome is Outcome.UNEXPECTED_PASS:
             advice = f"Take {name} out of expected_failed, if the reason is gone, or correct the reason."
         return CheckResult(name, self.subject.name, check.meaning, check.source, advice, trial, outcome, seconds)
+
+
+def doing(error: BaseException) -> str:
+    """The innermost function of the program that an exception passed through, but for the limit's own."""
+    names = [(f.f_globals.get("__name__", ""), f.f_code.co_name) for f, _ in traceback.walk_tb(error.__traceback__)]
+    own = [name for name in names if name[0].startswith("sharpflow.") and name[0] != time_limit.__module__]
+    return ".".join(own[-1]) if own else "the program"
 
 
 def _waits(other: str, result: CheckResult) -> Trial:
@@ -187,6 +199,7 @@ def check_loss(
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
     each: Callable[[CheckResult], None] | None = None,
+    limit: float | None = None,
 ) -> Report:
     """Every check of a loss: is it scale-invariant, differentiated rightly, and does the theory describe it?
 
@@ -198,6 +211,7 @@ def check_loss(
         seed: of random points.
         progress: called with the name of each check as it begins.
         each: called with each result as it comes.
+        limit: processor seconds for each check, which is inconclusive after that; default 120.
 
     Raises:
         InputError: there is no such check, or no such loss, or it is no real number at its start.
@@ -208,7 +222,7 @@ def check_loss(
     given = resolve_loss(loss) if isinstance(loss, str) else loss
     _require_loss(given)
     subject = Subject(given, rules.get("gd-wd") if rule is None else rule, seed)
-    return _report(subject, chosen_checks(checks, "loss"), expected_failed, progress, each)
+    return _report(subject, chosen_checks(checks, "loss"), expected_failed, progress, each, limit)
 
 
 def check_rule(
@@ -220,12 +234,13 @@ def check_rule(
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
     each: Callable[[CheckResult], None] | None = None,
+    limit: float | None = None,
 ) -> Report:
     """Every check of an update rule: is it what it says, does it reach the edge, is the law derived for it its own?
 
     Args:
         rule: a `Rule`, or the text that names one on the command line.
-        checks, expected_failed, seed, progress, each: as for `check_loss`.
+        checks, expected_failed, seed, progress, each, limit: as for `check_loss`.
 
     Raises:
         InputError: there is no such check, or no such rule.
@@ -236,7 +251,7 @@ def check_rule(
     given = resolve_rule(rule, trusted=False) if isinstance(rule, str) else rule
     if not isinstance(given, Rule):
         raise InputError(f"check_rule takes a Rule, not {type(given).__name__}; a loss goes to check_loss.")
-    return _report(RuleSubject(given, seed), chosen_checks(checks, "rule"), expected_failed, progress, each)
+    return _report(RuleSubject(given, seed), chosen_checks(checks, "rule"), expected_failed, progress, each, limit)
 
 
 def _require_loss(given: object) -> None:
@@ -252,9 +267,10 @@ def _require_loss(given: object) -> None:
 def _report(
     subject: Subject | RuleSubject, names: Sequence[str], expected: Mapping[str, str] | None,
     progress: Callable[[str], None] | None, each: Callable[[CheckResult], None] | None,
+    limit: float | None,
 ) -> Report:  # fmt: skip
     check_seed(subject.seed)
-    runner = Runner(subject, expected)
+    runner = Runner(subject, expected, limit)
     results = []
     for name in names:
         if progress is not None:

@@ -30,18 +30,16 @@ from sharpflow.claims import _shared
 from sharpflow.provenance import no_device
 from sharpflow.theory import keeping
 from sharpflow.theory.errors import InputError, NoClosedForm
-from sharpflow.theory.limits import TimeLimitExceeded, ran_out, time_limit
+from sharpflow.theory.limits import OF_PROOFS, TimeLimitExceeded, ran_out, time_limit
 from sharpflow.theory.proving.proof import Proof, Step
 
 if TYPE_CHECKING:
     from sharpflow.theory.loss import Loss
     from sharpflow.theory.rule import Rule
 
-__all__ = ["LIMIT", "Proved", "Prover", "Row", "Task", "internal_error", "prove", "view"]
+__all__ = ["Proved", "Prover", "Row", "Task", "internal_error", "prove", "view"]
 
 
-# Ten times what the slowest claim of a built-in loss takes: a loss of a user's own may be harder.
-LIMIT = 30.0
 # Longer statements are cut in the views: nobody reads them, and a page of many would not load.
 LONGEST = 1500
 
@@ -88,7 +86,7 @@ def kept(name: str, claim: Claim, loss: str | None, rule: str | None) -> keeping
     return keeping.entry(f"proof-{name}", loss, rule, sources=tuple(sorted(filter(None, sources))))
 
 
-def prove(index: int, claim: Any, case: Case, limit: float = LIMIT) -> Proved:
+def prove(index: int, claim: Any, case: Case, limit: float = OF_PROOFS) -> Proved:
     """The claim's proof for a case under a time limit; what it lacks makes it undecided, an exception an error."""
     begin = time.perf_counter()
 
@@ -100,7 +98,7 @@ def prove(index: int, claim: Any, case: Case, limit: float = LIMIT) -> Proved:
             proof: Proof = claim.prove(case)
             steps = tuple(view(step) for step in proof.steps)
     except TimeLimitExceeded:
-        return done("undecided", f"the proof was given up after {limit:g} s")
+        return done("undecided", f"the proof was given up after {limit:g} s of processor time")
     except (NoClosedForm, InputError) as reason:
         return done("undecided", str(reason), final=not ran_out())
     except Exception as error:
@@ -166,19 +164,19 @@ def main() -> None:
     results = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     tasks: list[Task]
-    fresh, tasks = pickle.load(sys.stdin.buffer)
+    fresh, limit, tasks = pickle.load(sys.stdin.buffer)
     with keeping.ignored(fresh):
-        _prove_all(tasks, results)
+        _prove_all(tasks, results, limit)
 
 
-def _prove_all(tasks: Sequence[Task], results: BinaryIO) -> None:
+def _prove_all(tasks: Sequence[Task], results: BinaryIO, limit: float) -> None:
     from sharpflow import claims
 
     cases: dict[Any, Case] = {}
     rules: dict[str, Rule] = {}
     for task in tasks:
         try:
-            done = prove(task.index, claims.get(task.claim), _case(cases, rules, task))
+            done = prove(task.index, claims.get(task.claim), _case(cases, rules, task), limit)
         except InputError as error:
             done = Proved(task.index, "undecided", message=str(error))
         pickle.dump(done, results)
@@ -210,7 +208,8 @@ class Prover:
     Proofs that cannot be handed over (a rule made at run time has no name) are made here, when they are asked for.
     """
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Row], limit: float = OF_PROOFS) -> None:
+        self._limit = limit
         self._answers: queue.Queue[Any] = queue.Queue()
         self._known: dict[int, Proved] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -226,7 +225,7 @@ class Prover:
             if row.rule is not None and row.index not in self._known
         ]
         try:
-            message = pickle.dumps((keeping.ignoring(), tasks))
+            message = pickle.dumps((keeping.ignoring(), limit, tasks))
         except Exception:  # a loss with something in it that does not pickle is proved here
             return
         if not tasks:
@@ -265,7 +264,7 @@ class Prover:
         if row.index in self._sent and row.index not in self._known:
             return Proved(row.index, "error", message=self._end)
         if row.index not in self._known:
-            self._learn(prove(row.index, row.claim, row.case))
+            self._learn(prove(row.index, row.claim, row.case, self._limit))
         return self._known[row.index]
 
     def wait(self) -> None:

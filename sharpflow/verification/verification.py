@@ -12,6 +12,7 @@ from sharpflow.numerics.numbers import check_seed
 from sharpflow.provenance import environment
 from sharpflow.theory import keeping
 from sharpflow.theory.errors import InputError, NoClosedForm
+from sharpflow.theory.limits import OF_PROOFS
 from sharpflow.theory.loss import HYPOTHESES
 from sharpflow.verification.prover import Prover, Row, internal_error
 
@@ -89,6 +90,7 @@ def verify(
     losses: Sequence[Loss] | None = None, /, *, rule: Rule | str | None = None, claims: Sequence[str] | None = None,
     own: Mapping[str, Claim] | None = None, progress: Callable[[int, int, str], None] | None = None,
     judged: Callable[[Verdict, bool], None] | None = None, seed: int = 0, fresh: bool = False,
+    limit: float = OF_PROOFS,
 ) -> Verification:  # fmt: skip
     """Every claim on every loss it is about: a proof where there is one, and a measurement by an independent path.
 
@@ -104,6 +106,8 @@ def verify(
         seed: of random points.
         fresh: prove everything anew, also what was proved before and kept on disk. Measurements always are made anew.
 
+        limit: processor seconds for each proof, which is left undecided after that.
+
     Raises:
         InputError: there is no such claim or rule.
     """
@@ -113,7 +117,7 @@ def verify(
     done: dict[int, Verdict] = {}
     interrupted = False
     with keeping.ignored(fresh):
-        prover = Prover([row for row in sorted(rows, key=_work_order) if row.claim.prove is not None])
+        prover = Prover([row for row in sorted(rows, key=_work_order) if row.claim.prove is not None], limit)
         try:
             shown = _shown(rows, judged)
             for row, verdict in _judge_all(rows, done, prover, progress):

@@ -46,22 +46,20 @@ CATCHES_ALL = "import time\nwhile True:\n    try:\n        time.sleep(0.01)\n   
 COMMAND = """
 import sys
 from sharpflow import cli
-from sharpflow.testing import running
-running.LIMIT = {limit}
 sys.argv = ["sharpflow", *sys.argv[1:]]
 sys.exit(cli.main())
 """
 
 
-def begin(folder, *words, limit=3.0, seconds="3", **options):
+def begin(folder, *words, seconds="3", **options):
     return subprocess.Popen(
-        [sys.executable, "-c", COMMAND.format(limit=limit), *words], text=True, cwd=folder, stdout=subprocess.PIPE,
+        [sys.executable, "-c", COMMAND, *words], text=True, cwd=folder, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, env={**os.environ, "SHARPFLOW_FILE_SECONDS": seconds, "PYTHONPATH": str(ROOT)},
         **options,
     )  # fmt: skip
 
 
-def check(folder, files, *, limit=3.0, seconds="3"):
+def check(folder, files, *, limit=0.75, seconds="3"):
     """The command on losses in those files and a last one that is right: its JSON, standard error and exit status."""
     for name, text in {**files, "right": LOSS}.items():
         (folder / f"{name}.py").write_text(text)
@@ -76,7 +74,8 @@ def check(folder, files, *, limit=3.0, seconds="3"):
         "purity",
         "--json",
         "-",
-        limit=limit,
+        "--time-limit",
+        str(limit),
         seconds=seconds,
     )
     out, err = process.communicate(timeout=300)
@@ -141,8 +140,9 @@ def test_an_interrupt_reaches_the_child_and_keeps_what_was_finished(tmp_path):
     (tmp_path / "slow.py").write_text("from pathlib import Path\n" + OBJECTIVE.format(line=line))
     for number in (signal.SIGINT, signal.SIGTERM):
         process = begin(
-            tmp_path, "check", "slow.py:mine", "--check", "precision", "--check", "purity", "--json", "-", limit=600.0,
-            seconds="600", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            tmp_path, "check", "slow.py:mine", "--check", "precision", "--check", "purity", "--json", "-",
+            "--time-limit", "600", seconds="600",
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip
         while not (tmp_path / "begun").exists():
             assert process.poll() is None, process.communicate()

@@ -26,7 +26,7 @@ from sharpflow.theory.derivation.plan import Part, Plan
 from sharpflow.theory.derivation.remarks import in_the_clock, remarks, ties
 from sharpflow.theory.edge.edge_law import EdgeLaw, law_json
 from sharpflow.theory.errors import InputError, NoClosedForm
-from sharpflow.theory.limits import TimeLimitExceeded, time_limit
+from sharpflow.theory.limits import OF_PARTS, TimeLimitExceeded, time_limit
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.proving.proof import Proof, Status, Step
 from sharpflow.theory.rule import Rule
@@ -36,8 +36,6 @@ from sharpflow.theory.writing.sentences import Equation
 __all__ = ["Derivation", "derive"]
 
 
-# No part of the derivation of a built-in family takes a tenth of it; a loss of a user's own may be harder.
-LIMIT = 60.0
 # Flow time of a comparison by default.
 TIME = 1.0
 
@@ -168,13 +166,13 @@ class Derivation(Document):
         return {"time": self.time, "tracks": found.tracks(self.time)} | self._at_start()
 
 
-def derive(loss: Loss, rule: Rule | None = None, /, *, limit: float = LIMIT, time: float = TIME) -> Derivation:
+def derive(loss: Loss, rule: Rule | None = None, /, *, limit: float = OF_PARTS, time: float = TIME) -> Derivation:
     """The derivation of the flow of ``rule`` (default: gradient descent with weight decay) on ``loss``.
 
     Args:
         loss: with ``minima=None`` only what needs no chart is derived.
         rule: one whose only state is effective_lr.
-        limit: seconds for each part, after which it is left undecided.
+        limit: processor seconds for each part, after which it is left undecided.
         time: flow time for which tracking is asked; compared with the horizon.
 
     Raises:
@@ -238,7 +236,11 @@ def _attempt(part: Part, limit: float) -> tuple[Proof, bool]:
     except NoClosedForm as reason:
         sides, relation, note = ("closed form", "not found"), "=", str(reason)
     except TimeLimitExceeded:
-        sides, relation, note = ("time", f"{limit:g} s"), ">", "Given up: the computer algebra did not end in time."
+        sides, relation, note = (
+            ("processor time", f"{limit:g} s"),
+            ">",
+            "Given up: the computer algebra did not end in time.",
+        )
     except InputError as reason:
         sides, relation, note = ("this part", "not derived"), "=", str(reason)
     seconds = clock.perf_counter() - begin
