@@ -54,8 +54,8 @@ class Leaves:
             if kind is None or not jnp.issubdtype(kind, jnp.floating):
                 held = f"a {type(leaf).__name__}" if kind is None else f"of {kind}"
                 raise InputError(
-                    f"{what}: {name} is {held}, and weights are real arrays (floating point): leave it out of start and "
-                    "let the function hold it."
+                    f"{what}: {name} is {held}, and weights are real arrays (floating point): leave it out of start "
+                    "and let the function hold it."
                 )
         return cls(names, tuple(np.shape(leaf) for _, leaf in paths), structure)
 

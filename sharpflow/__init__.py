@@ -16,6 +16,7 @@ Nouns: what is handed over, and handed back
     Sweep, TrainingRun, Recipe      results on a grid, of a network on data, and how it was trained
     Verification, Report            verdicts on claims, and the results of checks
     Argument, StatementResult       a derivation of your own, step by step, and the verdict on a statement
+    Groups                          what of a network is scale-invariant, leaf by leaf
     InputError                      what was wrong with the input, where, and what to do
 
 Verbs: what there is to do
@@ -32,6 +33,7 @@ Verbs: what there is to do
     central_flow, resolved_flow     the same without minima, and with the oscillation itself
     whole_run                       predict a run from anywhere
     relax                           go to the manifold of minimizers by gradient flow
+    groups                          which weights of a network are scale-invariant, alone, together, or not
     sharpness, top_eigenpairs       the spectrum of the Hessian
     sweep, read_sweep               compare over grids of losses, rules, rates and starts
     train_network                   train a normalized network at the edge of stability
@@ -78,6 +80,8 @@ if TYPE_CHECKING:  # the one list of public names: type checkers follow it, and 
     from sharpflow.numerics.training.recipe import Recipe as Recipe
     from sharpflow.numerics.training.run import TrainingRun as TrainingRun
     from sharpflow.numerics.training.run import train_network as train_network
+    from sharpflow.numerics.weights.grouping import Groups as Groups
+    from sharpflow.numerics.weights.grouping import groups as groups
     from sharpflow.statements.argument import Argument as Argument
     from sharpflow.statements.prove import StatementResult as StatementResult
     from sharpflow.statements.prove import prove as prove

@@ -239,6 +239,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/ledger.py": (f"{NUMERICS}/test_ledger.py", "-k", "not killed_while"),
     "numerics/numbers.py": (f"{NUMERICS}/test_numbers.py", "-k", "not negative_seed"),
     "numerics/inspection/number_range.py": ("tests/testing/test_scaling.py", "-k", "range or length or 44"),
+    "numerics/weights/scalings.py": (f"{NUMERICS}/weights/test_groups.py",),
+    "numerics/weights/grouping.py": (f"{NUMERICS}/weights/test_groups.py",),
     "numerics/leaves.py": (f"{NUMERICS}/test_leaves.py",),
     "numerics/objective.py": OBJECTIVE,
     "numerics/descent/orbit.py": (

@@ -1,0 +1,1 @@
+"""The weights of a network by what scaling them does: groups, and gradient descent on all of them."""
