@@ -1,4 +1,4 @@
-"""Which weights of a network are scale-invariant, alone, together, or not, by measurement.
+"""The scale-invariant weights of a network, alone or together, by measurement.
 
     L(c^a w) = c^k L(w):        sum_i a_i <grad_i L, w_i> = k L        (first order)
                                 Hess L (a w) + a grad L = k grad L     (second)
@@ -75,7 +75,7 @@ class Group:
 @brief
 @dataclass(frozen=True)
 class Groups:
-    """What is scale-invariant in a network.
+    """The scale-invariant weights of a network, and the rest.
 
     Attributes:
         name: of the objective.

@@ -52,7 +52,7 @@ def _table(found: Groups) -> list[str]:
 
 
 def _words(found: Groups, squared: float) -> list[str]:
-    """What follows, a sentence or two for each fact."""
+    """The consequences, a sentence or two for each fact."""
     size = sum(math.prod(leaf.shape) for leaf in found.leaves)
     sphere = [leaf for leaf in found.leaves if leaf.kind == "invariant"]
     free = [leaf.path for leaf in found.leaves if leaf.kind in ("free", "homogeneous")]
