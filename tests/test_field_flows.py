@@ -1,7 +1,10 @@
 """The same as tests/test_field.py for spectra, flows, schedules and rules."""
 
+import re
+import time
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -14,8 +17,9 @@ from sharpflow.numerics.minima.relax import relax
 from sharpflow.numerics.minima.rest import curved
 from sharpflow.numerics.objective import Objective
 from sharpflow.numerics.results import RESULTS
-from sharpflow.numerics.spectrum.dense import eigenvalues, sharpness, unit_vector
+from sharpflow.numerics.spectrum.dense import eigenvalues, frame, sharpness, unit_vector
 from sharpflow.numerics.spectrum.eigenpairs import top_eigenpairs
+from sharpflow.terminal.progress import progress_line
 from sharpflow.testing import Outcome, check_loss, check_rule
 from sharpflow.theory import families, rules
 from sharpflow.theory.chart.flow import sharpness_flow
@@ -316,6 +320,48 @@ def test_a_run_to_its_end_beside_a_wrong_flow_does_not_agree():
     assert turned.result.ok
     assert (right.agreement, turned.agreement) == ("agrees", "apart")
     assert turned.to_json()["agreement"] == "apart"
+
+
+# Kind: minutes without a word, and as much work for what nobody asked for.
+def test_records_are_taken_back_by_the_block_and_it_is_told_how_far(monkeypatch):
+    monkeypatch.setattr("sharpflow.numerics.minima.retraction.BLOCK", 60)
+    loss, said = families.get("ridge").default(), []
+    whole = compare(loss, rate=1e-3, time=0.5)
+    fewer = compare(loss, rate=1e-3, time=0.5, records=20, progress=said.append)
+    assert len(fewer.times) == 21
+    # The same run, seen at fewer places.
+    assert set(fewer.times) <= set(whole.times)
+    assert (fewer.times[0], fewer.times[-1]) == (whole.times[0], whole.times[-1])
+    np.testing.assert_allclose(fewer.distance, whole.distance[np.isin(whole.times, fewer.times)], atol=1e-14)
+    assert any(re.fullmatch(r"the way back to the minima, \d+ of \d+ records, \d+ s left", part) for part in said)
+    with pytest.raises(InputError, match="records = 5 must be a whole number from 20 to 400"):
+        compare(loss, rate=1e-3, time=0.5, records=5)
+
+
+def test_what_takes_long_is_told_on_a_pipe_as_well(monkeypatch, capsys):
+    monkeypatch.setattr("sharpflow.terminal.progress.QUIET", 0.02)
+    with progress_line("mine") as progress:
+        progress("the first")
+        time.sleep(0.03)
+        progress("the second")
+        progress("the third")
+    assert capsys.readouterr().err == "mine: the second ...\n"
+
+
+def test_normal_directions_of_a_low_rank_are_those_of_the_whole_hessian():
+    """L = sum_i a_i (u_i . w)^2/|w|^2 with three u_i in R^40: H = 2 sum_i a_i u_i u_i^T where w is orthogonal to them."""
+    random = np.random.default_rng(3)
+    basis = np.linalg.qr(random.standard_normal((40, 4)))[0]
+    sizes = np.array([3.0, 1.0, 1e-4])
+    objective = Objective(
+        lambda w: jnp.sum(jnp.asarray(sizes) * (w @ jnp.asarray(basis[:, :3])) ** 2) / (w @ w), basis[:, 3]
+    )
+    found = jax.jit(lambda theta: frame(objective, theta, 3))(basis[:, 3])
+    np.testing.assert_allclose(found.values, 2 * sizes, rtol=1e-11)
+    np.testing.assert_allclose(np.abs(found.vectors.T @ basis[:, :3]), np.eye(3), atol=1e-11)
+    # No eigenproblem of the whole: that is what took minutes.
+    program = str(jax.make_jaxpr(lambda theta: frame(objective, theta, 3))(basis[:, 3]))
+    assert "[40,40]" not in program
 
 
 # Kind: figures of a flow that did not run.

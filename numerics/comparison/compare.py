@@ -16,7 +16,7 @@ from sharpflow.numerics.comparison.central import central_comparison, may_compar
 from sharpflow.numerics.comparison.measured import measure, nothing
 from sharpflow.numerics.comparison.result import Comparison
 from sharpflow.numerics.comparison.setting import Setting, default_rule
-from sharpflow.numerics.descent.edge_run import EdgeRun, EdgeStart, edge_start, run_from_edge
+from sharpflow.numerics.descent.edge_run import RECORDS, EdgeRun, EdgeStart, edge_start, run_from_edge
 from sharpflow.numerics.descent.law import Law
 from sharpflow.numerics.flows.chart_flow import DESCENT, derived_flow, integrate
 from sharpflow.numerics.flows.edge_flow import TOLERANCE, edge_flow
@@ -47,7 +47,7 @@ def compare(
     subject: Loss | Objective, /, *, rule: Rule | None = None, rate: float, time: float,
     start: Sequence[float] | np.ndarray | None = None, amplitude: float = 1.2, flow: SharpnessFlow | None = None,
     law: Law | None = None, perturbation: float | None = None, seed: int = 0, tolerance: float | None = None,
-    resolve: bool = False, progress: Callable[[str], None] | None = None,
+    resolve: bool = False, records: int = RECORDS, progress: Callable[[str], None] | None = None,
 ) -> Comparison:  # fmt: skip
     """max |theta_t - zeta(rate t)| over the recorded even steps, and what gradient descent did at the edge.
 
@@ -70,7 +70,9 @@ def compare(
         tolerance: of a step of the flow without a chart (`sharpflow.numerics.flows.edge_flow`); default one that
             leaves the flow within some hundredths of intrinsic_lr.
         resolve: also predict the oscillation of the last periods (`sharpflow.numerics.predictions.resolved`).
-        progress: called with the name of each part as it begins.
+        records: of gradient descent, from 20 to 400: as many are taken back to Gamma and compared, and at most twice as
+            many of the last steps. Where there are many weights that takes minutes, and fewer take less.
+        progress: called with the name of each part as it begins, and with how far it is.
 
     Returns:
         a `Comparison`; where a run failed its ``result`` says how, and its series end there.
@@ -92,7 +94,7 @@ def compare(
         perturbation = 0.0 if isinstance(subject, Loss) else SEED * float(rule.intrinsic_lr(rate))
     setting = Setting(
         rule=rule, rate=rate, time=time, own_law=law, amplitude=amplitude, perturbation=perturbation, seed=seed,
-        tolerance=tolerance, resolve=resolve,
+        tolerance=tolerance, resolve=resolve, records=records,
     )  # fmt: skip
     _ = setting.law  # a rule without one is refused before anything runs
     begins("is the loss scale-invariant")
@@ -101,7 +103,7 @@ def compare(
     if isinstance(begun, Comparison):
         return begun
     begins(f"gradient descent, {setting.iterations} iterations, and the way back to the minima")
-    set_off, run = run_descent(begun, setting)
+    set_off, run = run_descent(begun, setting, begins)
     begins("the flow")
     path, at = choose_flow(begun, setting, flow)(set_off.zeta, run.steps * setting.rate)
     begins("what both say of sharpness and oscillation")
@@ -175,7 +177,9 @@ def _several(begun: Beginning, setting: Setting) -> bool:
     return begun.loss is None and setting.law.coefficient == DESCENT
 
 
-def run_descent(begun: Beginning, setting: Setting, /) -> tuple[EdgeStart, EdgeRun]:
+def run_descent(
+    begun: Beginning, setting: Setting, progress: Callable[[str], None] | None = None, /
+) -> tuple[EdgeStart, EdgeRun]:
     """Gradient descent from the edge next to a point of Gamma, and the way back to Gamma from its records."""
     common: dict[str, Any] = {"rank": begun.rank, "rate": setting.rate}
     set_off = edge_start(
@@ -184,7 +188,7 @@ def run_descent(begun: Beginning, setting: Setting, /) -> tuple[EdgeStart, EdgeR
     )  # fmt: skip
     return set_off, run_from_edge(
         begun.objective, setting.rule, setting.law, set_off, total=setting.iterations, tail=setting.tail,
-        means=_several(begun, setting), **common,
+        means=_several(begun, setting), records=setting.records, progress=progress, **common,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
+from sharpflow.numerics.descent.edge_run import RECORDS
 from sharpflow.numerics.descent.law import Law, law_of
 from sharpflow.numerics.numbers import (
     check_amplitude,
@@ -15,6 +16,7 @@ from sharpflow.numerics.numbers import (
     check_rate,
     check_seed,
     check_time,
+    check_whole,
 )
 from sharpflow.theory.rule import Rule
 
@@ -22,6 +24,8 @@ __all__ = ["Setting", "default_rule"]
 
 # Two and a half periods hold one whole period wherever the crossings fall; large orbits take longer than small ones.
 TAIL_PERIODS = 2.5
+# Twice as many of the last steps show a period.
+FEWEST = 20
 
 
 def default_rule() -> Rule:
@@ -43,6 +47,7 @@ class Setting:
         tolerance: of a step of the flow without a chart; default one that leaves it within some hundredths of
             intrinsic_lr.
         resolve: also predict the oscillation of the last periods.
+        records: of gradient descent, as many as are taken back to Gamma and compared.
 
     Raises:
         InputError: a number is out of range.
@@ -57,12 +62,14 @@ class Setting:
     seed: int = 0
     tolerance: float | None = None
     resolve: bool = False
+    records: int = RECORDS
 
     def __post_init__(self) -> None:
         check_iterations(check_time(self.time), check_rate(self.rate))
         check_amplitude(self.amplitude)
         check_not_negative("perturbation", self.perturbation)
         check_seed(self.seed)
+        check_whole("records", self.records, least=FEWEST, most=RECORDS)
         if self.tolerance is not None:
             check_positive("tolerance", self.tolerance)
 

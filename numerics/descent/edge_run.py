@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,8 @@ RECORDS = 400
 TAIL_POINTS = 800
 # The same by Hessian products, each point some hundred of them; 160 a period are plenty to find it.
 KRYLOV_TAIL_POINTS = 400
+# Seconds after which fewer records are advised.
+LONG = 60.0
 # A point of Gamma evaluated in double precision is 1e-15 off; 1e-6 is far below any oscillation.
 ON_MINIMA = 1e-6
 
@@ -170,13 +172,14 @@ def begin_at_edge(
 
 def run_from_edge(
     objective: Objective, rule: Rule, law: Law, start: EdgeStart, /, *, rank: int | None, rate: float, total: int,
-    tail: int, means: bool = False,
+    tail: int, means: bool = False, records: int = RECORDS, progress: Callable[[str], None] | None = None,
 ) -> EdgeRun:  # fmt: skip
     """``total`` (even) steps from ``start``, the last ``tail`` or more of them recorded densely.
 
     Without a rank the records are taken back to Gamma by Hessian products alone.
 
-    ``means`` asks for averages between the records, which cost a little time.
+    ``means`` asks for averages between the records, which cost a little time. Of the records ``records`` are taken
+    back, and at most twice as many of the last steps; ``progress`` is told how far that is.
     """
     descent = prepare(objective, rule, records=RECORDS, means=means)
     parameters = parameters_at(objective, rule, rate, start.zeta)
@@ -197,7 +200,10 @@ def run_from_edge(
     own = 2 * max(1, every // 2 or total // (2 * RECORDS))
     chunks = [*([sparse] if sparse else []), *dense]
     compiled = descent.compile_seconds
-    return _collect(objective, (start.zeta, start.sharpness), chunks, bool(sparse), rank, total, own, seconds, compiled)
+    return _collect(
+        objective, (start.zeta, start.sharpness), chunks, bool(sparse), rank, total, own, seconds, compiled,
+        records=records, progress=progress,
+    )  # fmt: skip
 
 
 def _join(chunks: list[Iterates], total: int) -> tuple[np.ndarray, ...]:
@@ -229,9 +235,22 @@ def _averages(chunks: list[Iterates], name: str, steps: np.ndarray, stride: int)
     return out
 
 
+def _told(progress: Callable[[str], None], total: int) -> Callable[[int], None]:
+    """Of the number of records taken back, a sentence that says how long the rest takes."""
+    begun = time.perf_counter()
+
+    def done(count: int) -> None:
+        left = (time.perf_counter() - begun) * (total / count - 1)
+        fewer = f"; records={RECORDS // 4} would take a quarter" if left > LONG else ""
+        progress(f"the way back to the minima, {count} of {total} records, {left:.0f} s left{fewer}")
+
+    return done
+
+
 def _collect(
     objective: Objective, start: tuple[np.ndarray, float], chunks: list[Iterates], has_sparse: bool, rank: int | None,
-    total: int, stride: int, seconds: float, descent_seconds: float,
+    total: int, stride: int, seconds: float, descent_seconds: float, *, records: int,
+    progress: Callable[[str], None] | None,
 ) -> EdgeRun:  # fmt: skip
     failures = [c.failed_at for c in chunks if 0 <= c.failed_at <= total]
     failed_at = failures[0] if failures else -1
@@ -244,17 +263,21 @@ def _collect(
     offset = steps - steps[min(dense_from, len(steps) - 1)]
     series = (np.arange(len(steps)) < dense_from) | (offset % stride == 0)
     series[-1] |= steps[-1] % 2 == 0
+    if records < RECORDS and (known := np.flatnonzero(series)).size > records + 1:
+        series[:] = False
+        series[known[np.round(np.linspace(0, len(known) - 1, records + 1)).astype(int)]] = True
     mean_loss, mean_squared = (_averages(chunks, name, steps[series], stride) for name in ("loss", "gradient_squared"))
     tail = np.arange(dense_from, len(steps)) if len(steps) > dense_from else np.arange(len(steps))[-1:]
     # An odd stride sees even and odd steps alike.
-    most = TAIL_POINTS if rank is not None else KRYLOV_TAIL_POINTS
+    most = min(TAIL_POINTS if rank is not None else KRYLOV_TAIL_POINTS, 2 * records)
     tail = tail[:: -(2 * (len(tail) // (2 * most)) + 1)][::-1]
     both = np.concatenate([np.flatnonzero(series), tail])
     result = RESULTS.SUCCESSFUL if failed_at < 0 else RESULTS.DIVERGED
     count, spectrum, message = int(series.sum()), None, ""
+    done = None if progress is None else _told(progress, len(both))
     normal: Normal
     if rank is None:
-        found = take_back(objective, start, points[both], steps[both])
+        found = take_back(objective, start, points[both], steps[both], done=done)
         retraction = Retraction(found.points, found.distance, found.residual)
         normal = Normal(retraction, found.spectrum[:, 0], found.spectrum[:, 1], None, None)
         spectrum, compiling = found.spectrum[:count], found.compile_seconds
@@ -262,7 +285,7 @@ def _collect(
             result, message = RESULTS.UNCONVERGED, found.message
         arrived = found.arrived
     else:
-        normal = analyse(objective, points[both], rank=rank)
+        normal = analyse(objective, points[both], rank=rank, done=done)
         compiling = analysis(objective, rank).seconds
         # Newton that arrived leaves rounding; 1e-6 is above it and far below any oscillation (rate 1e-8 has 1e-4).
         arrived = normal.retraction.residual < 1e-6

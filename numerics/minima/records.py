@@ -10,6 +10,7 @@ before. Memory is some 60 vectors of length D besides the records themselves.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -43,6 +44,8 @@ TOLD = 1e-10
 ARRIVED = 1e-8
 # Steps of one record, some seven are usual; products of each; halvings of one that leads up.
 ROUNDS, PRODUCTS, HALVINGS = 30, 1000, 10
+# Taken back without a word.
+ROWS = 32
 # Residuals of eigenpairs over lambda_1: the eigenvalues, which are what is wanted here, are off by the square of it
 # over the gap, 1e-7 where that is 1e-3.
 # At the start v_1 is wanted as well.
@@ -89,6 +92,11 @@ def _count(objective: Objective) -> int:
     return max(1, min(COUNT, objective.dimension // 3))
 
 
+def _size(objective: Objective) -> int:
+    """Records of one program."""
+    return min(buffer(objective.dimension), ROWS)
+
+
 @lru_cache(maxsize=64)
 def _along(objective: Objective) -> Compiled:
     """A state at a point of Gamma -> v_1 and g there, (D,) both, and what was not solved."""
@@ -107,7 +115,7 @@ def _begin(objective: Objective, zeta: np.ndarray, top: float) -> tuple[Searched
     """The state at a point of Gamma (D,) where lambda_1 is ``top`` or near it, by a search that knows nothing."""
     normals = KrylovNormals(objective, _count(objective))
     nothing = normals.guess(jnp.asarray(zeta))
-    block = np.zeros((buffer(objective.dimension), objective.dimension))
+    block = np.zeros((_size(objective), objective.dimension))
     block[0] = zeta
     near = nothing._replace(values=jnp.full(normals.k, top))
     here, rows = _records(objective)(block, np.int64(1), near, np.bool_(True), np.float64(FIRST_EIGENPAIRS))
@@ -236,14 +244,16 @@ def _records(objective: Objective) -> Compiled:
 
 
 def take_back(
-    objective: Objective, start: tuple[np.ndarray, float], points: np.ndarray, steps: np.ndarray, /
-) -> MinimaRecords:
+    objective: Objective, start: tuple[np.ndarray, float], points: np.ndarray, steps: np.ndarray, /, *,
+    done: Callable[[int], None] | None = None,
+) -> MinimaRecords:  # fmt: skip
     """The points (N, D) of a run at iterations ``steps`` (N,), in any order, taken to Gamma.
 
-    ``start`` is zeta (D,), from which it set off, and lambda_1 there.
+    ``start`` is zeta (D,), from which it set off, and lambda_1 there; ``done`` is called with the number of points that
+    are there now and then.
     """
     order = np.argsort(steps, kind="stable")
-    program, size = _records(objective), buffer(objective.dimension)
+    program, size = _records(objective), _size(objective)
     near = _begin(objective, *start)[0]
     precision = np.float64(EIGENPAIRS)
     parts: list[tuple[np.ndarray, ...]] = []
@@ -253,6 +263,8 @@ def take_back(
         block[: len(chosen)] = points[chosen]
         near, rows = program(block, np.int64(len(chosen)), near, np.bool_(first + size >= len(points)), precision)
         parts.append(tuple(np.asarray(a)[: len(chosen)] for a in rows))
+        if done is not None:
+            done(first + len(chosen))
     back = np.argsort(order, kind="stable")
     found, distance, residual, spectrum, arrived, unsolved = (
         np.concatenate(column)[back] for column in zip(*parts, strict=True)

@@ -6,6 +6,7 @@ Hessian (of J^T J, where there are residuals: Gauss-Newton, which is Newton on G
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -161,12 +162,21 @@ def analysis(objective: Objective, rank: int, /) -> Compiled:
     return Compiled(lambda points: jax.vmap(lambda theta: analyse_traced(objective, theta, rank))(points))
 
 
-def analyse(objective: Objective, points: Any, /, *, rank: int, block: int = BLOCK) -> Normal:
-    """Retraction and spectrum of N points (N, D), worked off in blocks of one compiled size; arrays (N, ...)."""
+def analyse(
+    objective: Objective, points: Any, /, *, rank: int, block: int = BLOCK, done: Callable[[int], None] | None = None
+) -> Normal:
+    """Retraction and spectrum of N points (N, D), worked off in blocks of one compiled size; arrays (N, ...).
+
+    ``done`` is called with the number of points there are after each block.
+    """
     array = np.asarray(points, dtype=float)
     count, block = len(array), fitting(objective, block)
     padded = np.concatenate([array, np.repeat(array[-1:], -count % block, axis=0)])
-    parts = [analysis(objective, rank)(padded[i : i + block]) for i in range(0, len(padded), block)]
+    parts = []
+    for first in range(0, len(padded), block):
+        parts.append(jax.tree.map(np.asarray, analysis(objective, rank)(padded[first : first + block])))
+        if done is not None:
+            done(min(first + block, count))
     joined: Normal = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *parts)
     return joined
 

@@ -6,7 +6,7 @@ import argparse
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sharpflow.terminal.arguments import add_plot, add_run, add_seed, number
+from sharpflow.terminal.arguments import add_plot, add_run, add_seed, number, whole
 from sharpflow.terminal.output import Output, add_json
 from sharpflow.terminal.progress import progress_line
 from sharpflow.terminal.tables import aligned
@@ -35,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "hundredth of intrinsic_lr for an Objective, none for a Loss",
     )  # fmt: skip
     add_seed(parser, "the direction of that step")
+    parser.add_argument(
+        "--records", default="400", type=whole, metavar="N",
+        help="of gradient descent that are taken back to the minima and compared, 20 to 400: fewer take less time "
+        "where there are hundreds of weights; default: %(default)s",
+    )  # fmt: skip
     add_json(parser)
     parser.add_argument("--csv", metavar="FILE", help="write the series (time, distance, sharpness, edge) as CSV")
     parser.add_argument("--save", metavar="FILE", help="write the trajectory of gradient descent as npz")
@@ -60,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         result = compare(
             loss, rule=rule, rate=arguments.rate, time=arguments.time, start=arguments.start,
             amplitude=arguments.amplitude, perturbation=arguments.perturbation, seed=arguments.seed,
-            resolve=arguments.resolve is not None, progress=progress,
+            resolve=arguments.resolve is not None, records=arguments.records, progress=progress,
         )  # fmt: skip
     output.say(*_lines(result), *_kink(result, loss))
     output.write_json(result.to_json())

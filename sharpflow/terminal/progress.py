@@ -1,4 +1,7 @@
-"""Progress: one line of standard error that is written over on a terminal, cut to its width; nothing elsewhere."""
+"""Progress: one line of standard error that is written over on a terminal, cut to its width.
+
+Elsewhere nothing, but of long parts a line now and then.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Line", "TrainingLine", "progress_line", "sweep_line"]
 
+# Seconds without a line that say nothing of a run; where standard error is a file or a pipe, one follows.
+QUIET = 10.0
 # Signs of the bar of progress, at most and at least.
 BAR, LEAST = 24, 4
 
@@ -54,10 +59,18 @@ class Line:
 
 @contextmanager
 def progress_line(about: str, /) -> Iterator[Callable[[str], None]]:
-    """A function that says what begins; the line is gone in the end."""
-    line = Line()
+    """A function that says what begins; the line is gone in the end. Where there is no terminal, one each `QUIET`."""
+    line, last = Line(), time.monotonic()
+
+    def show(part: str) -> None:
+        nonlocal last
+        if not line.terminal and time.monotonic() - last > QUIET:
+            print(f"{about[:30]}: {part} ...", file=sys.stderr, flush=True)
+            last = time.monotonic()
+        line.show(f"{about[:30]}: {part} ...")
+
     try:
-        yield lambda part: line.show(f"{about[:30]}: {part} ...")
+        yield show
     finally:
         line.clear()
 

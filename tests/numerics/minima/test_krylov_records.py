@@ -189,7 +189,7 @@ def test_what_did_not_converge_is_said(monkeypatch, unsolved, said):
 def test_a_failure_is_the_result_of_the_run(monkeypatch, message, arrived, result):
     objective = Objective(lambda w: w[2] ** 2 / (w @ w), np.array([1.0, 0, 0]))
 
-    def told(objective, start, points, steps):
+    def told(objective, start, points, steps, *, done):
         count = len(points)
         return MinimaRecords(
             points, np.zeros(count), np.zeros(count), np.ones((count, 2)), np.full(count, arrived), message, 0.0
@@ -200,7 +200,9 @@ def test_a_failure_is_the_result_of_the_run(monkeypatch, message, arrived, resul
         steps=np.arange(5), points=np.tile(objective.start, (5, 1)), effective_lr=np.ones(5), loss=np.zeros(5),
         failed_at=-1, means={},
     )  # fmt: skip
-    run = RUNS._collect(objective, (objective.start, 2.0), [chunk], False, None, 4, 2, 0.0, 0.0)
+    run = RUNS._collect(
+        objective, (objective.start, 2.0), [chunk], False, None, 4, 2, 0.0, 0.0, records=400, progress=None
+    )
     assert (run.result, run.message) == (result, message)
     assert run.spectrum.shape == (len(run.steps), 2)
 
