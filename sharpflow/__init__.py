@@ -30,6 +30,7 @@ Verbs: what there is to do
     compare, order                  run gradient descent beside the flow, at one rate and at several
     descend                         run gradient descent
     integrate, edge_flow            run the flow: in a chart, and without one
+    noise_flow                      the same under label noise
     central_flow, resolved_flow     the same without minima, and with the oscillation itself
     whole_run                       predict a run from anywhere
     relax                           go to the manifold of minimizers by gradient flow
@@ -63,6 +64,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers follow it, and 
     from sharpflow.numerics.flows.chart_flow import ChartPath as ChartPath
     from sharpflow.numerics.flows.chart_flow import integrate as integrate
     from sharpflow.numerics.flows.edge_flow import edge_flow as edge_flow
+    from sharpflow.numerics.flows.noise_flow import noise_flow as noise_flow
     from sharpflow.numerics.flows.path import Path as Path
     from sharpflow.numerics.minima.relax import Relaxed as Relaxed
     from sharpflow.numerics.minima.relax import relax as relax
