@@ -14,7 +14,7 @@ from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
 from sharpflow.numerics.objective import Objective, once_for_each_loss
 
-__all__ = ["interpolating", "residual_count", "settle", "without_residuals"]
+__all__ = ["interpolating", "residual_count", "settle", "without_residuals", "zeros_nearby"]
 
 configure()
 
@@ -77,6 +77,12 @@ def settle(objective: Objective, point: np.ndarray, /) -> tuple[Objective, np.nd
     if np.linalg.norm(zero - point) < NEAR and interpolating(objective, zero) is objective:
         return objective, zero
     return without_residuals(objective), point
+
+
+def zeros_nearby(objective: Objective, points: np.ndarray, /) -> np.ndarray:
+    """(N, D) the zero of the residuals next to each of N points; of residuals that vanish somewhere near."""
+    step = _gauss_newton(objective)
+    return np.stack([np.asarray(step(point / np.linalg.norm(point))) for point in points])
 
 
 def interpolating(objective: Objective, point: Any, /) -> Objective:

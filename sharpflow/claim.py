@@ -127,7 +127,7 @@ class Claim:
         title: in words, one line.
         statement: the equation, as LaTeX without dollar signs.
         section: where it stands in the theory: "scale invariance", "reduction", "edge", "minima", "flow",
-            "schedules", "regression".
+            "schedules", "noise", "regression".
         prove: the symbolic proof, or ``None`` (then ``why_no_proof`` says why there is none).
         measure: the numeric check by an independent path, or ``None`` (``why_no_measurement``).
         about: "loss" (tried on each loss), "generic" (on none: about every loss), "both".

@@ -45,9 +45,11 @@ ALLOWED = {
 # The folders of each wing, from the lowest up: a module imports from those before its own, and from its own. "" is what
 # stands beside the folders; "cli" and what else of sharpflow/ is named there stands above them.
 ORDER = {
-    "theory": ("", "rules", "families", "proving", "writing", "sphere", "edge", "chart", "derivation", "statements"),
+    "theory": (
+        "", "rules", "families", "proving", "writing", "sphere", "edge", "noise", "chart", "derivation", "statements",
+    ),
     "numerics": (
-        "", "weights", "spectrum", "minima", "descent", "flows", "predictions", "comparison", "sweeps",
+        "", "weights", "spectrum", "minima", "descent", "flows", "predictions", "comparison", "sweeps", "noise",
         "data", "models", "networks", "training", "experiments", "measurements", "inspection",
     ),
     "sharpflow": (

@@ -17,7 +17,7 @@ from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.trajectory import Trajectory
 from sharpflow.theory.errors import InputError
 
-__all__ = ["Comparison", "DescentSummary", "EdgeSeries", "FlowSummary", "OnsetSummary", "OscillationSeries"]
+__all__ = ["Comparison", "DescentSummary", "EdgeSeries", "FlowSummary", "OnsetSummary", "OscillationSeries", "plain"]
 
 
 # In units of intrinsic_lr: the largest distance of a right flow that was measured, on networks, is 3.6 (docs/edges.md).
@@ -215,7 +215,7 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         """A dictionary that `json.dumps` writes: numbers that do not exist are null, never NaN."""
         gd, flow = self.gd, self.flow
-        plain: dict[str, Any] = _plain(
+        found: dict[str, Any] = plain(
             {
                 "loss": self.loss,
                 "rule": self.rule,
@@ -249,7 +249,7 @@ class Comparison:
                 "message": self.message or ("" if self.result.ok else self.result.advice),
             }
         )
-        return plain
+        return found
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """One line for each time: time, distance, distance_on_minima, sharpness, edge, flow_sharpness."""
@@ -269,12 +269,12 @@ def _largest(values: np.ndarray) -> float:
     return float(finite.max()) if len(finite) else math.nan
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The same in Python's own types, with None for what is not finite."""
     if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
+        return {key: plain(entry) for key, entry in value.items()}
     if isinstance(value, np.ndarray | list | tuple):
-        return [_plain(entry) for entry in value]
+        return [plain(entry) for entry in value]
     if isinstance(value, bool | str) or value is None:
         return value
     if isinstance(value, int | np.integer):

@@ -18,8 +18,10 @@ import numpy as np
 from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
 from sharpflow.numerics.descent.forms import FormName, default_form, form_of
-from sharpflow.numerics.numbers import check_positive, check_whole
+from sharpflow.numerics.descent.noise import Source, noisy_value_and_gradient
+from sharpflow.numerics.numbers import check_positive, check_seed, check_whole
 from sharpflow.numerics.objective import Objective, as_objective
+from sharpflow.numerics.residuals import residual_count
 from sharpflow.numerics.results import RESULTS
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.identity import Identity
@@ -42,8 +44,8 @@ class Iterates:
         points: (N, D) unit vectors theta_t.
         effective_lr, norm_squared: (N,), nan where the rule has none.
         loss: (N,) L(theta_t).
-        means: for each of loss, effective_lr, gradient_squared, its mean over the steps of each record, (N-1,); or
-            empty.
+        means: for each of loss, effective_lr, gradient_squared, its mean over the steps of each record, (N-1,); under
+            noise theta, too, (N-1, D); or empty.
         result: successful or diverged (the worst of a batch).
         failed_at: the first iteration that is not finite, -1 for none; an array (B,) for a batch. Later records
             are nan.
@@ -69,25 +71,36 @@ class Descent:
         objective, rule, form: what runs; see `sharpflow.numerics.descent.forms`.
         records: number of records after the initial one.
         means: whether to average over the steps of each record.
+        source: of noise; its samples are drawn from a key, its strength is an argument of a run.
     """
 
-    def __init__(self, objective: Objective, rule: Rule, form: FormName, records: int, means: bool) -> None:
+    def __init__(
+        self, objective: Objective, rule: Rule, form: FormName, records: int, means: bool, source: Source | None = None
+    ) -> None:
         self.objective, self.rule, self.records = objective, rule, records
         self.form = form_of(rule, form)
-        self._means = means
+        self._means, self.source = means, source
         self._begin = Compiled(self.form.begin)
         self._run = Compiled(self.trace)
         self._batch = Compiled(jax.vmap(self.trace, in_axes=(0, 0, 0, None)))
+        self._seeds = Compiled(jax.vmap(self.trace, in_axes=(0, 0, None, None, (0, None, None))))
 
     @property
     def compile_seconds(self) -> float:
         """Seconds spent compiling so far."""
-        return self._begin.seconds + self._run.seconds + self._batch.seconds
+        return self._begin.seconds + self._run.seconds + self._batch.seconds + self._seeds.seconds
 
-    def trace(self, position: Array, state: Any, parameters: Any, every: Array) -> tuple[Any, ...]:
-        """The run as a function that JAX traces: position, state, finite steps, and the records."""
+    def trace(
+        self, position: Array, state: Any, parameters: Any, every: Array, noise: tuple[Any, Array, Array] | None = None
+    ) -> tuple[Any, ...]:
+        """The run as a function that JAX traces: position, state, finite steps, and the records.
+
+        ``noise``: key, iteration number at the start, and strength.
+        """
         form, function = self.form, self.objective.function
-        value_and_gradient = jax.value_and_grad(function)
+        exact = jax.value_and_grad(function)
+        noisy = None if self.source is None else noisy_value_and_gradient(self.objective, self.source)
+        count = residual_count(self.objective) if noisy else None
 
         def read(position: Array, state: Any) -> tuple[Array, ...]:
             theta, effective_lr, squared = form.read(position, state, parameters)
@@ -96,10 +109,14 @@ class Descent:
         def advance(_: Any, carry: Any) -> Any:
             position, state, alive, sums = carry
             if self._means:
-                effective_lr = form.read(position, state, parameters)[1]
+                theta, effective_lr, _ = form.read(position, state, parameters)
+            value_and_gradient = exact
+            if noisy is not None and noise is not None and count is not None:
+                key, first, strength = noise
+                value_and_gradient = noisy(key, first + alive, strength, count)
             position, state, loss, squared = form.step(position, state, value_and_gradient, parameters)
             if self._means:
-                sums = jax.tree.map(jnp.add, sums, (loss, effective_lr, squared))
+                sums = jax.tree.map(jnp.add, sums, (loss, effective_lr, squared, *((theta,) if noisy else ())))
             # What is not finite stays so under every update: counting the finite steps finds the first bad one.
             alive = alive + jnp.isfinite(sum(jnp.sum(leaf) for leaf in jax.tree.leaves((position, state))))
             return position, state, alive, sums
@@ -107,6 +124,8 @@ class Descent:
         def record(carry: Any, _: Any) -> Any:
             position, state, alive = carry
             empty = (jnp.zeros(()),) * 3 if self._means else ()
+            if self._means and noisy:
+                empty = (*empty, jnp.zeros(self.objective.dimension))
             position, state, alive, sums = jax.lax.fori_loop(0, every, advance, (position, state, alive, empty))
             means = jax.tree.map(lambda s: s / every, sums)
             return (position, state, alive), (read(position, state), means)
@@ -127,11 +146,30 @@ class Descent:
         return result
 
     def run(
-        self, position: Array, state: Any, parameters: Mapping[str, Any], every: int, /, first: int = 0
-    ) -> Iterates:
-        """``records * every`` steps from a position and state; ``first`` is the iteration number they are at."""
-        out = self._run(position, state, dict(parameters), np.int64(every))
+        self, position: Array, state: Any, parameters: Mapping[str, Any], every: int, /, first: int = 0, *,
+        seed: int = 0, strength: float = 1.0,
+    ) -> Iterates:  # fmt: skip
+        """``records * every`` steps from a position and state; ``first`` is the iteration number they are at.
+
+        ``seed`` and ``strength``: of the noise. Runs of one seed, the second from where the first ended, are one run.
+        """
+        out = self._run(position, state, dict(parameters), np.int64(every), *self._noise(seed, first, strength))
         return self._collect(out, every, first, (-1,))
+
+    def _noise(self, seed: Any, first: int, strength: float) -> tuple[Any, ...]:
+        if self.source is None:
+            return ()
+        seeds = np.asarray(seed)
+        keys = jax.random.key(seeds) if seeds.ndim == 0 else jax.vmap(jax.random.key)(seeds)
+        return ((keys, np.int64(first), np.float64(strength)),)
+
+    def run_seeds(
+        self, positions: Array, states: Any, parameters: Mapping[str, Any], every: int, /, first: int = 0, *,
+        seeds: Any, strength: float = 1.0,
+    ) -> Iterates:  # fmt: skip
+        """The same for B positions, states and seeds of the noise at once, stacked along the first axis."""
+        out = self._seeds(positions, states, dict(parameters), np.int64(every), *self._noise(seeds, first, strength))
+        return self._collect(out, every, first, (len(positions), -1))
 
     def compile(self, position: Array, state: Any, parameters: Mapping[str, Any], /) -> None:
         """Compile `run` for arguments of these shapes, so that its time is running time."""
@@ -147,7 +185,7 @@ class Descent:
         points, effective_lr, squared, loss = (np.asarray(a) for a in series)
         finite_steps = np.asarray(alive)
         failed_at = np.where(finite_steps < self.records * every, first + finite_steps + 1, -1)
-        names = ("loss", "effective_lr", "gradient_squared")
+        names = ("loss", "effective_lr", "gradient_squared", "theta")
         return Iterates(
             steps=first + every * np.arange(self.records + 1),
             points=points,
@@ -163,19 +201,24 @@ class Descent:
 
 
 @lru_cache(maxsize=128)
-def _prepared(objective: Objective, rule: Identity[Rule], form: FormName, records: int, means: bool) -> Descent:
-    return Descent(objective, rule.value, form, records, means)
+def _prepared(
+    objective: Objective, rule: Identity[Rule], form: FormName, records: int, means: bool, source: Source | None
+) -> Descent:
+    return Descent(objective, rule.value, form, records, means, source)
 
 
 def prepare(
-    subject: Loss | Objective, rule: Rule, /, *, records: int, form: FormName | None = None, means: bool = False
-) -> Descent:
+    subject: Loss | Objective, rule: Rule, /, *, records: int, form: FormName | None = None, means: bool = False,
+    source: Source | None = None,
+) -> Descent:  # fmt: skip
     """The compiled descent of a loss and a rule, made once for each number of records.
 
     ``form``: see `sharpflow.numerics.descent.forms`; default the sphere where the rule reduces to it.
     """
     form = default_form(rule) if form is None else form
-    return _prepared(as_objective(subject), Identity(rule), form, check_whole("records", records), means)
+    return _prepared(
+        as_objective(subject), Identity(rule), form, check_whole("records", records), means, source and source.kind
+    )
 
 
 def parameters_of(rule: Rule, rate: float | None, parameters: Mapping[str, float] | None) -> dict[str, np.float64]:
@@ -202,6 +245,7 @@ def descend(
     subject: Loss | Objective, rule: Rule, /, *, start: Any = None, effective_lr: float | None = None,
     rate: float | None = None, parameters: Mapping[str, float] | None = None, records: int = 400, every: int = 2,
     form: FormName | None = None, means: bool = False, state: Mapping[str, Any] | None = None,
+    noise: Source | None = None, seed: int = 0,
 ) -> Iterates:  # fmt: skip
     """theta_t of gradient descent, t = 0, every, ..., records*every.
 
@@ -217,6 +261,7 @@ def descend(
         form: ``"sphere"`` or ``"weights"``.
         means: also average loss, effective_lr and |grad L(theta)|^2 over the steps of each record.
         state: initial state of a rule that has one (default: momentum at rest).
+        noise, seed: a source of noise (`sharpflow.numerics.descent.noise`), and the seed that its samples come from.
 
     Returns:
         the records; ``result`` says whether the run diverged, ``failed_at`` when.
@@ -227,7 +272,7 @@ def descend(
         >>> run.result.value, run.points.shape, int(run.steps[-1])
         ('successful', (51, 3), 100)
     """
-    descent = prepare(subject, rule, records=records, form=form, means=means)
+    descent = prepare(subject, rule, records=records, form=form, means=means, source=noise)
     objective = descent.objective
     vector = objective.vector(objective.start if start is None else start, "start")
     numbers = parameters_of(rule, rate, parameters)
@@ -237,7 +282,8 @@ def descend(
         if unknown:
             raise InputError(f"rule {rule.name!r} in the form {form!r} has no state {', '.join(unknown)}.")
         initial = {**initial, **{name: jnp.asarray(value, dtype=float) for name, value in state.items()}}
-    return descent.run(position, initial, numbers, check_every(every))
+    more: dict[str, Any] = {} if noise is None else {"seed": check_seed(seed), "strength": noise.strength}
+    return descent.run(position, initial, numbers, check_every(every), **more)
 
 
 def descend_batch(

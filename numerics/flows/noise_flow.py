@@ -24,9 +24,9 @@ from sharpflow.numerics.compiled import Compiled
 from sharpflow.numerics.config import configure
 from sharpflow.numerics.flows.noise_step import Field, NoiseState, advance, coefficients_of
 from sharpflow.numerics.flows.path import Path
-from sharpflow.numerics.numbers import check_positive, check_time, check_whole
+from sharpflow.numerics.numbers import check_positive, check_time
 from sharpflow.numerics.objective import Objective, as_objective
-from sharpflow.numerics.residuals import interpolating, residual_count, settle
+from sharpflow.numerics.residuals import residual_count, settle
 from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.spectrum.dense import unit_vector
 from sharpflow.theory.errors import InputError
@@ -73,7 +73,9 @@ def _trace(field: Field) -> Any:
 
         zero = jnp.zeros(())
         begin = NoiseState(zero, first, point, log_lr, jnp.zeros((), int))
-        return jax.lax.while_loop(going, try_one, (begin, jnp.ones((), int), write(rows, 0, begin)))  # type: ignore[no-any-return]
+        carry = (begin, jnp.ones((), int), write(rows, jnp.zeros((), int), begin))
+        last: tuple[Any, ...] = jax.lax.while_loop(going, try_one, carry)
+        return last
 
     return run
 
@@ -127,8 +129,8 @@ def noise_flow(
     count = residual_count(objective)
     if count is None:
         raise InputError(
-            f"{objective.name!r} has no residuals, and label noise is noise of these: give Objective(..., residuals=...) "
-            "with L = |residuals|^2/2."
+            f"{objective.name!r} has no residuals, and label noise is noise of these: give Objective(..., "
+            "residuals=...) with L = |residuals|^2/2."
         )
     objective, zeta = settle(objective, unit_vector(objective, objective.start if start is None else start, "start"))
     if objective.residuals is None:
@@ -142,8 +144,8 @@ def noise_flow(
     e = check_positive("effective_lr", effective_lr)
     if not e * sharpness < field.law.edge:
         raise InputError(
-            f"effective_lr = {e:g} must be below {field.law.edge / sharpness:g}, the edge of {rule.name!r} at the start of "
-            f"{objective.name!r}: noise has no stationary variance there."
+            f"effective_lr = {e:g} must be below {field.law.edge / sharpness:g}, the edge of {rule.name!r} at the "
+            f"start of {objective.name!r}: noise has no stationary variance there."
         )
     before, started = run.seconds, clock.perf_counter()
     numbers = (np.float64(v) for v in (math.log(e), noise, time, tolerance, min(FIRST_STEP, time / 10)))

@@ -11,7 +11,7 @@ takes this part of the Jacobian implicitly, which a W-method may do without loss
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -49,6 +49,8 @@ EMBEDDED = np.array([0.37810903145819369, -0.096042292212423178, 0.5, 0.21793326
 # Of the largest eigenvalue of J J^T: below, a combination of residuals does not depend on the weights.
 FLAT = 1e-10
 LARGEST_STEP = 0.25
+# Weight of a relative error of edge - e h_1: a hundredth of it at tolerance 1e-4.
+NEAR = 0.01
 
 
 class Coefficients(NamedTuple):
@@ -68,9 +70,7 @@ def coefficients_of(law: NoiseLaw, /) -> Coefficients:
     numbers = {s: law.rule.constants[s.name] for s in symbols if s.name in law.rule.constants}
     if left := sorted(s.name for s in symbols - set(numbers) - {LR, CURVATURE}):
         raise InputError(f"rule {law.rule.name!r} changes {', '.join(left)} on the way: no noise flow follows it.")
-    pull, shrink = (
-        lambdify((LR, CURVATURE), sp.factor(e).subs(numbers)) for e in (law.push / CURVATURE, law.shrink)
-    )
+    pull, shrink = (lambdify((LR, CURVATURE), sp.factor(e).subs(numbers)) for e in (law.push / CURVATURE, law.shrink))
     return Coefficients(pull, shrink, float(law.growth.subs(numbers)), float(sp.sympify(law.edge).subs(numbers)))
 
 
@@ -199,10 +199,15 @@ def advance(field: Field, s: NoiseState, noise: Array, end: Array, tolerance: Ar
     (ks, top), _ = jax.lax.scan(stage, begin, jnp.arange(4))
     moved, other = (y + weight @ ks for weight in weights)
     point = field.back(moved[:-1], here)
-    point = field.back(point, field.look(point))
-    error = jnp.linalg.norm(moved - other)
-    # A stage beyond the pole of the noise says nothing.
-    error = jnp.where(jnp.isfinite(error) & (top < field.law.edge), error, jnp.inf)
+    there = field.look(point)
+    point = field.back(point, there)
+    # The distance to the edge is to be known in proportion, too: it sets how much noise there is.
+    row, e = outer[0], jnp.exp(moved[-1])
+    after = field.law.edge - e * there.values[-1]
+    miss = e * (row @ (moved - other)) + e * there.values[-1] * (moved - other)[-1]
+    error = jnp.linalg.norm(moved - other) + NEAR * jnp.abs(miss / after)
+    # A stage or an end beyond the pole of the noise says nothing.
+    error = jnp.where(jnp.isfinite(error) & (top < field.law.edge) & (after > 0), error, jnp.inf)
     accept = error <= tolerance
     factor = jnp.clip(0.9 * jnp.maximum(error / tolerance, 1e-6) ** (-1 / 3), 0.2, 3.0)
     step = jnp.minimum(h * factor, LARGEST_STEP)

@@ -34,7 +34,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a random step added to the start, which seeds the directions that are below the edge yet; default: a "
         "hundredth of intrinsic_lr for an Objective, none for a Loss",
     )  # fmt: skip
-    add_seed(parser, "the direction of that step")
+    parser.add_argument(
+        "--label-noise", type=number, metavar="NU",
+        help="noise of this variance over the rate on the residuals of an Objective, and the noise flow beside it",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seeds", default="4", type=whole, metavar="N", help="runs with label noise; default: %(default)s"
+    )
+    parser.add_argument(
+        "--effective-lr", type=number, metavar="E", help="at the start, with label noise; default: half of the edge's"
+    )
+    add_seed(parser, "the direction of that step, and the first of the runs with label noise")
     parser.add_argument(
         "--records", default="400", type=whole, metavar="N",
         help="of gradient descent that are taken back to the minima and compared, 20 to 400: fewer take less time "
@@ -58,6 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     from sharpflow.naming.specs import resolve_loss, resolve_rule
 
     loss, rule = resolve_loss(arguments.spec, needs_minima=True), resolve_rule(arguments.rule)
+    if arguments.label_noise is not None:
+        return _noisy(arguments, loss, rule, output)
 
     from sharpflow.numerics.comparison.compare import compare
 
@@ -75,6 +87,42 @@ def run(arguments: argparse.Namespace) -> int:
     for name in figures:
         output.draw(name, partial(_figure, name, result, loss, rule))
     return 0 if result.result.ok else 1
+
+
+def _noisy(arguments: argparse.Namespace, loss: Loss | Objective, rule: Rule, output: Output) -> int:
+    """Runs with label noise beside the noise flow."""
+    from sharpflow.numerics.comparison.noisy import compare_noisy, interval
+    from sharpflow.theory.errors import InputError
+
+    names = ("csv", "save", "save_flow", "sphere", "portrait", "resolve")
+    if given := [name for name in names if getattr(arguments, name) is not None]:
+        raise InputError(f"--{given[0].replace('_', '-')} has no meaning with --label-noise; --plot and --json have.")
+    found = compare_noisy(
+        loss, rule=rule, label_noise=arguments.label_noise, rate=arguments.rate, time=arguments.time,
+        start=arguments.start, effective_lr=arguments.effective_lr, seeds=arguments.seeds, seed=arguments.seed,
+    )  # fmt: skip
+    path, last = found.path, found.lr_ratio[:, -1]
+    load = path.effective_lr[-1] * path.sharpness[-1]
+    far = found.max_distance
+    rows = [
+        ("largest distance of block means", str(far), f"{far.mean / found.intrinsic_lr:.3g} intrinsic_lr"),
+        ("largest error of effective_lr", str(found.lr_error), "relative, of block means"),
+        ("effective_lr over that of the flow", str(interval(last)), "in the last block"),
+        ("sharpness of gradient descent", shown(found.sharpness[-1]), "next to the mean of the last block"),
+        ("sharpness of the flow", shown(path.sharpness[-1]), "at the end"),
+        ("effective_lr * sharpness", shown(found.edge[-1]), f"{shown(load)} of the flow"),
+        ("seconds, gradient descent", shown(found.seconds["gd"]), f"{found.steps} iterations of one seed"),
+        ("seconds, flow", shown(found.seconds["flow"]), f"{len(path) - 1} steps"),
+    ]  # fmt: skip
+    scales = f"label noise {found.noise:g} rate, rate {found.rate:g}, time {found.time:g}, {len(found.distance)} seeds"
+    lines = [f"{found.loss}, {found.rule}: {scales}", *aligned(rows, indent="  ")]
+    output.say(*lines, *([] if found.result.ok else [f"{found.result.value}: {found.message}"]))
+    output.write_json(found.to_json())
+    if arguments.plot:
+        from sharpflow.figures.noise import noisy
+
+        output.draw("plot", partial(noisy, found))
+    return 0 if found.result.ok else 1
 
 
 def _figure(name: str, result: Comparison, subject: Loss | Objective, rule: Rule) -> Figure:

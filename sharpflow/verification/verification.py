@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Verification", "verify"]
 
 
-SECTIONS = ("scale invariance", "reduction", "edge", "minima", "flow", "schedules", "regression")
+SECTIONS = ("scale invariance", "reduction", "edge", "minima", "flow", "schedules", "noise", "regression")
 
 
 @dataclass(frozen=True)

@@ -151,3 +151,26 @@ def test_a_terminal_is_told_what_is_under_way_and_nothing_stays(monkeypatch, cap
     assert "ridge: the flow ..." in said
     assert said.endswith("\r\033[K")
     assert "..." not in capsys.readouterr().out
+
+
+def test_label_noise_is_compared_with_its_flow(tmp_path, capsys):
+    path = tmp_path / "net.py"
+    path.write_text(
+        "import jax.numpy as jnp\n"
+        "from sharpflow import Objective\n"
+        "def r(w):\n"
+        "    return jnp.stack([w[2] / jnp.sqrt(w @ w) * jnp.sqrt(2 + (w[0]**2 - w[1]**2) / (w @ w))])\n"
+        "net = Objective(lambda w: r(w) @ r(w) / 2, start=(1.0, 0.4, 0.0), residuals=r, name='net')\n"
+    )
+    run = ("compare", f"{path}:net", "--label-noise", "0.5", "--rate", "1e-3", "--time", "0.5", "--seeds", "2")
+    assert cli.main([*run, "--json", "-", "--plot", str(tmp_path / "noise.png")]) == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)
+    assert found["label_noise"] == 0.5
+    assert found["seeds"] == 2
+    # Block means of two runs at rate 1e-3 are some 0.01 off; 0.1 is a third of the way.
+    assert found["max_distance"]["mean"] < 0.1
+    assert "+-" in captured.err
+    assert (tmp_path / "noise.png").stat().st_size > 0
+    assert cli.main([*run, "--resolve", str(tmp_path / "r.png")]) == 2
+    assert "--resolve has no meaning with --label-noise" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 THEORY, NUMERICS = "tests/theory", "tests/numerics"
+NOISE = ("central_path", "moments", "second_route")
 # The fast tests of a module, as pytest takes them: 12 s or so of the processor, once all is compiled.
 FORMULAS = (f"{THEORY}/test_formulas.py",)
 NUMBERS = (f"{NUMERICS}/test_formulas.py",)
@@ -227,6 +228,15 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/spectrum/line_derivatives.py": JETS,
     "numerics/minima/retraction.py": MANIFOLD,
     "numerics/flows/manifold_flow.py": FLOW,
+    **dict.fromkeys((f"theory/noise/{name}.py" for name in NOISE), (f"{THEORY}/noise",)),
+    **dict.fromkeys(
+        (
+            *("numerics/flows/noise_flow.py", "numerics/flows/noise_step.py", "numerics/descent/noise.py"),
+            "numerics/comparison/noisy.py",
+        ),
+        (f"{NUMERICS}/flows/test_noise_flow.py",),
+    ),
+    "numerics/noise/central.py": (f"{NUMERICS}/noise/test_central.py", "-k", "gd-wd or variance"),
     "numerics/inspection/many_digits.py": ("tests/testing/test_derivatives.py", "-k", "many_digits or of_a_formula"),
     "numerics/models/task.py": (
         *NETWORKS,

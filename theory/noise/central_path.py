@@ -114,8 +114,8 @@ def _gradient_steps(law: NoiseLaw) -> list[Step]:
             f"{name}: along |y| the same barrier gives what noise takes from d log effective_lr",
             law.shrink,
             4 * law.push,
-            note="e = 1/|y|^2 and H(y) = e H fall as |y|^-2: d|y|^2/d tau = -growth |y|^2 + 4 nu sum E F'(E)/e, so that "
-            "d log e/d tau = growth - 4 nu sum h dF/dh. The whole flow is a gradient flow in y.",
+            note="e = 1/|y|^2 and H(y) = e H fall as |y|^-2: d|y|^2/d tau = -growth |y|^2 + 4 nu sum E F'(E)/e, so "
+            "that d log e/d tau = growth - 4 nu sum h dF/dh. The whole flow is a gradient flow in y.",
         ),
     ]
 
@@ -184,4 +184,3 @@ def prove_central_path(rule: Rule, /) -> Proof:
             *prove_moments(noise_law(NESTEROV)),
         ),
     )
-

@@ -239,7 +239,9 @@ def _one_step(frame: Frame, ring: SeriesRing, first: Any, damped: Any, kick: sp.
     length = (1 + x * x).sqrt()
     w = JetVector(radius / length, x * radius / length, zero, zero)
     states: dict[str, Any] = {
-        name: JetVector(ring.power(2, damped[2 * i]), ring.power(1, first[1 + i]), zero, ring.power(2, damped[2 * i + 1]))
+        name: JetVector(
+            ring.power(2, damped[2 * i]), ring.power(1, first[1 + i]), zero, ring.power(2, damped[2 * i + 1])
+        )
         for i, name in enumerate(frame.vectors)
     }
     scalars = {name: ring.read(value) for name, value in frame.scalars.items()}

@@ -29,7 +29,6 @@ _DELTA = sp.Symbol("delta", positive=True)
 TILT = sp.Rational(3, 7)  # K; any number would do
 
 
-
 @dataclass(frozen=True)
 class AfterOneStep:
     """What a step makes of the claimed moments, less what they were (all 0 where the claim holds).
@@ -96,7 +95,10 @@ def after_one_step(law: NoiseLaw, values: Mapping[str, Any], /) -> AfterOneStep:
     # What of the state is damped stays at its mean: linear equations of its own.
     unknown = [symbol for name in frame.vectors for symbol in rest[name]]
     after = [mean(order(getattr(new, name)[part], 2)) for name in frame.vectors for part in (0, 2)]
-    means = sp.solve([a - b for a, b in zip(after, unknown, strict=True)], unknown, dict=True)[0] if unknown else {}
+    means = {}
+    if unknown:
+        system, right = sp.linear_eq_to_matrix([a - b for a, b in zip(after, unknown, strict=True)], unknown)
+        means = dict(zip(unknown, system.LUsolve(right), strict=True))
     squared = moved.dot(moved)
     log_lr = mean(order(w.dot(w) / squared, 2)).subs(means)
     drift = mean(order(moved[2] / moved[0], 2)).subs(means)

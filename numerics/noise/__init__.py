@@ -1,0 +1,1 @@
+"""Measurements of noisy iterates on small losses, and the edges of mini-batches."""
