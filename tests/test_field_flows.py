@@ -349,7 +349,7 @@ def test_what_takes_long_is_told_on_a_pipe_as_well(monkeypatch, capsys):
 
 
 def test_normal_directions_of_a_low_rank_are_those_of_the_whole_hessian():
-    """L = sum_i a_i (u_i . w)^2/|w|^2 with three u_i in R^40: H = 2 sum_i a_i u_i u_i^T where w is orthogonal to all."""
+    """L = sum_i a_i (u_i . w)^2/|w|^2 with three u_i in R^40: H = 2 sum_i a_i u_i u_i^T where w is normal to all."""
     random = np.random.default_rng(3)
     basis = np.linalg.qr(random.standard_normal((40, 4)))[0]
     sizes = np.array([3.0, 1.0, 1e-4])
