@@ -33,7 +33,7 @@ class Source(Hashable, Protocol):
 
     @property
     def strength(self) -> float:
-        """What of it is a number of the run."""
+        """The number of a run that it has."""
 
     @property
     def kind(self) -> Source:
