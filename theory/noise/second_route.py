@@ -31,7 +31,7 @@ TILT = sp.Rational(3, 7)  # K; any number would do
 
 @dataclass(frozen=True)
 class AfterOneStep:
-    """What a step makes of the claimed moments, less what they were (all 0 where the claim holds).
+    """The moments after a step less the claimed ones (all 0 where the claim holds).
 
     Attributes:
         covariance: M C M^T + nu h b b^T - C.
