@@ -48,6 +48,9 @@ class Objective:
         rank: number of directions normal to the minima, D - 1 less the dimension of Gamma, where it is known; else it
             is read off the spectrum where it is needed.
         leaves: left out; of a tree, where each leaf lies in the flat vector.
+        decay: left out; of the coordinates of `sharpflow.numerics.weights.coordinates`, in which gradient descent moves
+            all of R^D and not a sphere: for runs of weights how many they are and their weight decay, in units of the
+            rate.
         kin: left out; copies (`dataclasses.replace`) have it in common, and share what is compiled.
 
     Raises:
@@ -70,6 +73,7 @@ class Objective:
     name: str = "objective"
     rank: int | None = None
     leaves: Leaves | None = None
+    decay: tuple[tuple[int, float], ...] | None = None
     kin: object = field(default_factory=object, repr=False)
 
     def __post_init__(self) -> None:
@@ -87,7 +91,7 @@ class Objective:
             start = leaves.ravel(start, at_start)
         object.__setattr__(self, "start", check_vector(start, at_start, None, leaves))
         if self.rank is not None:
-            check_whole(f"{where}: rank", self.rank, most=self.dimension - 1)
+            check_whole(f"{where}: rank", self.rank, most=self.normals_at_most)
         value = self._probe(self.function, f"{where}: function")
         if value.shape != ():
             raise InputError(f"{where}: function must return a scalar, not an array of shape {value.shape}.")
@@ -167,6 +171,27 @@ class Objective:
         """D, the number of weights."""
         return int(self.start.shape[0])
 
+    @property
+    def normals_at_most(self) -> int:
+        """D - 1 on the sphere, where the radius is no direction; else D."""
+        return self.dimension - (self.decay is None)
+
+    def onto(self, z: Any, /) -> Any:
+        """z (D,) taken to where the weights live: z/|z| on the unit sphere, itself in R^D; for tracing."""
+        return z / jnp.linalg.norm(z) if self.decay is None else z
+
+    def radial(self, z: Any, /) -> Any:
+        """The unit vector (D,) at z that leads away from where the weights live; 0 in R^D. For tracing."""
+        return z if self.decay is None else jnp.zeros_like(z)
+
+    def pulled(self, z: Any, /) -> Any:
+        """R z (D,), what weight decay takes off in a unit of flow time, in R^D; for tracing."""
+        assert self.decay is not None
+        ends = np.cumsum([0, *(size for size, _ in self.decay)])
+        return jnp.concatenate([
+            ratio * z[first : first + size] for first, (size, ratio) in zip(ends, self.decay, strict=False)
+        ])  # fmt: skip
+
     def vector(self, value: Any, what: str, /) -> np.ndarray:
         """``value``, flat or a tree like the start, as a finite nonzero flat vector (D,)."""
         known = self.leaves
@@ -240,6 +265,7 @@ class _Kin:
     function: Identity[Any]
     residuals: Identity[Any]
     dimension: int
+    decay: tuple[tuple[int, float], ...] | None
     objective: Objective = field(compare=False)
 
 
@@ -257,7 +283,8 @@ def once_for_each_loss(make: Callable[Concatenate[Objective, P], T], /) -> Calla
     @wraps(make)
     def once(objective: Objective, /, *rest: P.args, **named: P.kwargs) -> T:
         kin = _Kin(
-            objective.kin, Identity(objective.function), Identity(objective.residuals), objective.dimension, objective
+            objective.kin, Identity(objective.function), Identity(objective.residuals), objective.dimension,
+            objective.decay, objective,
         )  # fmt: skip
         return kept(kin, *rest, **named)  # type: ignore[arg-type]  # every argument of a program is hashable
 

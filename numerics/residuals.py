@@ -60,8 +60,7 @@ def _gauss_newton(objective: Objective) -> Compiled:
         values, left = jnp.linalg.eigh(jacobian @ jacobian.T)
         # Dependent residuals leave eigenvalues of rounding.
         inverse = jnp.where(values > 1e-10 * values[-1], 1 / values, 0.0)
-        moved = theta - jacobian.T @ (left @ (inverse * (left.T @ r)))
-        return moved / jnp.linalg.norm(moved)
+        return objective.onto(theta - jacobian.T @ (left @ (inverse * (left.T @ r))))
 
     return Compiled(lambda theta: jax.lax.fori_loop(0, GAUSS_NEWTON_STEPS, advance, theta))
 

@@ -16,6 +16,7 @@ from sharpflow.numerics.comparison.central import central_comparison, may_compar
 from sharpflow.numerics.comparison.measured import measure, nothing
 from sharpflow.numerics.comparison.result import Comparison
 from sharpflow.numerics.comparison.setting import Setting, default_rule
+from sharpflow.numerics.comparison.weights import weights_comparison
 from sharpflow.numerics.descent.edge_run import RECORDS, EdgeRun, EdgeStart, edge_start, run_from_edge
 from sharpflow.numerics.descent.law import Law
 from sharpflow.numerics.flows.chart_flow import DESCENT, derived_flow, integrate
@@ -29,6 +30,7 @@ from sharpflow.numerics.objective import Objective, as_objective, minima_point, 
 from sharpflow.numerics.residuals import interpolating, without_residuals
 from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.spectrum.dense import normal_rank
+from sharpflow.numerics.weights.coordinates import OfPath, coordinates
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.rule import Rule
@@ -48,6 +50,7 @@ def compare(
     start: Sequence[float] | np.ndarray | None = None, amplitude: float = 1.2, flow: SharpnessFlow | None = None,
     law: Law | None = None, perturbation: float | None = None, seed: int = 0, tolerance: float | None = None,
     resolve: bool = False, records: int = RECORDS, progress: Callable[[str], None] | None = None,
+    learning_rate: OfPath | None = None, weight_decay: OfPath | None = None, no_decay: str | None = None,
 ) -> Comparison:  # fmt: skip
     """max |theta_t - zeta(rate t)| over the recorded even steps, and what gradient descent did at the edge.
 
@@ -73,6 +76,8 @@ def compare(
         records: of gradient descent, from 20 to 400: as many are taken back to Gamma and compared, and at most twice as
             many of the last steps. Where there are many weights that takes minutes, and fewer take less.
         progress: called with the name of each part as it begins, and with how far it is.
+        learning_rate, weight_decay, no_decay: of a network with weights that are not scale-invariant; see
+            `sharpflow.numerics.flows.edge_flow.edge_flow`. The rate is that of the first group of weights that decay.
 
     Returns:
         a `Comparison`; where a run failed its ``result`` says how, and its series end there.
@@ -98,6 +103,10 @@ def compare(
     )  # fmt: skip
     _ = setting.law  # a rule without one is refused before anything runs
     begins("is the loss scale-invariant")
+    own = coordinates(as_objective(subject), learning_rate, weight_decay, no_decay)
+    if own is not None:
+        _require_plain(rule, setting)
+        return weights_comparison(own, start, setting, begins, records=records)
     require_scale_invariant(subject)
     begun = _on_gamma(subject, start, setting, begins)
     if isinstance(begun, Comparison):
@@ -108,6 +117,16 @@ def compare(
     path, at = choose_flow(begun, setting, flow)(set_off.zeta, run.steps * setting.rate)
     begins("what both say of sharpness and oscillation")
     return measure(begun.objective, setting, set_off, run, path, at, shown=begun.shown, rank=begun.rank)
+
+
+def _require_plain(rule: Rule, setting: Setting) -> None:
+    """Raise `InputError` where weights that are not scale-invariant are to move by another rule, or be resolved."""
+    if rule is not default_rule() or setting.resolve:
+        what = "the oscillation resolved" if setting.resolve else f"rule {rule.name!r}"
+        raise InputError(
+            f"{what}: not known where weights are not scale-invariant; compare gradient descent with weight decay "
+            "(gd-wd), without resolve."
+        )
 
 
 @dataclass(frozen=True)

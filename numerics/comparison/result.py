@@ -140,6 +140,9 @@ class Comparison:
         edges: of several eigenvalues, where the flow is that of `sharpflow.numerics.flows.edge_flow`; else ``None``.
         perturbation: length of the random step that was added to the start.
         oscillation: of the last periods, measured and predicted, where that was asked for; else ``None``.
+        groups: of weights that are not all scale-invariant: leaves, size, kind, learning_rate, weight_decay and
+            max_distance of each group; else ``None``. Points hold the invariant ones as a unit vector, and the rest
+            raw.
         onset: the delay until the oscillation sets in, for gradient descent with weight decay; else ``None``.
     """
 
@@ -171,6 +174,7 @@ class Comparison:
     perturbation: float = 0.0
     oscillation: OscillationSeries | None = None
     onset: OnsetSummary | None = None
+    groups: tuple[Mapping[str, Any], ...] | None = None
 
     @property
     def max_distance(self) -> float:
@@ -189,7 +193,9 @@ class Comparison:
         A run that was successful, to its end, may be apart. The distance is O(intrinsic_lr) with a constant of some
         tenths to `APART`; `order` tells that from a distance that does not fall with the rate.
         """
-        far = self.max_distance / self.intrinsic_lr
+        # Weights that are no unit vector have a length of their own.
+        size = 1.0 if self.groups is None or not len(self.points) else float(np.linalg.norm(self.points[0]))
+        far = self.max_distance / (self.intrinsic_lr * size)
         return "unknown" if math.isnan(far) else "agrees" if far <= APART else "apart"
 
     def gd_trajectory(self) -> Trajectory:
@@ -243,6 +249,7 @@ class Comparison:
                 "perturbation": self.perturbation,
                 "oscillation": None if self.oscillation is None else vars(self.oscillation),
                 "onset": None if self.onset is None else vars(self.onset),
+                "groups": None if self.groups is None else list(self.groups),
                 "seconds": dict(self.seconds),
                 "result": self.result.value,
                 "agreement": self.agreement,

@@ -6,6 +6,9 @@ eigenvalue of effective_lr H/2 at or below 1 (`sharpflow.numerics.flows.compleme
 the edge this is
 -2 g/(4 + |g|^2); below the edge zeta rests and effective_lr grows. No rate occurs: one step of the flow may span any
 number of steps of gradient descent.
+
+Of a network with weights that are not scale-invariant it is the same flow in other coordinates
+(`sharpflow.numerics.flows.weights_flow`), in which weight decay moves these along Gamma, too.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from sharpflow.numerics.flows.complementarity import MAX_EDGES
 from sharpflow.numerics.flows.edge_step import Stepper
 from sharpflow.numerics.flows.path import Path
 from sharpflow.numerics.flows.stretches import Program, Stretches, trace
+from sharpflow.numerics.flows.weights_flow import of_weights, on_edge
 from sharpflow.numerics.minima.krylov_normals import frames_fit
 from sharpflow.numerics.minima.landing import LANDED, landing, normals_for
 from sharpflow.numerics.numbers import check_below_edge, check_positive, check_time, check_whole
@@ -31,10 +35,11 @@ from sharpflow.numerics.objective import Objective, as_objective, require_scale_
 from sharpflow.numerics.residuals import settle
 from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.spectrum.dense import normal_rank, unit_vector
+from sharpflow.numerics.weights.coordinates import OfPath, coordinates
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
 
-__all__ = ["compiled_edge_flow", "edge_flow"]
+__all__ = ["compiled_edge_flow", "edge_flow", "run_flow"]
 
 
 configure()
@@ -64,6 +69,7 @@ def compiled_edge_flow(objective: Objective, /, *, rank: int | None, k: int) -> 
 def edge_flow(
     subject: Loss | Objective, start: Any = None, /, *, time: float, effective_lr: float | None = None,
     rank: int | None = None, count: int = FIRST_COUNT, tolerance: float = TOLERANCE, max_steps: int = MAX_STEPS,
+    learning_rate: OfPath | None = None, weight_decay: OfPath | None = None, no_decay: str | None = None,
 ) -> Path:  # fmt: skip
     """zeta(tau), effective_lr and Sigma, 0 <= tau <= time (flow time), of gradient descent with weight decay.
 
@@ -79,6 +85,11 @@ def edge_flow(
         count: eigenvalues carried to begin with; enlarged when the last comes near the edge.
         tolerance: local error of a step, a length on the sphere.
         max_steps: steps to try, in all (looked at every 256).
+        learning_rate: where not all weights are scale-invariant: eta, a number, a function of the path of a leaf, or
+            numbers by patterns. Then ``start`` is a point of the weights, near Gamma, of which those that are
+            scale-invariant are made as long as the edge or ``effective_lr`` asks for.
+        weight_decay, no_decay: the ratios of that of each leaf (default the same for all), and a pattern of those
+            without, as "bias|scale".
 
     Returns:
         the path; a run that failed ends at its last good step, and ``result`` says how.
@@ -96,17 +107,32 @@ def edge_flow(
     check_time(time)
     check_positive("tolerance", tolerance)
     check_whole("count", count, most=MAX_EDGES)
+    options: dict[str, Any] = {"time": time, "rank": rank, "count": count, "tolerance": tolerance,
+                               "max_steps": max_steps}  # fmt: skip
+    own = coordinates(objective, learning_rate, weight_decay, no_decay)
+    if own is None:
+        return run_flow(objective, start, effective_lr=effective_lr, **options)
+    y = own.from_weights(objective.vector(objective.start if start is None else start, "start"))
+    y = on_edge(own, y, effective_lr)
+    return of_weights(own, run_flow(own.scaled, y, effective_lr=own.effective_lr, **options))
+
+
+def run_flow(
+    objective: Objective, start: Any, /, *, time: float, effective_lr: float | None = None, rank: int | None = None,
+    count: int = FIRST_COUNT, tolerance: float = TOLERANCE, max_steps: int = MAX_STEPS,
+) -> Path:  # fmt: skip
+    """`edge_flow` on the sphere, or in R^D in the coordinates of `sharpflow.numerics.weights.coordinates`."""
     zeta = unit_vector(objective, objective.start if start is None else start, "start")
     objective, zeta = settle(objective, zeta)
     try:
         if rank is None and frames_fit(objective):
             rank = normal_rank(objective, zeta)
     except InputError:
-        require_scale_invariant(objective)  # the cause, where it is not
+        _name_the_cause(objective)
         raise
     point, residual, top = (np.asarray(a) for a in landing(objective, rank)(zeta))
     if not (float(residual) < LANDED and float(top) > 0):
-        require_scale_invariant(objective)
+        _name_the_cause(objective)
         raise InputError(
             f"{objective.name!r}: the start is not near a manifold of minimizers (after Newton's iteration lambda_1 = "
             f"{float(top):.3g} and |grad L|/lambda_1 = {float(residual):.1e}); begin at "
@@ -119,8 +145,16 @@ def edge_flow(
     )  # fmt: skip
     first = min(FIRST_STEP, math.sqrt(tolerance) / 10, time / 10)
     sharpness = float(top)
-    begins = 2 / sharpness if effective_lr is None else check_below_edge(effective_lr, sharpness, objective.name)
+    begins = 2 / sharpness if effective_lr is None else effective_lr
+    if objective.decay is None:  # in R^D `on_edge` has seen to it, before Newton's last step
+        check_below_edge(begins, sharpness, objective.name)
     return _landed(objective, rank, runner.run(point, begins, first, count))
+
+
+def _name_the_cause(objective: Objective) -> None:
+    """Raise `InputError` where a loss that is to live on the sphere does not."""
+    if objective.decay is None:
+        require_scale_invariant(objective)
 
 
 def _landed(objective: Objective, rank: int | None, path: Path) -> Path:

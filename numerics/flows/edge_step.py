@@ -1,7 +1,9 @@
 """One step of the flow with several eigenvalues at the edge: pure functions for `edge_flow` to compile.
 
-With E = effective_lr H/2 in the top eigenvectors v_1 ... v_k of H, dE/d tau = 2 I - M(Sigma) at the edge. A step h
-takes Sigma constant, A at its middle, and asks for E <= I at its end: the complementarity problem of
+With E = effective_lr H/2 in the top eigenvectors v_1 ... v_k of H, dE/d tau = 2 I - M(Sigma) at the edge. In R^D
+(`sharpflow.numerics.weights.coordinates`) effective_lr stays, weight decay pulls at the weights themselves, M has no
+trace term and dE/d tau = -<A, R y> - M(Sigma): the radius is then one of the directions of Gamma. A step h takes
+Sigma constant, A at its middle, and asks for E <= I at its end: the complementarity problem of
 `sharpflow.numerics.flows.complementarity` with Q = 2 I + (E - I)/h, E at the beginning. So eigenvalues join and leave
 without events, an edge that was missed by O(h^3) is met in the next step, and the step is of second order.
 """
@@ -17,7 +19,7 @@ import numpy as np
 from sharpflow.numerics.flows.complementarity import solve_edge
 from sharpflow.numerics.minima.normals import Normals
 from sharpflow.numerics.spectrum.curvature import curvature_gradients
-from sharpflow.numerics.spectrum.symmetric import pairs, to_vector
+from sharpflow.numerics.spectrum.symmetric import pairs, to_matrix, to_vector
 
 __all__ = ["StepState", "Stepper"]
 
@@ -70,7 +72,7 @@ class Stepper:
     """The step for one way to find normal directions, carrying k eigenvalues."""
 
     def __init__(self, normals: Normals) -> None:
-        self.normals = normals
+        self.normals, self.objective = normals, normals.objective
         self.k = normals.k
         i, j, _ = pairs(self.k)
         self._trace = np.where(i == j, 1.0, 0.0)
@@ -93,12 +95,21 @@ class Stepper:
     def _push(self, z: Array, here: Any, edge: Array, within: Array, seed: Array) -> tuple[Array, Any, Array]:
         """The drift (D,) and Sigma at z, where E is to be at most I after a time ``within``; what was not solved."""
         vectors = here.vectors[:, : self.k]
-        rows, unsolved = self.normals.tangent(z, here, curvature_gradients(self.normals.objective, z, vectors))
+        rows, unsolved = self.normals.tangent(z, here, curvature_gradients(self.objective, z, vectors))
         rows = rows / here.values[0]
         identity = jnp.eye(self.k)
-        quadratic = rows @ rows.T + 4 * np.outer(self._trace, self._trace)
-        found = solve_edge(quadratic, 2 * identity + (edge - identity) / within, seed)
-        return -to_vector(found.sigma) @ rows, found, unsolved
+        missing = (edge - identity) / within
+        if self.objective.decay is None:
+            quadratic = rows @ rows.T + 4 * np.outer(self._trace, self._trace)
+            found = solve_edge(quadratic, 2 * identity + missing, seed)
+            return -to_vector(found.sigma) @ rows, found, unsolved
+        pull, off = self.normals.tangent(z, here, self.objective.pulled(z)[None])
+        found = solve_edge(rows @ rows.T, missing - to_matrix(rows @ pull[0], self.k), seed)
+        return -to_vector(found.sigma) @ rows - pull[0], found, jnp.maximum(unsolved, off)
+
+    def growth(self, sigma: Array) -> Array:
+        """d log effective_lr/d tau."""
+        return 2 - 4 * jnp.trace(sigma) if self.objective.decay is None else jnp.zeros(())
 
     def begin(self, point: Array, log_lr: Array, time: Array, step: Array) -> StepState:
         """The state at a point of Gamma (D,), with Sigma and the drift not known yet."""
@@ -120,8 +131,8 @@ class Stepper:
         def stage(carry: Any, second: Array) -> tuple[Any, Any]:
             """The middle of the step, then its end: in a scan, so that the costly part is compiled once."""
             drift, sigma, seed, near = carry
-            log_lr = s.log_lr + jnp.where(second, h * (2 - 4 * jnp.trace(sigma)), 0.0)
-            moved = _unit(s.point + jnp.where(second, h, h / 2) * drift)
+            log_lr = s.log_lr + jnp.where(second, h * self.growth(sigma), 0.0)
+            moved = self.objective.onto(s.point + jnp.where(second, h, h / 2) * drift)
             z, off = self._back(moved, near, jnp.where(second | (not normals.complete), CHORDS, 0))
             here = normals.at(z, normals.searching(near, second & (s.time + h >= end)))
             turn = here.vectors[:, :k].T @ near.vectors[:, :k]
@@ -177,7 +188,3 @@ class Stepper:
     def finite(self, s: StepState) -> Array:
         """True where the state is made of numbers."""
         return jnp.isfinite(s.log_lr) & jnp.all(jnp.isfinite(s.point)) & jnp.all(jnp.isfinite(s.here.values))
-
-
-def _unit(vector: Array) -> Array:
-    return vector / jnp.linalg.norm(vector)

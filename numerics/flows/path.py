@@ -19,6 +19,7 @@ AT_EDGE = 0.01
 # What is said of the path as a whole.
 SAID = (
     "result", "message", "name", "seconds", "compile_seconds", "smooth", "residual", "rejected", "off_minima",
+    "spheres",
 )  # fmt: skip
 
 
@@ -29,7 +30,8 @@ class Path:
 
     Attributes:
         times: (N,) flow time, rising.
-        points: (N, D) unit vectors.
+        points: (N, D) unit vectors; of weights that are not all scale-invariant, those that are as a unit vector, and
+            the rest as they are.
         effective_lr: (N,); nan where the flow does not say.
         spectrum: (N, k) top eigenvalues of the spherical Hessian, falling; nan where fewer were known.
         sigma: (N, j, j) Sigma at each time, the covariance of the oscillation in units of the rate, in the top
@@ -40,6 +42,7 @@ class Path:
         smooth: no eigenvalue joins or leaves the edge on the way: between its times the path has no corners.
         residual: the largest error in the conditions on Sigma; nan where there are none.
         rejected: tries given up for a smaller step.
+        spheres: the entries of each unit vector in a point; ``None`` where the point is one.
         off_minima: distance of the last point to Gamma, by Newton's iteration; nan where none was measured.
     """
 
@@ -57,6 +60,7 @@ class Path:
     residual: float = math.nan
     rejected: int = 0
     off_minima: float = math.nan
+    spheres: tuple[np.ndarray, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.times)
@@ -103,10 +107,13 @@ class Path:
         points, spectrum, log_lr = (
             between(self.times, values, wanted) for values in (self.points, self.spectrum, np.log(self.effective_lr))
         )
+        parts = (np.arange(points.shape[1]),) if self.spheres is None else self.spheres
+        for part in parts:
+            points[:, part] /= np.linalg.norm(points[:, part], axis=1, keepdims=True)
         more = {name: getattr(self, name) for name in SAID}
         return Path(
             wanted,
-            points / np.linalg.norm(points, axis=1, keepdims=True),
+            points,
             np.exp(log_lr),
             spectrum,
             None if self.sigma is None else _linear(self.times, self.sigma, wanted),

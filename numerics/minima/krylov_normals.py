@@ -82,8 +82,8 @@ class KrylovNormals:
         known = jnp.concatenate([near.vectors, near.guard], axis=1)
         guess = guess.at[:, :width].set(jnp.where(near.cold, guess[:, :width], known))
         found = block_eigenpairs(
-            hessian_product(self.objective, theta), theta, guess, jnp.asarray(self.eigenpairs), count=self.k,
-            max_products=MAX_PRODUCTS, guard=self.guard, least=LEAST,
+            hessian_product(self.objective, theta), self.objective.radial(theta), guess, jnp.asarray(self.eigenpairs),
+            count=self.k, max_products=MAX_PRODUCTS, guard=self.guard, least=LEAST,
         )  # fmt: skip
         residual = jnp.max(found.residuals[: self.k]) / jnp.abs(found.values[0])
         searches = near.searches + 1
@@ -145,7 +145,8 @@ class KrylovNormals:
 
     def tangent(self, theta: Array, here: Searched, rows: Array) -> tuple[Array, Array]:
         """See `sharpflow.numerics.minima.normals.Normals`."""
-        rows = rows - jnp.outer(rows @ theta, theta)
+        radial = self.objective.radial(theta)
+        rows = rows - jnp.outer(rows @ radial, radial)
         normal, unsolved = jax.lax.map(lambda u: self._passes(here, u, divide=False), rows)
         return rows - normal, jnp.max(unsolved)
 
@@ -154,8 +155,7 @@ class KrylovNormals:
         # The part of the gradient along Gamma is of second order, and would be divided by mu: so the normal part only.
         gradient = jax.grad(self.objective.function)(theta)
         step, unsolved = self._passes(here, gradient, divide=True)
-        moved = theta - step
-        return moved / jnp.linalg.norm(moved), unsolved
+        return self.objective.onto(theta - step), unsolved
 
 
 def frames_fit(objective: Objective, /) -> bool:

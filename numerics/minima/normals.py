@@ -89,10 +89,11 @@ class FrameNormals:
     def tangent(self, theta: Array, here: Frame, rows: Array) -> tuple[Array, Array]:
         """See `Normals`."""
         rows = rows - (rows @ here.vectors) @ here.vectors.T
-        return rows - jnp.outer(rows @ theta, theta), jnp.zeros(())
+        radial = self.objective.radial(theta)
+        return rows - jnp.outer(rows @ radial, radial), jnp.zeros(())
 
     def newton(self, theta: Array, here: Frame) -> tuple[Array, Array]:
         """See `Normals`."""
         gradient = jax.grad(self.objective.function)(theta)
         moved = theta - here.vectors @ ((here.vectors.T @ gradient) / here.values)
-        return moved / jnp.linalg.norm(moved), jnp.zeros(())
+        return self.objective.onto(moved), jnp.zeros(())

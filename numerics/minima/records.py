@@ -201,17 +201,13 @@ def back_traced(objective: Objective, theta: Array, top: Array, /) -> tuple[Arra
         z, _, i, _ = carry
         newton = i >= DESCENTS
         step, unsolved = _step(objective, z, top, jnp.where(newton, PRODUCTS, 0))
-        new = _unit(z + _lower(objective, z, step))
+        new = objective.onto(z + _lower(objective, z, step))
         return new, jnp.where(newton, jnp.linalg.norm(step), jnp.inf), i + 1, unsolved
 
     inf, zero = jnp.full((), jnp.inf, theta.dtype), jnp.zeros((), theta.dtype)
-    begin: tuple[Array, ...] = (_unit(theta), inf, jnp.zeros((), int), zero)
+    begin: tuple[Array, ...] = (objective.onto(theta), inf, jnp.zeros((), int), zero)
     z, length, _, unsolved = jax.lax.while_loop(going, advance, begin)
     return z, length <= ARRIVED, unsolved
-
-
-def _unit(vector: Array) -> Array:
-    return vector / jnp.linalg.norm(vector)
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,7 @@ grad L(theta) is tangent to the sphere by Euler's identity, so the flow stays on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -22,6 +22,7 @@ from sharpflow.numerics.objective import Objective, as_objective, once_for_each_
 from sharpflow.numerics.residuals import settle
 from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.spectrum.dense import normal_rank, unit_vector
+from sharpflow.numerics.weights.coordinates import coordinates
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
 
@@ -49,7 +50,7 @@ class Relaxed:
     """Where gradient flow came to rest.
 
     Attributes:
-        point: (D,) unit vector on Gamma; the last of gradient flow where it found none.
+        point: (D,) unit vector on Gamma, or weights of their own length; the last of gradient flow where it found none.
         rank: number of directions normal to Gamma there; 0 where that is not clear, or (for more than 400 weights
             without residuals) was not looked for.
         moved: |point - start|.
@@ -164,7 +165,7 @@ def _gradient_flow(
         throw=False,
     )
     assert out.ys is not None
-    points: Array = out.ys / jnp.linalg.norm(out.ys, axis=1, keepdims=True)
+    points: Array = jax.vmap(objective.onto)(out.ys)
     return points
 
 
@@ -198,8 +199,9 @@ def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 1
     """The point of Gamma that gradient flow reaches from ``start`` (D,); a start on Gamma stays (up to rounding).
 
     Rest is judged by the loss that is left over (`sharpflow.numerics.minima.rest`); valleys too steep for the explicit
-    steps of the flow are followed by implicit ones, up to 400 weights. Failing to get there is a result (not_at_minima,
-    diverged), no error, and the point is then the last of the flow.
+    steps of the flow are followed by implicit ones, up to 400 weights. Of a network with weights that are not
+    scale-invariant all weights move, and the point (D,) has its length. Failing to get there is a result
+    (not_at_minima, diverged), no error, and the point is then the last of the flow.
 
     Examples:
         >>> from sharpflow import relax, resolve_loss
@@ -208,6 +210,18 @@ def relax(subject: Loss | Objective, start: Any = None, /, *, max_steps: int = 1
         ('successful', 1, array([0.947, 0.321, 0.   ]))
     """
     objective = as_objective(subject)
+    # Of a network of which a part only is scale-invariant all weights flow, in units of their length.
+    own = None if objective.leaves is None else coordinates(objective, 1.0)
+    if own is None:
+        return _relax(objective, start, max_steps)
+    y = own.from_weights(objective.vector(objective.start if start is None else start, "start"))
+    found = _relax(own.scaled, y, max_steps)
+    point = own.to_weights(found.point)
+    return replace(found, point=point, moved=float(np.linalg.norm(point - own.to_weights(y))))
+
+
+def _relax(objective: Objective, start: Any, max_steps: int) -> Relaxed:
+    """`relax` on the sphere, or in R^D in the coordinates of `sharpflow.numerics.weights.coordinates`."""
     theta = unit_vector(objective, objective.start if start is None else start, "start")
     # Looked at first: the program of the gradient flow need not be compiled for a start on Gamma.
     begin = last = _look(objective, theta)

@@ -115,8 +115,7 @@ def stiff_flow(objective: Objective) -> Compiled:
         along = jnp.where((jnp.abs(values) < NOTHING[0] * size) & (jnp.abs(along) < NOTHING[1] * size), 0.0, along)
         step = -vectors @ (along / jnp.maximum(1 / h + values, 0.5 / h))
         length = jnp.linalg.norm(step)
-        new = theta + step
-        new = new / jnp.linalg.norm(new)
+        new = objective.onto(theta + step)
         lower = objective.function(new)
         good = (length <= STRIDE) & (lower <= value + 4 * jnp.finfo(theta.dtype).eps * jnp.abs(value))
         rest = jnp.sum(along**2 / jnp.maximum(jnp.abs(values), KERNEL * size)) <= size * (ON_MINIMA / 10) ** 2

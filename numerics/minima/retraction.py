@@ -89,10 +89,6 @@ def _towards(f: Frame, gradient: Array, /) -> Array:
     return f.vectors @ ((f.vectors.T @ gradient) / size)
 
 
-def _unit(vector: Array) -> Array:
-    return vector / jnp.linalg.norm(vector)
-
-
 def _chords(objective: Objective, theta: Array, f: Frame, first: Array, /, chords: int) -> Array:
     """On from theta (D,), where a step of length ``first`` led, by the normal directions of where it began."""
 
@@ -106,7 +102,7 @@ def _chords(objective: Objective, theta: Array, f: Frame, first: Array, /, chord
         step = _towards(f, jax.grad(objective.function)(z))
         length = jnp.linalg.norm(step)
         shrinks = length < SHRINKS * last
-        return jnp.where(shrinks, _unit(z - step), z), length, shrinks, i + 1
+        return jnp.where(shrinks, objective.onto(z - step), z), length, shrinks, i + 1
 
     begin = (theta, first, jnp.ones((), bool), jnp.zeros((), int))
     out: Array = jax.lax.while_loop(going, advance, begin)[0]
@@ -117,7 +113,7 @@ def retract_traced(
     objective: Objective, theta: Array, /, rank: int, steps: int = NEWTON_STEPS, chords: int = CHORDS
 ) -> tuple[Retraction, Frame]:
     """`retract` for tracing, with the frame at the point reached: at most ``steps`` frames besides that."""
-    theta = _unit(theta)
+    theta = objective.onto(theta)
 
     def going(carry: tuple[Any, ...]) -> Array:
         *_, moved, i = carry
@@ -130,7 +126,7 @@ def retract_traced(
         f = frame(objective, z, rank)
         step = _towards(f, f.gradient)
         moved = jnp.where(i < steps, jnp.linalg.norm(step), 0.0)
-        new = jnp.where(moved <= STANDS, z, _unit(z - step))  # nan goes on
+        new = jnp.where(moved <= STANDS, z, objective.onto(z - step))  # nan goes on
         return _chords(objective, new, f, moved, chords) if chords else new, f, moved, i + 1
 
     shape = jax.eval_shape(lambda z: frame(objective, z, rank), theta)

@@ -24,7 +24,10 @@ from sharpflow.numerics.residuals import residual_count
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
 
-__all__ = ["Frame", "eigenvalues", "fitting", "fix_sign", "frame", "log_sharpness_gradient", "normal_rank", "sharpness"]
+__all__ = [
+    "Frame", "eigenvalues", "fitting", "fix_sign", "frame", "log_sharpness_gradient", "normal_rank", "sharpness",
+    "top_curvature",
+]  # fmt: skip
 
 configure()
 
@@ -54,6 +57,8 @@ class Frame(NamedTuple):
 
 def spherical_hessian(objective: Objective, theta: Array, /) -> Array:
     """P Hess L(theta) P, (D, D), at a unit vector theta (D,)."""
+    if objective.decay is not None:
+        return jax.hessian(objective.function)(theta)
     projector = jnp.eye(theta.shape[0]) - jnp.outer(theta, theta)
     return projector @ jax.hessian(objective.function)(theta) @ projector
 
@@ -137,12 +142,15 @@ def tangent_log_gradient(objective: Objective, theta: Array, f: Frame, /, slope:
     """
     slope = curvature_slope(objective, theta, f.vectors[:, 0]) if slope is None else slope
     tangent = slope - f.vectors @ (f.vectors.T @ slope)
-    return (tangent - theta * (theta @ tangent)) / f.values[0]
+    radial = objective.radial(theta)
+    return (tangent - radial * (radial @ tangent)) / f.values[0]
 
 
 def all_eigenvalues(objective: Objective, theta: Array, /) -> Array:
-    """The D - 1 eigenvalues of the spherical Hessian, falling."""
+    """The D - 1 eigenvalues of the spherical Hessian (all D in R^D), falling."""
     matrix = spherical_hessian(objective, theta)
+    if objective.decay is not None:
+        return jnp.linalg.eigvalsh(matrix)[::-1]
     # The radial eigenvalue, 0, is moved below all others (each is at most the Frobenius norm in size) and dropped.
     low = 2 * jnp.linalg.norm(matrix) + 1
     return jnp.linalg.eigvalsh(matrix - low * jnp.outer(theta, theta))[1:][::-1]
@@ -193,9 +201,9 @@ def _gram_eigenvalues(objective: Objective) -> Compiled:
 
 
 def unit_vector(objective: Objective, point: Any, what: str = "point") -> np.ndarray:
-    """``point`` checked and normalised, (D,)."""
+    """``point`` checked and, on the sphere, normalised, (D,)."""
     vector = objective.vector(point, what)
-    result: np.ndarray = vector / np.linalg.norm(vector)
+    result: np.ndarray = vector / np.linalg.norm(vector) if objective.decay is None else vector
     return result
 
 
@@ -206,6 +214,8 @@ def _plain_eigenvalues(objective: Objective) -> Compiled:
 
 def require_sphere(objective: Objective, /) -> None:
     """Raise `InputError` where a spectrum on the sphere is asked of a loss that does not live there."""
+    if objective.decay is not None:
+        return
     try:
         require_scale_invariant(objective)
     except InputError as error:
@@ -241,6 +251,12 @@ def sharpness(subject: Loss | Objective, point: Any, /, *, spherical: bool = Tru
     return float(eigenvalues(subject, point, spherical=spherical)[0])
 
 
+def top_curvature(objective: Objective, point: np.ndarray, /) -> float:
+    """lambda_1 at a point of Gamma (D,), by the Gram matrix of the residuals where there are some."""
+    found = _eigenvalues if objective.residuals is None else _gram_eigenvalues
+    return float(found(objective)(point)[0])
+
+
 def log_sharpness_gradient(subject: Loss | Objective, point: Any, /, *, rank: int | None = None) -> np.ndarray:
     """g = grad_Gamma log lambda_1, (D,), tangent to Gamma, at a point of it (D,), normalised here.
 
@@ -267,7 +283,7 @@ def normal_rank(objective: Objective, point: Any, /) -> int:
     else:
         values = np.asarray(_gram_eigenvalues(objective)(unit_vector(objective, point)))
         # Whatever the residuals do not see is kernel; theta itself, in the kernel too, is not counted.
-        values = np.concatenate([values, np.zeros(1)])[: objective.dimension - 1]
+        values = np.concatenate([values, np.zeros(1)])[: objective.normals_at_most]
     if objective.dimension < 3:
         raise InputError(f"{objective.name!r} has {objective.dimension} weights; a flow along minima needs at least 3.")
     if not np.isfinite(values[0]) or values[0] <= 0:

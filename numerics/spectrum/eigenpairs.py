@@ -60,9 +60,11 @@ def hessian_product(objective: Objective, theta: Array, /) -> Callable[[Array], 
     else:
         _, product = jax.linearize(jax.grad(objective.function), theta)
 
+    radial = objective.radial(theta)
+
     def projected(v: Array) -> Array:
         out = product(v)
-        return out - theta * (theta @ out)
+        return out - radial * (radial @ out)
 
     return projected
 
@@ -209,7 +211,7 @@ def _whole_product(objective: Objective, w: Array) -> tuple[Callable[[Array], Ar
 
 def _space(objective: Objective, w: Array, spherical: bool) -> tuple[Callable[[Array], Array], Array]:
     """The product that the spectrum is asked of, and the direction that it leaves out."""
-    return (hessian_product(objective, w), w) if spherical else _whole_product(objective, w)
+    return (hessian_product(objective, w), objective.radial(w)) if spherical else _whole_product(objective, w)
 
 
 @lru_cache(maxsize=64)

@@ -6,12 +6,13 @@ import argparse
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sharpflow.terminal.arguments import add_plot, add_run, add_seed, number, whole
+from sharpflow.terminal.arguments import add_plot, add_run, add_seed, add_weights, number, whole
 from sharpflow.terminal.output import Output, add_json
 from sharpflow.terminal.progress import progress_line
 from sharpflow.terminal.tables import aligned
 from sharpflow.terminal.tables import number as shown
 from sharpflow.theory.cache import cache_folder
+from sharpflow.theory.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,14 +22,18 @@ if TYPE_CHECKING:
     from sharpflow.theory.loss import Loss
     from sharpflow.theory.rule import Rule
 
+RATE = 1e-4
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run, and the places to write to."""
     add_run(parser)
     parser.add_argument(
-        "--rate", default="1e-4", type=number, metavar="EPS",
-        help="the small parameter (learning rate times weight decay for gd-wd); default: %(default)s",
+        "--rate", type=number, metavar="EPS",
+        help="the small parameter (learning rate times weight decay for gd-wd); default: 1e-4, or the product of "
+        "--learning-rate and --weight-decay",
     )  # fmt: skip
+    add_weights(parser)
     parser.add_argument(
         "--perturbation", type=number, metavar="LENGTH",
         help="of a random step added to the start, which seeds the directions that are below the edge yet; default: a "
@@ -75,9 +80,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     with progress_line(arguments.spec) as progress:
         result = compare(
-            loss, rule=rule, rate=arguments.rate, time=arguments.time, start=arguments.start,
-            amplitude=arguments.amplitude, perturbation=arguments.perturbation, seed=arguments.seed,
-            resolve=arguments.resolve is not None, records=arguments.records, progress=progress,
+            loss, rule=rule, rate=_rate(arguments), learning_rate=_of_leaves(arguments.learning_rate),
+            weight_decay=_of_leaves(arguments.weight_decay), no_decay=arguments.no_decay, time=arguments.time,
+            start=arguments.start, amplitude=arguments.amplitude, perturbation=arguments.perturbation,
+            seed=arguments.seed, resolve=arguments.resolve is not None, records=arguments.records, progress=progress,
         )  # fmt: skip
     output.say(*_lines(result), *_kink(result, loss))
     output.write_json(result.to_json())
@@ -92,13 +98,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _noisy(arguments: argparse.Namespace, loss: Loss | Objective, rule: Rule, output: Output) -> int:
     """Runs with label noise beside the noise flow."""
     from sharpflow.numerics.comparison.noisy import compare_noisy, interval
-    from sharpflow.theory.errors import InputError
 
     names = ("csv", "save", "save_flow", "sphere", "portrait", "resolve")
     if given := [name for name in names if getattr(arguments, name) is not None]:
         raise InputError(f"--{given[0].replace('_', '-')} has no meaning with --label-noise; --plot and --json have.")
     found = compare_noisy(
-        loss, rule=rule, label_noise=arguments.label_noise, rate=arguments.rate, time=arguments.time,
+        loss, rule=rule, label_noise=arguments.label_noise, rate=_rate(arguments), time=arguments.time,
         start=arguments.start, effective_lr=arguments.effective_lr, seeds=arguments.seeds, seed=arguments.seed,
     )  # fmt: skip
     path, last = found.path, found.lr_ratio[:, -1]
@@ -125,10 +130,34 @@ def _noisy(arguments: argparse.Namespace, loss: Loss | Objective, rule: Rule, ou
     return 0 if found.result.ok else 1
 
 
+def _of_leaves(given: list[tuple[str, float]] | None) -> float | dict[str, float] | None:
+    """The numbers of leaves: one for all, or by patterns, that for all others last."""
+    if not given:
+        return None
+    values = dict(sorted(given, key=lambda pair: not pair[0]))
+    return values[""] if list(values) == [""] else values
+
+
+def _rate(arguments: argparse.Namespace) -> float:
+    """The rate that was given, or that learning rate and weight decay make."""
+    both = _of_leaves(arguments.learning_rate), _of_leaves(arguments.weight_decay)
+    if not all(isinstance(value, float) for value in both):
+        return arguments.rate if arguments.rate is not None else RATE
+    product = both[0] * both[1]  # type: ignore[operator]  # both are numbers
+    if arguments.rate is not None and abs(product - arguments.rate) > 1e-9 * arguments.rate:
+        raise InputError(
+            f"--rate {arguments.rate:g} is not --learning-rate times --weight-decay, {product:g}: leave one of them "
+            "out."
+        )
+    return product
+
+
 def _figure(name: str, result: Comparison, subject: Loss | Objective, rule: Rule) -> Figure:
     from sharpflow.figures import plots
     from sharpflow.theory.loss import Loss
 
+    if result.groups is not None and name in ("sphere", "portrait"):
+        raise InputError(f"--{name}: weights that are not all scale-invariant lie on no one sphere; --plot draws them.")
     if name == "plot" and result.edges is not None:
         from sharpflow.figures.edges import edges
 
@@ -159,7 +188,8 @@ def _kink(result: Comparison, subject: Loss | Objective) -> list[str]:
     from sharpflow.numerics.results import RESULTS
 
     alive = np.flatnonzero(np.isfinite(result.flow_points).all(axis=1))
-    if result.result not in (RESULTS.MAX_STEPS, RESULTS.STEPSIZE_UNDERFLOW) or not len(alive):
+    stuck = result.result in (RESULTS.MAX_STEPS, RESULTS.STEPSIZE_UNDERFLOW)
+    if not stuck or not len(alive) or result.groups is not None:
         return []
     from sharpflow.numerics.inspection.kinks import KINK, jump_beside
     from sharpflow.numerics.objective import as_objective
@@ -195,12 +225,17 @@ def _apart(result: Comparison) -> str:
     return ": gradient descent did not follow this flow" if result.agreement == "apart" else ""
 
 
+def _named(leaves: list[str]) -> str:
+    return ", ".join(leaves[:3]) + (f" and {len(leaves) - 3} more" if len(leaves) > 3 else "")
+
+
 def _lines(result: Comparison) -> list[str]:
     gd, flow = result.gd, result.flow
     far = result.max_distance
     kept = "the first time; kept on disk" if cache_folder("xla") is not None else "each time: nothing is kept on disk"
     rows: list[tuple[str, float | None, str]] = [
         ("max distance", far, "" if far != far else f"{far / result.intrinsic_lr:.3g} intrinsic_lr{_apart(result)}"),
+        *((f"  {group['kind']}", group["max_distance"], _named(group["leaves"])) for group in result.groups or ()),
         ("max distance on the minima", result.max_distance_on_minima, ""),
         *_onset(result),
         ("sharpness of gradient descent", gd.sharpness, "mean over the last period"),

@@ -17,7 +17,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from types import FunctionType, ModuleType, SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import sympy as sp
@@ -230,7 +230,7 @@ def _fitting(module: ModuleType, fits: Callable[[Any], bool]) -> list[str]:
 def _loss(value: Any, where: str) -> Loss | Objective:
     if isinstance(value, Family):
         return value.default()
-    if inspect.isfunction(value) and not _required(value):
+    if callable(value) and not isinstance(value, type | Loss | Rule) and not _required(value):
         value, where = _made(value, where), f"{where}()"
     if _is_loss(value):
         loss: Loss | Objective = value
@@ -248,13 +248,16 @@ def _loss(value: Any, where: str) -> Loss | Objective:
     raise InputError(f"{where} is {_kind(value)}, not a Loss or an Objective: {advice}.")
 
 
-def _required(function: FunctionType) -> bool:
-    """True where a function cannot be called without arguments."""
-    given = inspect.signature(function).parameters.values()
+def _required(function: Callable[..., Any]) -> bool:
+    """True where a function cannot be called without arguments, as far as can be told."""
+    try:
+        given = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return True
     return any(p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in given)
 
 
-def _made(function: FunctionType, where: str) -> Any:
+def _made(function: Callable[..., Any], where: str) -> Any:
     """The value of a function of the user's: a network and its data are built when asked for, not on import."""
     try:
         with in_time(MAKING):

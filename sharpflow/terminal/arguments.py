@@ -14,9 +14,11 @@ __all__ = [
     "add_run",
     "add_seed",
     "add_time_limit",
+    "add_weights",
     "figure_file",
     "number",
     "numbers",
+    "of_leaf",
     "positive",
     "seed",
     "start",
@@ -106,6 +108,24 @@ def add_time_limit(parser: argparse._ActionsContainer, default: float, what: str
         "--time-limit", default=f"{default:g}", type=positive, metavar="SECONDS",
         help=f"processor seconds for {what}; default: %(default)s",
     )  # fmt: skip
+
+
+def of_leaf(text: str, /) -> tuple[str, float]:
+    """A number for all leaves, or for those that a pattern is found in.
+
+    >>> of_leaf("0.05"), of_leaf("bias|scale=0.01")
+    (('', 0.05), ('bias|scale', 0.01))
+    """
+    pattern, equals, value = text.rpartition("=")
+    return pattern if equals else "", number(value)
+
+
+def add_weights(parser: argparse._ActionsContainer, /) -> None:
+    """How weights that are not scale-invariant are trained."""
+    more = "or PATTERN=NUMBER for leaves whose path it is found in (repeat for more, the first that fits)"
+    for option, what in (("--learning-rate", "where weights are not scale-invariant"), ("--weight-decay", "of them")):
+        parser.add_argument(option, type=of_leaf, action="append", metavar="NUMBER", help=f"{what}: a number, {more}")
+    parser.add_argument("--no-decay", metavar="PATTERN", help="leaves without weight decay, as 'bias|scale'")
 
 
 def add_plot(parser: argparse._ActionsContainer, option: str, what: str, /) -> None:

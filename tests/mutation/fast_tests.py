@@ -251,6 +251,12 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/inspection/number_range.py": ("tests/testing/test_scaling.py", "-k", "range or length or 44"),
     "numerics/weights/scalings.py": (f"{NUMERICS}/weights/test_groups.py",),
     "numerics/weights/grouping.py": (f"{NUMERICS}/weights/test_groups.py",),
+    "theory/edge/all_weights.py": (f"{THEORY}/edge/test_all_weights.py",),
+    "numerics/weights/coordinates.py": (f"{NUMERICS}/flows/test_weights_flow.py",),
+    "numerics/flows/weights_flow.py": (f"{NUMERICS}/flows/test_weights_flow.py",),
+    "numerics/descent/weights_descent.py": (f"{NUMERICS}/flows/test_weights_flow.py",),
+    "numerics/comparison/weights.py": (f"{NUMERICS}/flows/test_weights_flow.py",),
+    "numerics/measurements/weights_checks.py": (f"{NUMERICS}/flows/test_weights_flow.py",),
     "numerics/leaves.py": (f"{NUMERICS}/test_leaves.py",),
     "numerics/objective.py": OBJECTIVE,
     "numerics/descent/orbit.py": (

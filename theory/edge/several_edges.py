@@ -22,7 +22,10 @@ from sharpflow.theory.proving.proof import Proof
 from sharpflow.theory.proving.zero import prove_equal
 from sharpflow.theory.sphere.reduction import Reduction
 
-__all__ = ["edge_map", "operator", "prove_central_flow", "prove_edge_sharpness_falls", "prove_several_edges"]
+__all__ = [
+    "averaged", "edge_map", "operator", "order_of", "prove_central_flow", "prove_edge_sharpness_falls",
+    "prove_several_edges", "push",
+]  # fmt: skip
 
 K, M = 2, 2  # eigenvalues at the edge, tangent directions
 LAMBDA = sp.Symbol("lambda", positive=True)
@@ -55,7 +58,7 @@ def _loss() -> tuple[tuple[sp.Symbol, ...], sp.Expr]:
     return w, loss
 
 
-def _order(expression: sp.Expr, power: int) -> sp.Expr:
+def order_of(expression: sp.Expr, power: int, /) -> sp.Expr:
     """The coefficient of delta^power of something regular in delta."""
     derivative = sp.diff(expression, DELTA, power).subs(DELTA, 0)
     return sp.expand(derivative / sp.factorial(power))
@@ -76,16 +79,16 @@ def edge_map(reduction: Reduction, /, slope: tuple[sp.Expr, ...] = (0, 0)) -> tu
     e = 2 / LAMBDA
     step = reduction.step.subs(reduction.effective_lr, e)
     moved = [at[v] - step * squared * g for v, g in zip(w, gradient, strict=True)]
-    drift = [_order(moved[1 + m] / moved[0], 2) for m in range(M)]
+    drift = [order_of(moved[1 + m] / moved[0], 2) for m in range(M)]
     g2 = squared * sum(g**2 for g in gradient)
     eta, decay = reduction.parameters["learning_rate"], reduction.parameters["weight_decay"]
     schedule = reduction.schedule.subs({decay: DELTA**2 / eta}).subs(
         {reduction.effective_lr: e, reduction.gradient_squared: g2}
     )
-    return drift, _order(sp.log(schedule / e), 2)
+    return drift, order_of(sp.log(schedule / e), 2)
 
 
-def _averaged(expression: sp.Expr) -> sp.Expr:
+def averaged(expression: sp.Expr, /) -> sp.Expr:
     """<X_i X_j> = Sigma_ij in a quadratic form of X."""
     poly = sp.Poly(expression, *XS)
     out = sp.Integer(0)
@@ -99,24 +102,24 @@ def _averaged(expression: sp.Expr) -> sp.Expr:
     return sp.expand(out)
 
 
-def _push(sigma: sp.Matrix) -> list[sp.Expr]:
+def push(sigma: sp.Matrix, /) -> list[sp.Expr]:
     """sum_ij Sigma_ij A_ij, a tangent vector."""
     return [sum(sigma[i, j] * JETS[i, j, m] for i in range(K) for j in range(K)) for m in range(M)]
 
 
 def operator(sigma: sp.Matrix, /) -> sp.Matrix:
     """M(Sigma)_ij = 4 tr(Sigma) delta_ij + sum_kl <A_ij, A_kl> Sigma_kl."""
-    push = _push(sigma)
+    pushed = push(sigma)
     return sp.Matrix(
-        K, K, lambda i, j: 4 * sigma.trace() * int(i == j) + sum(JETS[i, j, m] * push[m] for m in range(M))
+        K, K, lambda i, j: 4 * sigma.trace() * int(i == j) + sum(JETS[i, j, m] * pushed[m] for m in range(M))
     )
 
 
 def prove_several_edges(reduction: Reduction, /) -> Proof:
     """d zeta = -sum Sigma_ij A_ij, d log effective_lr = 2 - 4 tr Sigma, dE = 2 I - M(Sigma), from one exact step."""
     drift, growth = edge_map(reduction)
-    means, grows = [_averaged(d) for d in drift], _averaged(growth)
-    push = _push(SIGMA)
+    means, grows = [averaged(d) for d in drift], averaged(growth)
+    pushed = push(SIGMA)
     # E = effective_lr a/2 along the drift: at s = 0 and effective_lr = 2/lambda it is the identity.
     edge = sp.Matrix(K, K, lambda i, j: _curvature(i, j, TANGENT) / LAMBDA)
     change = sp.Matrix(
@@ -136,7 +139,7 @@ def prove_several_edges(reduction: Reduction, /) -> Proof:
                 prove_equal(
                     f"the drift along s_{m + 1}, a step, over the rate",
                     means[m],
-                    -push[m],
+                    -pushed[m],
                     note="The coefficient of delta^2 in s+ of the exact map, with <X_i X_j> = Sigma_ij.",
                 )
                 for m in range(M)
@@ -162,7 +165,7 @@ def prove_several_edges(reduction: Reduction, /) -> Proof:
             prove_equal(
                 "M is positive: <Sigma, M Sigma> is a sum of squares",
                 pair(SIGMA, operator(SIGMA)),
-                sp.expand(4 * SIGMA.trace() ** 2 + sum(p**2 for p in push)),
+                sp.expand(4 * SIGMA.trace() ** 2 + sum(p**2 for p in pushed)),
                 note="That problem is convex, and tr Sigma and the drift are unique.",
             ),
             prove_equal(
@@ -182,7 +185,7 @@ def prove_edge_sharpness_falls(reduction: Reduction, /) -> Proof:
     trace, push2 = sp.Symbol("tr", positive=True), sp.Symbol("P2", nonnegative=True)
     # <Sigma, M Sigma - 2 I> = 0 with the sum of squares of `prove_several_edges`.
     (balance,) = sp.solve(4 * trace**2 + push2 - 2 * trace, push2)
-    falls = -_averaged(growth).subs(SIGMA[1, 1], trace - SIGMA[0, 0])
+    falls = -averaged(growth).subs(SIGMA[1, 1], trace - SIGMA[0, 0])
     return Proof(
         "sharpness falls while several eigenvalues are at the edge",
         (
@@ -207,8 +210,8 @@ def prove_edge_sharpness_falls(reduction: Reduction, /) -> Proof:
 def prove_central_flow(reduction: Reduction, /) -> Proof:
     """d theta = -(e/rate) P (grad L + rate sum Sigma_ij A_ij/2), and E as it moves along it, from one exact step."""
     drift, growth = edge_map(reduction, SLOPE)
-    means, grows = [_averaged(d) for d in drift], _averaged(growth)
-    push, e = _push(SIGMA), 2 / LAMBDA
+    means, grows = [averaged(d) for d in drift], averaged(growth)
+    pushed, e = push(SIGMA), 2 / LAMBDA
     # rate lambda A_ijm is the gradient of v_i^T H v_j, in units of which Sigma pushes; rate b_m is that of L.
     edge = sp.Matrix(K, K, lambda i, j: _curvature(i, j, TANGENT) / LAMBDA)
     change = sp.Matrix(
@@ -223,7 +226,7 @@ def prove_central_flow(reduction: Reduction, /) -> Proof:
                 prove_equal(
                     f"the drift along s_{m + 1}, a step, over the rate",
                     means[m],
-                    sp.expand(-e * (SLOPE[m] + LAMBDA * push[m] / 2)),
+                    sp.expand(-e * (SLOPE[m] + LAMBDA * pushed[m] / 2)),
                     note="-e times the mean gradient: that of L, and half that of <H, Sigma>. The coefficient of "
                     "delta^2 in s+ of the exact map of a loss with a slope.",
                 )

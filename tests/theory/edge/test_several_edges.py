@@ -42,8 +42,8 @@ def test_no_step_compares_a_thing_with_itself():
 )
 def test_planted_errors_are_refuted(change, part):
     drift, growth = edges.edge_map(REDUCTION)
-    true = edges._averaged(drift[0] if part == "drift" else growth)
-    right = -edges._push(edges.SIGMA)[0] if part == "drift" else 2 - 4 * edges.SIGMA.trace()
+    true = edges.averaged(drift[0] if part == "drift" else growth)
+    right = -edges.push(edges.SIGMA)[0] if part == "drift" else 2 - 4 * edges.SIGMA.trace()
     assert prove_equal("true", true, right).status is Status.PROVED
     step = prove_equal("planted", true, change(right))
     assert step.status is Status.REFUTED
