@@ -106,7 +106,7 @@ def compare(
     own = coordinates(as_objective(subject), learning_rate, weight_decay, no_decay)
     if own is not None:
         _require_plain(rule, setting)
-        return weights_comparison(own, start, setting, begins, records=records)
+        return weights_comparison(own, start, setting, begins)
     require_scale_invariant(subject)
     begun = _on_gamma(subject, start, setting, begins)
     if isinstance(begun, Comparison):

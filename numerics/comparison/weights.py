@@ -33,7 +33,6 @@ from sharpflow.numerics.weights.coordinates import Coordinates
 
 __all__ = ["weights_comparison"]
 
-RECORDS = 400
 SPECTRUM = 8
 # Newton that arrived leaves rounding.
 ARRIVED = 1e-6
@@ -67,9 +66,10 @@ def weights_comparison(own: Coordinates, start: Any, setting: Setting, begins: C
         own.scaled, zeta, time=time, effective_lr=own.effective_lr, rank=rank, tolerance=tolerance
     )  # fmt: skip
     begins(f"gradient descent, {setting.iterations} iterations")
-    every = 2 * max(1, math.ceil(time / rate / 2 / RECORDS))
+    every = 2 * max(1, math.ceil(time / rate / 2 / setting.records))
     run = descend_weights(
-        own.scaled, _set_off(own, setting, flow, rank), effective_lr=own.effective_lr, rate=rate, records=RECORDS,
+        own.scaled, _set_off(own, setting, flow, rank), effective_lr=own.effective_lr, rate=rate,
+        records=setting.records,
         every=every,
     )  # fmt: skip
     inside = run.steps * rate <= time * (1 + 1e-12)
