@@ -79,7 +79,9 @@ _ADVICE = {
         "flow: lower its tolerance, or check the rank that was given."
     ),
     RESULTS.NOT_AT_MINIMA: (
-        "Gradient flow did not come to rest at a manifold of minima. Start elsewhere, or allow it more steps."
+        "Gradient flow did not come to rest at a manifold of minima that a flow leads along. Start elsewhere; where L "
+        "is smooth, the central flow needs none: sharpflow.central_flow(objective, sharpflow.relax(objective).point, "
+        "rate=1e-4, time=1.0)."
     ),
     RESULTS.STEPSIZE_UNDERFLOW: (
         "The step of the integrator shrank to nothing: near here the loss has a kink, eigenvalues meet, or Gamma ends. "

@@ -32,6 +32,8 @@ RECORDS = 400
 SPECTRUM = 8
 # A Hessian that vanishes is rounding.
 FLAT = 1e-12
+# Rate 1e-8 has oscillations of 1e-4.
+RESTING = 1e-6
 
 
 def may_compare(objective: Objective, start: Any) -> bool:
@@ -42,6 +44,11 @@ def may_compare(objective: Objective, start: Any) -> bool:
     return float(eigenvalues(objective, theta)[0]) > FLAT
 
 
+def _rests(objective: Objective, theta: np.ndarray) -> bool:
+    """True where |grad L|/lambda_1 is nothing beside any oscillation."""
+    return float(np.linalg.norm(objective.gradient(theta))) < RESTING * float(eigenvalues(objective, theta)[0])
+
+
 def oscillation_of(flow: CentralPath) -> float:
     """tr Sigma where it has set in first; 1/2, the most there can be on Gamma, where it never does."""
     known = flow.mean_square
@@ -49,15 +56,24 @@ def oscillation_of(flow: CentralPath) -> float:
     return float(there[0]) if len(there) else 0.5
 
 
-def central_comparison(objective: Objective, start: Any, setting: Setting, /, *, message: str) -> Comparison:
+def central_comparison(
+    objective: Objective, start: Any, setting: Setting, /, *, message: str, rest: np.ndarray | None = None
+) -> Comparison:
     """`sharpflow.numerics.comparison.compare.compare` for gradient descent with weight decay, without minima.
 
     Args:
         message: why there are none.
+        rest: (D,) where gradient flow ended: taken in place of a start that the flow does not leave, if L rests there.
     """
     rule, rate, time = setting.rule, setting.rate, setting.time
     theta = unit_vector(objective, objective.start if start is None else start, "start")
-    first = central_flow(objective, theta, rate=rate, time=time)  # compiles
+    first = central_flow(objective, theta, rate=rate, time=time) if may_compare(objective, theta) else None  # compiles
+    where = ""
+    if (first is None or first.time == 0) and rest is not None and _rests(objective, rest):
+        # Down a slope a flow that spans many iterations bends within one of them.
+        where, theta = " from there", unit_vector(objective, rest, "rest")
+        first = central_flow(objective, theta, rate=rate, time=time)
+    assert first is not None  # one of the two has an edge
     flow = central_flow(objective, theta, rate=rate, time=time)
     # Off Gamma grad L turns the eigenvectors of the whole Hessian towards theta; those on the sphere are asked for.
     top = np.asarray(fix_sign(jnp.linalg.eigh(spherical_hessian(objective, jnp.asarray(theta)))[1][:, -1]))
@@ -97,7 +113,7 @@ def central_comparison(objective: Objective, start: Any, setting: Setting, /, *,
         points=points, minima_points=nowhere, flow_points=at.points, effective_lr=effective_lr, gd_loss=loss,
         seconds={"gd": taken, "flow": flow.seconds, "compile": first.compile_seconds + descent.compile_seconds},
         result=worst(run.result, flow.result), perturbation=setting.perturbation,
-        message=flow.message or f"{message.rstrip('.')}; compared with the central flow",
+        message=f"{message.rstrip('.')}; compared with the central flow{where}{flow.message and f': {flow.message}'}",
         edges=_edges(objective, flow, run.means, alive, times, spectrum, at),
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sharpflow.numerics.comparison.central import central_comparison, may_compare
+from sharpflow.numerics.comparison.diagnosis import no_second_derivative, tie
 from sharpflow.numerics.comparison.measured import measure, nothing
 from sharpflow.numerics.comparison.result import Comparison
 from sharpflow.numerics.comparison.setting import Setting, default_rule
@@ -57,7 +58,9 @@ def compare(
     Where normal directions do not fit into a frame (above 400 weights without residuals), Hessian products take its
     place for gradient descent with weight decay (`sharpflow.numerics.minima.records`); what did not converge is in the
     result. An objective whose gradient flow comes to rest at no manifold of minimizers is compared with the central
-    flow, from its start (`sharpflow.numerics.comparison.central`).
+    flow, from its start or, where that flow does not leave it, from that rest
+    (`sharpflow.numerics.comparison.central`). Where the loss has no second derivative at its minima, or where lambda_1
+    is not simple at the start of a flow of one eigenvalue, nothing is run, and the message says why.
 
     Args:
         subject: a loss with minima, or an objective.
@@ -111,6 +114,10 @@ def compare(
     begun = _on_gamma(subject, start, setting, begins)
     if isinstance(begun, Comparison):
         return begun
+    if begun.rank is not None and begun.rank > 1 and not _several(begun, setting):
+        begins("is lambda_1 simple")
+        if tied := tie(begun.objective, begun.zeta, begun.rank):
+            return nothing(begun.objective, setting, begun.shown, RESULTS.GAP_CLOSED, tied)
     begins(f"gradient descent, {setting.iterations} iterations, and the way back to the minima")
     set_off, run = run_descent(begun, setting, begins)
     begins("the flow")
@@ -160,17 +167,27 @@ def _on_gamma(
         chosen = subject.minima.start if start is None else start
         chart = subject.minima.start_at(chosen)  # type: ignore[arg-type]
         zeta = minima_point(subject, chart)
+        if broken := no_second_derivative(subject, objective, zeta):
+            return nothing(objective, setting, chart, RESULTS.NOT_AT_MINIMA, broken)
         return Beginning(objective, zeta, normal_rank(objective, zeta), subject, chart, chart)
     if not frames_fit(objective):
         # Whether so many residuals vanish would take their whole Jacobian to see; Hessian products do not ask.
         objective = without_residuals(objective)
     begins("gradient flow to the minima")
     relaxed = relax(objective, start)
-    no_minima = relaxed.result is RESULTS.NOT_AT_MINIMA
-    if no_minima and setting.law.coefficient == DESCENT and may_compare(objective, start):
-        begins("no minima there: gradient descent and the central flow")
-        return central_comparison(objective, start, setting, message=relaxed.message)
     shown = tuple(float(v) for v in relaxed.point)
+    if relaxed.result is not RESULTS.DIVERGED:
+        begins("is the loss smooth there")
+        if broken := no_second_derivative(subject, objective, relaxed.point):
+            return nothing(objective, setting, shown, RESULTS.NOT_AT_MINIMA, broken)
+    no_minima = relaxed.result is RESULTS.NOT_AT_MINIMA
+    if (
+        no_minima
+        and setting.law.coefficient == DESCENT
+        and (may_compare(objective, start) or may_compare(objective, relaxed.point))
+    ):
+        begins("no minima there: gradient descent and the central flow")
+        return central_comparison(objective, start, setting, message=relaxed.message, rest=relaxed.point)
     if not relaxed.result.ok:
         return nothing(objective, setting, shown, relaxed.result, relaxed.message)
     if relaxed.rank == 0:
