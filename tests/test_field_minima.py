@@ -43,7 +43,7 @@ def test_a_minimum_that_is_a_point_is_told_and_the_central_flow_runs_from_there(
 
 
 def test_another_rule_has_no_figures_at_a_point():
-    found = compare(BOWL, rate=1e-3, time=0.2, rule=rules.get("rmsprop"), start=[1.0, 0.0, 0.0])
+    found = compare(BOWL, rate=1e-3, time=0.2, rule=rules.get("normalized-gd"), start=[1.0, 0.0, 0.0])
     assert found.result is RESULTS.NOT_AT_MINIMA
     assert "the minimum is a point" in found.message
     assert len(found.times) == 0

@@ -160,6 +160,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/measurements/bn_regression.py": SMALL,
     "numerics/flows/central_flow.py": CENTRAL,
     "numerics/comparison/central.py": CENTRAL,
+    "numerics/comparison/diagnosis.py": ("tests/test_field_minima.py",),
     "numerics/comparison/setting.py": (f"{NUMERICS}/comparison/test_compare_formulas.py",),
     "numerics/flows/central_step.py": CENTRAL,
     "numerics/inspection/chart_rank.py": CHART_POINTS,
