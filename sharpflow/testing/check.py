@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+import numpy as np
+
 from sharpflow.claim import Case
 
 if TYPE_CHECKING:
@@ -78,11 +80,15 @@ class Subject:
         given: a `Loss` or an `Objective`.
         rule: run where a check runs gradient descent.
         seed: of random points.
+        note: what of it is under test, where that is a part.
+        missing: checks that have no meaning for it, and those that suppose them, with the reason.
     """
 
     given: Loss | Objective
     rule: Rule
     seed: int = 0
+    note: str = ""
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -106,8 +112,11 @@ class Subject:
     @cached_property
     def minima(self) -> MinimaSample:
         """Points of Gamma; may be none."""
-        from sharpflow.numerics.minima.sample import minima_sample
+        from sharpflow.numerics.minima.sample import MinimaSample, minima_sample
 
+        if reason := self.missing.get("minimizers"):
+            nowhere = np.zeros((0, self.objective.dimension))
+            return MinimaSample(nowhere, None, 0, (reason,), nowhere, nowhere, nowhere)
         return minima_sample(self.given, seed=self.seed)
 
     @cached_property

@@ -123,7 +123,7 @@ def table(report: Report, /) -> str:
     rows = [("check", "outcome", "measured", "expected", "tolerance", "seconds")]
     for r in report:
         rows.append((r.check, WORDS[r.outcome.value], *numbers(r.trial), f"{r.seconds:.1f}"))
-    lines = aligned(rows)
+    lines = [*(textwrap.wrap(report.note, WIDTH) if report.note else []), *aligned(rows)]
     for r in report:
         if r.outcome.value not in ("passed", "not_applicable"):
             lines += ["", r.explain()]
@@ -167,10 +167,12 @@ class Report(Sequence[CheckResult]):
     Attributes:
         subject: name of the loss or rule.
         results: one for each check.
+        note: what of the subject was under test, where that is a part of it.
     """
 
     subject: str
     results: tuple[CheckResult, ...]
+    note: str = ""
 
     @property
     def failed(self) -> tuple[CheckResult, ...]:
@@ -189,7 +191,12 @@ class Report(Sequence[CheckResult]):
 
     def to_json(self) -> dict[str, Any]:
         """As ``check --json`` holds it."""
-        return {"subject": self.subject, "ok": self.ok, "checks": [result.to_json() for result in self.results]}
+        return {
+            "subject": self.subject,
+            "note": self.note,
+            "ok": self.ok,
+            "checks": [result.to_json() for result in self.results],
+        }
 
     def __len__(self) -> int:
         return len(self.results)

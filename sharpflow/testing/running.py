@@ -32,6 +32,10 @@ __all__ = ["Runner", "check_loss", "check_rule", "chosen_checks", "doing"]
 
 # What waits for something that never comes does no work, and ends by the clock: of a busy machine, which takes longer.
 WAITING = 4.0
+HELD = (
+    "the minima are those of all weights together, and the flow moves all of them: `sharpflow compare SPEC "
+    "--learning-rate ETA` runs gradient descent beside it"
+)
 REPORT = "This is a mistake of sharpflow itself, and says nothing of the subject: please report it with these lines."
 
 
@@ -79,7 +83,7 @@ class Runner:
             begin = time.perf_counter()
             waits = next((other for other in check.supposes if not self._holds(other)), None)
             begin = begin if waits is None else time.perf_counter()
-            trial = self._try(name, check) if waits is None else _waits(waits, self._done[waits])
+            trial = self._try(name, check) if waits is None else self._waits(waits)
             self._done[name] = self._weighed(name, check, trial, time.perf_counter() - begin)
         return self._done[name]
 
@@ -87,10 +91,19 @@ class Runner:
         trial = self.result(name).trial
         return trial.outcome is not Outcome.FAILED and not trial.blocked
 
+    def _waits(self, other: str) -> Trial:
+        trial = self._done[other].trial
+        if isinstance(self.subject, Subject) and trial.message in self.subject.missing.values():
+            return trial
+        word = "is not applicable" if trial.blocked else "failed"
+        return Trial(Outcome.NOT_APPLICABLE, f"supposes {other}, which {word}", blocked=True)
+
     def _try(self, name: str, check: Check) -> Trial:
         try:
             # What a user's function prints must not get between the results; the check purity tells of it.
             with in_time(WAITING * self.limit), time_limit(self.limit), contextlib.redirect_stdout(io.StringIO()):
+                if isinstance(self.subject, Subject) and (reason := self.subject.missing.get(name)):
+                    return Trial(Outcome.NOT_APPLICABLE, reason, blocked=True)
                 if check.needs_minima and not len(_minima(self.subject)):
                     return Trial(Outcome.NOT_APPLICABLE, _no_minima(self.subject), blocked=True)
                 return check.run(self.subject)
@@ -141,11 +154,6 @@ def doing(error: BaseException) -> str:
     names = [(f.f_globals.get("__name__", ""), f.f_code.co_name) for f, _ in traceback.walk_tb(error.__traceback__)]
     own = [name for name in names if name[0].startswith("sharpflow.") and name[0] != time_limit.__module__]
     return ".".join(own[-1]) if own else "the program"
-
-
-def _waits(other: str, result: CheckResult) -> Trial:
-    word = "is not applicable" if result.trial.blocked else "failed"
-    return Trial(Outcome.NOT_APPLICABLE, f"supposes {other}, which {word}", blocked=True)
 
 
 def _minima(subject: Subject | RuleSubject) -> Any:
@@ -221,7 +229,7 @@ def check_loss(
 
     given = resolve_loss(loss) if isinstance(loss, str) else loss
     _require_loss(given)
-    subject = Subject(given, rules.get("gd-wd") if rule is None else rule, seed)
+    subject = _subject(given, rules.get("gd-wd") if rule is None else rule, seed)
     return _report(subject, chosen_checks(checks, "loss"), expected_failed, progress, each, limit)
 
 
@@ -254,6 +262,20 @@ def check_rule(
     return _report(RuleSubject(given, seed), chosen_checks(checks, "rule"), expected_failed, progress, each, limit)
 
 
+def _subject(given: Loss | Objective, rule: Rule, seed: int) -> Subject:
+    """The loss under test; of a network with other weights besides its scale-invariant part."""
+    from sharpflow.theory.loss import Loss
+
+    if isinstance(given, Loss):
+        return Subject(given, rule, seed)
+    from sharpflow.numerics.weights.part import invariant_part
+
+    part, said, held = invariant_part(given)
+    if part is None:
+        return Subject(given, rule, seed, missing={"homogeneity": said})
+    return Subject(part, rule, seed, said, {"minimizers": HELD} if held else {})
+
+
 def _require_loss(given: object) -> None:
     from sharpflow.numerics.objective import Objective
     from sharpflow.theory.loss import Loss
@@ -278,4 +300,4 @@ def _report(
         results.append(runner.result(name))
         if each is not None:
             each(results[-1])
-    return Report(subject.name, tuple(results))
+    return Report(subject.name, tuple(results), subject.note if isinstance(subject, Subject) else "")

@@ -254,6 +254,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/weights/scalings.py": (f"{NUMERICS}/weights/test_groups.py",),
     "numerics/weights/grouping.py": (f"{NUMERICS}/weights/test_groups.py",),
     "theory/edge/all_weights.py": (f"{THEORY}/edge/test_all_weights.py",),
+    "numerics/weights/part.py": ("tests/testing/test_networks.py",),
     "numerics/weights/coordinates.py": (f"{NUMERICS}/flows/test_weights_flow.py",),
     "numerics/flows/weights_flow.py": (f"{NUMERICS}/flows/test_weights_flow.py",),
     "numerics/descent/weights_descent.py": (f"{NUMERICS}/flows/test_weights_flow.py",),
