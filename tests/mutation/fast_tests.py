@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 THEORY, NUMERICS = "tests/theory", "tests/numerics"
-NOISE = ("central_path", "equilibria", "identities", "moments", "second_route")
+NOISE = ("batches", "central_path", "equilibria", "identities", "moments", "second_route")
 # The fast tests of a module, as pytest takes them: 12 s or so of the processor, once all is compiled.
 FORMULAS = (f"{THEORY}/test_formulas.py",)
 NUMBERS = (f"{NUMERICS}/test_formulas.py",)
@@ -237,6 +237,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         ),
         (f"{NUMERICS}/flows/test_noise_flow.py",),
     ),
+    "numerics/noise/batch_edges.py": (f"{NUMERICS}/noise/test_batch_edges.py",),
     "numerics/noise/equilibria.py": (f"{NUMERICS}/noise/test_equilibria.py",),
     "numerics/noise/central.py": (f"{NUMERICS}/noise/test_central.py", "-k", "gd-wd or variance"),
     "numerics/inspection/many_digits.py": ("tests/testing/test_derivatives.py", "-k", "many_digits or of_a_formula"),
