@@ -119,7 +119,7 @@ def test_an_internal_error_of_a_proof_is_counted_apart(monkeypatch):
     from sharpflow.verification.prover import prove
 
     monkeypatch.setitem(vars(claims.get("homogeneity")), "prove", broken)
-    found = prove(0, claims.get("homogeneity"), Case(ridge(1), rules.get("gd-wd")))
+    found = prove(claims.get("homogeneity"), Case(ridge(1), rules.get("gd-wd")))
     assert found.status == "error"
     assert "planted" in found.message
 

@@ -141,7 +141,7 @@ def with_proof(trial: Trial, claim: str, subject: Subject, /) -> Trial:
     from sharpflow import claims
     from sharpflow.verification.prover import prove
 
-    proved = prove(0, claims.get(claim), Case(subject.loss, subject.rule, seed=subject.seed), PROOF_LIMIT)
+    proved = prove(claims.get(claim), Case(subject.loss, subject.rule, seed=subject.seed), PROOF_LIMIT)
     if proved.status == "error":
         return Trial(Outcome.ERROR, proved.message)
     if proved.status != "refuted":

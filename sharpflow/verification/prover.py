@@ -1,7 +1,4 @@
-"""The process that proves: symbolic proofs run here, on a core of their own, while the main process measures.
-
-`main` reads one pickled list of `Task` from standard input and writes one pickled `Proved` for each to standard output
-as it is done. It is a process of its own, not a fork: a script that verifies needs no guard around its main part.
+"""Symbolic proofs of claims, on a core of their own while measurements run beside them.
 
 A proof is a function of the loss, the rule and the program: what was proved once is kept on disk
 (`sharpflow.theory.keeping`), and the process is started for the rest alone.
@@ -9,20 +6,14 @@ A proof is a function of the loss, the rule and the program: what was proved onc
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import os
-import pickle
 import queue
-import subprocess
-import sys
-import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from functools import partial
+from typing import Any
 
 from sharpflow import claim as claim_module
 from sharpflow.claim import Case, Claim, StepView
@@ -32,12 +23,9 @@ from sharpflow.theory import keeping
 from sharpflow.theory.errors import InputError, NoClosedForm
 from sharpflow.theory.limits import OF_PROOFS, TimeLimitExceeded, ran_out, time_limit
 from sharpflow.theory.proving.proof import Proof, Step
+from sharpflow.verification.worker import Row, Worker
 
-if TYPE_CHECKING:
-    from sharpflow.theory.loss import Loss
-    from sharpflow.theory.rule import Rule
-
-__all__ = ["Proved", "Prover", "Row", "Task", "internal_error", "prove", "view"]
+__all__ = ["Proved", "Prover", "internal_error", "prove", "view"]
 
 
 # Longer statements are cut in the views: nobody reads them, and a page of many would not load.
@@ -45,23 +33,12 @@ LONGEST = 1500
 
 
 @dataclass(frozen=True)
-class Task:
-    """One proof to make: a claim by name, a loss, and a rule by the text that names it."""
-
-    index: int
-    claim: str
-    loss: Loss | None
-    rule: str
-
-
-@dataclass(frozen=True)
 class Proved:
-    """The outcome of a task: the status, views of the steps, and what to say where there is no proof.
+    """The outcome: the status, views of the steps, and what to say where there is no proof.
 
     ``final``: whether a machine with more time would say the same.
     """
 
-    index: int
     status: str
     steps: tuple[StepView, ...] = ()
     message: str = ""
@@ -73,10 +50,10 @@ class Proved:
         return {"status": self.status, "message": self.message, "steps": [asdict(step) for step in self.steps]}
 
     @classmethod
-    def from_json(cls, index: int, content: dict[str, Any]) -> Proved:
+    def from_json(cls, content: dict[str, Any]) -> Proved:
         """Back from `to_json`; it took no time."""
         steps = [StepView(**{**step, "witness": tuple(map(tuple, step["witness"]))}) for step in content["steps"]]
-        return cls(index, content["status"], tuple(steps), content["message"], final=True)
+        return cls(content["status"], tuple(steps), content["message"], final=True)
 
 
 def kept(name: str, claim: Claim, loss: str | None, rule: str | None) -> keeping.Entry:
@@ -86,12 +63,12 @@ def kept(name: str, claim: Claim, loss: str | None, rule: str | None) -> keeping
     return keeping.entry(f"proof-{name}", loss, rule, sources=tuple(sorted(filter(None, sources))))
 
 
-def prove(index: int, claim: Any, case: Case, limit: float = OF_PROOFS) -> Proved:
+def prove(claim: Any, case: Case, limit: float = OF_PROOFS) -> Proved:
     """The claim's proof for a case under a time limit; what it lacks makes it undecided, an exception an error."""
     begin = time.perf_counter()
 
     def done(status: str, message: str = "", steps: tuple[StepView, ...] = (), final: bool = False) -> Proved:
-        return Proved(index, status, steps, message, time.perf_counter() - begin, final)
+        return Proved(status, steps, message, time.perf_counter() - begin, final)
 
     try:
         with time_limit(limit):
@@ -147,59 +124,12 @@ def view(step: Step, /) -> StepView:
     )  # fmt: skip
 
 
-def _case(cases: dict[Any, Case], rules: dict[str, Rule], task: Task) -> Case:
-    from sharpflow.naming.specs import resolve_rule
-
-    if task.rule not in rules:
-        rules[task.rule] = resolve_rule(task.rule)
-    key = (task.loss, task.rule)
-    if key not in cases:
-        cases[key] = Case(task.loss, rules[task.rule])
-    return cases[key]
-
-
-def main() -> None:
-    """Read the tasks, prove them in order, write each result at once."""
-    # Whatever prints must not get between the results.
-    results = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    tasks: list[Task]
-    fresh, limit, tasks = pickle.load(sys.stdin.buffer)
-    with keeping.ignored(fresh):
-        _prove_all(tasks, results, limit)
-
-
-def _prove_all(tasks: Sequence[Task], results: BinaryIO, limit: float) -> None:
-    from sharpflow import claims
-
-    cases: dict[Any, Case] = {}
-    rules: dict[str, Rule] = {}
-    for task in tasks:
-        try:
-            done = prove(task.index, claims.get(task.claim), _case(cases, rules, task), limit)
-        except InputError as error:
-            done = Proved(task.index, "undecided", message=str(error))
-        pickle.dump(done, results)
-        results.flush()
-
-
-@dataclass(frozen=True)
-class Row:
-    """One verdict that is asked for: a claim on a loss, with a rule."""
-
-    index: int
-    id: str
-    claim: Claim
-    case: Case
-    rule: str | None
-
-
-def _path() -> list[str]:
-    """As here, but the working directory last: a file there may be named as one of Python's own or of a package's."""
-    home, here = str(Path(__file__).parents[2]), os.getcwd()
-    folders = [folder or here for folder in dict.fromkeys(sys.path)]
-    first = [folder for folder in folders if folder != here or here == home]
-    return list(dict.fromkeys([*first, *folders]))
+def _answer(claim: Claim, case: Callable[[], Case], limit: float) -> Proved:
+    """In the process that proves."""
+    try:
+        return prove(claim, case(), limit)
+    except InputError as error:
+        return Proved("undecided", message=str(error))
 
 
 class Prover:
@@ -208,89 +138,43 @@ class Prover:
     Proofs that cannot be handed over (a rule made at run time has no name) are made here, when they are asked for.
     """
 
-    def __init__(self, rows: Sequence[Row], limit: float = OF_PROOFS) -> None:
+    def __init__(
+        self, rows: Sequence[Row], limit: float = OF_PROOFS, inbox: queue.Queue[Worker] | None = None, /
+    ) -> None:
         self._limit = limit
-        self._answers: queue.Queue[Any] = queue.Queue()
         self._known: dict[int, Proved] = {}
-        self._process: subprocess.Popen[bytes] | None = None
-        self._sent: set[int] = set()
-        self._end = ""
         self._entries = dict(_entries(rows))
         for index, entry in self._entries.items():
             if (content := entry.read()) is not None:
-                self._known[index] = Proved.from_json(index, content)
-        tasks = [
-            Task(row.index, row.id, row.case.loss, row.rule)
-            for row in rows
-            if row.rule is not None and row.index not in self._known
-        ]
-        try:
-            message = pickle.dumps((keeping.ignoring(), limit, tasks))
-        except Exception:  # a loss with something in it that does not pickle is proved here
-            return
-        if not tasks:
-            return
-        self._sent = {task.index for task in tasks}
-        self._process = subprocess.Popen(
-            # -P: Python itself adds no folder to the path.
-            [sys.executable, "-P", "-c", "from sharpflow.verification.prover import main; main()"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(_path())}, start_new_session=True,
-        )  # fmt: skip
-        threading.Thread(target=self._talk, args=(message,), daemon=True).start()
+                self._known[index] = Proved.from_json(content)
+        left = [row.task for row in rows if row.rule is not None and row.index not in self._known]
+        self._inbox: queue.Queue[Worker] = queue.Queue() if inbox is None else inbox
+        self._worker = Worker(partial(_answer, limit=limit), left, self._inbox)
 
-    def _talk(self, message: bytes) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            self._process.stdin.write(message)
-            self._process.stdin.close()
-            while True:
-                self._answers.put(pickle.load(self._process.stdout))
-        except Exception as end:  # whatever it is: whoever waits for an answer must hear of it
-            self._answers.put(f"{type(end).__name__}: {end}")
-
-    def has(self, row: Row) -> bool:
+    def has(self, row: Row, /) -> bool:
         """True where `result` need not wait for the process."""
-        while not self._answers.empty():
-            self.wait()
-        return row.index in self._known or row.index not in self._sent or bool(self._end)
+        index = row.index
+        return index in self._known or not self._worker.takes(index) or self._worker.has(index)
 
-    def result(self, row: Row) -> Proved:
+    def result(self, row: Row, /) -> Proved:
         """The proof of a row; waits for it."""
         while not self.has(row):
-            self.wait()
-        if row.index in self._sent and row.index not in self._known:
-            return Proved(row.index, "error", message=self._end)
+            self._inbox.get()
         if row.index not in self._known:
-            self._learn(prove(row.index, row.claim, row.case, self._limit))
+            if not self._worker.takes(row.index):
+                proved = prove(row.claim, row.case, self._limit)
+            elif row.index in self._worker.answers:
+                proved = self._worker.answers[row.index]
+            else:
+                return Proved("error", message=f"the proving process ended early ({self._worker.end})")
+            self._known[row.index] = proved
+            if proved.final and row.index in self._entries:
+                self._entries[row.index].write(proved.to_json())
         return self._known[row.index]
-
-    def wait(self) -> None:
-        """Take the process's next answer."""
-        answer = self._answers.get()
-        if isinstance(answer, str):
-            assert self._process is not None
-            self._process.kill()
-            self._end = f"the proving process ended early ({answer}, exit status {self._process.wait()})"
-        else:
-            self._learn(answer)
-
-    def _learn(self, proved: Proved) -> None:
-        self._known[proved.index] = proved
-        if proved.final and proved.index in self._entries:
-            self._entries[proved.index].write(proved.to_json())
 
     def close(self) -> None:
         """End the process, whether it is done or not."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):
-                        pipe.close()
+        self._worker.close()
 
 
 def _entries(rows: Sequence[Row]) -> Iterator[tuple[int, keeping.Entry]]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+import queue
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sharpflow.claim import Case, Claim, Measurement, Numeric, Verdict
+from sharpflow.claim import Case, Claim, Measurement, Verdict
 from sharpflow.numerics.numbers import check_seed
 from sharpflow.provenance import environment
 from sharpflow.theory import keeping
 from sharpflow.theory.errors import InputError, NoClosedForm
 from sharpflow.theory.limits import OF_PROOFS
 from sharpflow.theory.loss import HYPOTHESES
-from sharpflow.verification.prover import Prover, Row, internal_error
+from sharpflow.verification.measurer import Measurer, measure
+from sharpflow.verification.prover import Prover
+from sharpflow.verification.worker import Row, Worker
 
 if TYPE_CHECKING:
     from sharpflow.theory.loss import Loss
@@ -117,49 +121,65 @@ def verify(
     done: dict[int, Verdict] = {}
     interrupted = False
     with keeping.ignored(fresh):
-        prover = Prover([row for row in sorted(rows, key=_work_order) if row.claim.prove is not None], limit)
+        rows_at_work = sorted(rows, key=_work_order)
+        inbox: queue.Queue[Worker] = queue.Queue()
+        prover = Prover([row for row in rows_at_work if row.claim.prove is not None], limit, inbox)
+        measurer = Measurer([row for row in rows_at_work if _known_to_hold(row)], inbox)
         try:
             shown = _shown(rows, judged)
-            for row, verdict in _judge_all(rows, done, prover, progress):
+            for row, verdict in _judge_all(rows, done, prover, measurer, inbox, progress):
                 done[row.index] = verdict
                 shown(done)
                 if progress is not None:
-                    progress(len(done), len(rows), f"{row.id} on {_loss_name(row.case)}")
+                    progress(len(done), len(rows), f"{row.id} on {row.loss}")
         except KeyboardInterrupt:
             interrupted = True
         finally:
             prover.close()
+            measurer.close()
     verdicts = tuple(done[row.index] for row in sorted(rows, key=_reading_order) if row.index in done)
     cases = tuple(dict.fromkeys(row.case for row in rows if row.index in done))
     return Verification(verdicts, time.perf_counter() - begin, environment(), interrupted, cases)
 
 
 def _judge_all(
-    rows: Sequence[Row], done: Mapping[int, Verdict], prover: Prover, progress: Callable[[int, int, str], None] | None
-) -> Iterator[tuple[Row, Verdict]]:
+    rows: Sequence[Row], done: Mapping[int, Verdict], prover: Prover, measurer: Measurer, inbox: queue.Queue[Worker],
+    progress: Callable[[int, int, str], None] | None,
+) -> Iterator[tuple[Row, Verdict]]:  # fmt: skip
     """Each row with its verdict, as it is reached.
 
-    Nothing is measured before its hypotheses are looked at, and no measurement waits for the proof of another row.
+    Nothing is measured here before its hypotheses are looked at, and no measurement waits for the proof of another row.
     """
-    waiting, measured = sorted(rows, key=_work_order), list[tuple[Row, Measurement, float]]()
+    waiting, away = sorted(rows, key=_work_order), list[Row]()
+    measured: list[tuple[Row, Measurement, float]] = []
     checks = {row.index: _checks(row, rows) for row in rows}
-    while waiting or measured:
+    while waiting or away or measured:
+        for there in [row for row in away if measurer.has(row)]:
+            away.remove(there)
+            measured.append((there, *measurer.result(there)))
         for each in [each for each in measured if prover.has(each[0])]:
             measured.remove(each)
             yield each[0], _judge(*each, prover)
-        row = next((r for r in waiting if all(check.index in done for check in checks[r.index])), None)
+        ready = [row for row in waiting if all(check.index in done for check in checks[row.index])]
+        # What is measured elsewhere takes no time here.
+        row = next((row for row in ready if measurer.takes(row)), ready[0] if ready else None)
         if row is None:
-            if measured:
-                prover.wait()
+            if away or measured:
+                inbox.get()
             continue
         waiting.remove(row)
-        if progress is not None:
-            progress(len(done), len(rows), f"{row.id} on {_loss_name(row.case)}")
         if broken := _broken(row, checks[row.index], done):
             yield row, replace(_blank(row), proof="not_applicable", numeric="not_applicable", message=broken)
-            continue
-        started = time.perf_counter()
-        measured.append((row, _measure(row.claim, row.case), time.perf_counter() - started))
+        elif measurer.takes(row):
+            away.append(row)
+        else:
+            if progress is not None:
+                progress(len(done), len(rows), f"{row.id} on {row.loss}")
+            measured.append((row, *measure(row.claim, functools.partial(_itself, row.case))))
+
+
+def _itself(case: Case) -> Case:
+    return case
 
 
 def _shown(
@@ -177,10 +197,6 @@ def _shown(
             judged(done[row.index], len(rules[row.id]) > 1)
 
     return shown
-
-
-def _loss_name(case: Case) -> str:
-    return "generic" if case.loss is None else case.loss.name
 
 
 def _rows(losses: Sequence[Loss] | None, rule: Rule | str | None, names: Sequence[str] | None, seed: int,
@@ -215,6 +231,17 @@ def _rows(losses: Sequence[Loss] | None, rule: Rule | str | None, names: Sequenc
     return rows
 
 
+def _known_to_hold(row: Row) -> bool:
+    """True of built-in claims on built-in losses, where the loss declares none of the claim's hypotheses to fail."""
+    from sharpflow.theory import families
+
+    loss = row.case.loss
+    if row.rule is None or loss is None:
+        return row.rule is not None
+    built_in = loss.name in families.names() and loss == families.get(loss.name).default()
+    return built_in and not set(row.claim.hypotheses) & set(loss.expects_to_fail)
+
+
 def _reading_order(row: Row) -> tuple[int, int, str, int]:
     """By section of the theory, what others stand on first; the rows of a claim stay together."""
     first = HYPOTHESES.index(row.claim.settles) if row.claim.settles else len(HYPOTHESES)
@@ -230,7 +257,7 @@ def _work_order(row: Row) -> tuple[bool, tuple[int, int, str, int]]:
 def _blank(row: Row) -> Verdict:
     claim = row.claim
     return Verdict(
-        id=row.id, title=claim.title, loss=_loss_name(row.case), rule=row.case.rule.name, proof="none",
+        id=row.id, title=claim.title, loss=row.loss, rule=row.case.rule.name, proof="none",
         numeric="not_run", statement=claim.statement, section=claim.section, source=claim.source,
     )  # fmt: skip
 
@@ -295,15 +322,3 @@ def _open_orbits(rule: Rule) -> str:
     except (NoClosedForm, InputError):
         return ""
     return law.tracking if law.closes is False else ""
-
-
-def _measure(claim: Claim, case: Case) -> Measurement:
-    """The claim's measurement; what it lacks makes it inconclusive, an exception an error."""
-    if claim.measure is None:
-        return Measurement(Numeric.NOT_RUN, message=claim.why_no_measurement)
-    try:
-        return claim.measure(case)
-    except (InputError, NoClosedForm) as reason:
-        return Measurement(Numeric.INCONCLUSIVE, message=str(reason))
-    except Exception as error:
-        return Measurement(Numeric.ERROR, message=internal_error("measurement", error))

@@ -73,8 +73,8 @@ def test_what_a_time_limit_left_open_is_not_kept(place, monkeypatch, ran_out):
     monkeypatch.setattr(prover, "ran_out", lambda: ran_out)
     (row,) = (row for row in _rows([SCALED], None, ["homogeneity"], 0, {}) if row.case.loss is not None)
     nothing_found = SimpleNamespace(prove=lambda case: Proof("closed form"))
-    assert prove(0, nothing_found, row.case).final is (not ran_out)
-    assert prove(0, row.claim, row.case).final
+    assert prove(nothing_found, row.case).final is (not ran_out)
+    assert prove(row.claim, row.case).final
 
 
 def test_a_proof_that_was_given_up_is_not_kept():
@@ -82,7 +82,7 @@ def test_a_proof_that_was_given_up_is_not_kept():
         while True:
             pass
 
-    found = prove(0, SimpleNamespace(prove=never), None, limit=0.05)
+    found = prove(SimpleNamespace(prove=never), None, limit=0.05)
     assert (found.status, found.final) == ("undecided", False)
 
 

@@ -163,13 +163,13 @@ def test_proofs_that_fail_to_come_about_are_undecided_and_a_mistake_of_the_progr
         (slow, "undecided", "given up after"), (broken, "error", "ZeroDivisionError"),
         (open_, "undecided", "no closed form"), (wrong_input, "undecided", "not this"),
     ):  # fmt: skip
-        found = prove(0, claim(proving), case(), limit=0.5)
+        found = prove(claim(proving), case(), limit=0.5)
         assert found.status == status
         assert text in found.message
 
 
 def test_a_refuted_step_reports_its_witness():
-    found = prove(0, claim(lambda case: Proof("p", (prove_equal("four is three", 4 * X, 3 * X),))), case())
+    found = prove(claim(lambda case: Proof("p", (prove_equal("four is three", 4 * X, 3 * X),))), case())
     assert found.status == "refuted"
     assert "x = " in found.message
     assert found.steps[0].witness
