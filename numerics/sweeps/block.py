@@ -19,6 +19,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as Parts
 
+from sharpflow.numerics.compiled import options
 from sharpflow.numerics.config import configure
 from sharpflow.numerics.descent.descent import parameters_of, prepare
 from sharpflow.numerics.descent.forms import MINIMUM
@@ -137,14 +138,14 @@ class BlockProgram:
         chosen = list(devices) if devices else jax.devices()[:1]
         self.mesh = Mesh(np.array(chosen), ("cells",))
         split, whole = Parts("cells"), Parts()
-        self._positions = jax.jit(jax.vmap(self._position, in_axes=(0, 0, None, 0, None)))
-        self._begin = jax.jit(jax.vmap(self._start_cell, in_axes=(0, None, None)))
+        self._positions = jax.jit(jax.vmap(self._position, in_axes=(0, 0, None, 0, None)), compiler_options=options())
+        self._begin = jax.jit(jax.vmap(self._start_cell, in_axes=(0, None, None)), compiler_options=options())
         self._advance = self._over_cells(self._advance_cell, (split, split, whole, whole))
         self._hurry = self._over_cells(self._hurry_cell, (split, split, whole, whole))
-        self._look = jax.jit(jax.vmap(self._look_cell))
+        self._look = jax.jit(jax.vmap(self._look_cell), compiler_options=options())
         # Only the descent is split. The rest costs little, and batches of small eigenproblems, which XLA hands to a
         # pool of threads, were seen to make two CPU devices wait for each other for ever.
-        self._flow = jax.jit(jax.vmap(self._flow_cell, in_axes=(0, None, None)))
+        self._flow = jax.jit(jax.vmap(self._flow_cell, in_axes=(0, None, None)), compiler_options=options())
 
     @property
     def devices(self) -> int:
@@ -157,7 +158,7 @@ class BlockProgram:
         mapped = jax.vmap(function, in_axes=axes)
         if self.devices > 1:
             mapped = jax.shard_map(mapped, mesh=self.mesh, in_specs=parts, out_specs=Parts("cells"), check_vma=False)
-        return jax.jit(mapped)
+        return jax.jit(mapped, compiler_options=options())
 
     def _position(self, theta: Array, effective_lr: Array, parameters: Any, start: _SetOff, rate: Array) -> Any:
         position, state = self.descent.form.begin(theta, effective_lr, parameters)

@@ -33,7 +33,7 @@ Array = jax.Array
 
 # To be raised by whoever changes what gradient descent or a record computes: a run that was begun with another number
 # is not gone on with.
-NUMERICS = 2
+NUMERICS = 3
 # A run has entered the edge where every training example is right and effective_lr*lambda_1 is above this part of 2:
 # at a single iterate it swings by some intrinsic_lr about the edge.
 AT_EDGE = 0.95

@@ -122,8 +122,10 @@ def verify(
     interrupted = False
     with keeping.ignored(fresh):
         rows_at_work = sorted(rows, key=_work_order)
+        # Laws of rules that no other claim asks for first: measurements read them where they are kept.
+        proofs = [row for row in sorted(rows, key=_proof_order) if row.claim.prove is not None]
         inbox: queue.Queue[Worker] = queue.Queue()
-        prover = Prover([row for row in rows_at_work if row.claim.prove is not None], limit, inbox)
+        prover = Prover(proofs, limit, inbox)
         measurer = Measurer([row for row in rows_at_work if _known_to_hold(row)], inbox)
         try:
             shown = _shown(rows, judged)
@@ -161,8 +163,9 @@ def _judge_all(
             measured.remove(each)
             yield each[0], _judge(*each, prover)
         ready = [row for row in waiting if all(check.index in done for check in checks[row.index])]
-        # What is measured elsewhere takes no time here.
-        row = next((row for row in ready if measurer.takes(row)), ready[0] if ready else None)
+        # What is measured elsewhere takes no time here, and what is proved can be shown at once.
+        row = next((row for row in ready if measurer.takes(row)), None)
+        row = row or next((row for row in ready if prover.has(row)), ready[0] if ready else None)
         if row is None:
             if away or measured:
                 inbox.get()
@@ -252,6 +255,12 @@ def _work_order(row: Row) -> tuple[bool, tuple[int, int, str, int]]:
     """As they are read, but what others stand on before all that happens at the edge."""
     order = _reading_order(row)
     return order[0] >= SECTIONS.index("edge") and not row.claim.settles, order
+
+
+def _proof_order(row: Row) -> tuple[bool, bool, tuple[bool, tuple[int, int, str, int]]]:
+    """As `_work_order`, but the laws of many rules before all else that happens at the edge."""
+    order = _work_order(row)
+    return order[0], not row.claim.others_on, order
 
 
 def _blank(row: Row) -> Verdict:

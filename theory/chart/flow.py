@@ -31,6 +31,8 @@ __all__ = ["TAU", "SharpnessFlow", "flow_coefficient", "invert", "prove_closed_f
 TAU = sp.Symbol("tau", positive=True)
 QUADRATURE_SECONDS = 4.0
 INVERSION_SECONDS = 1.0
+# No roots by radicals beyond this degree: SymPy would search in vain until its time is over.
+SOLVABLE = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,6 +201,8 @@ def invert(quadrature: sp.Expr, symbol: sp.Symbol, start: sp.Expr) -> sp.Expr | 
             if not isinstance(logarithm, sp.log):
                 return None
             inner = logarithm.args[0]
+            if _degree(inner, symbol) > SOLVABLE:
+                return None
             equation = inner - inner.subs(symbol, before) * sp.exp(TAU / factor)
             candidates = sp.solve(equation, symbol)
     except (TimeLimitExceeded, NotImplementedError, sp.PolynomialError, ValueError):
@@ -208,6 +212,23 @@ def invert(quadrature: sp.Expr, symbol: sp.Symbol, start: sp.Expr) -> sp.Expr | 
         if at_start.is_number and abs(sp.N(at_start - start, 20)) < sp.Float("1e-15"):
             return candidate
     return None
+
+
+def _degree(inner: sp.Expr, symbol: sp.Symbol) -> int:
+    """Of inner = constant, a product of powers of polynomials in z, z^2, ..., as an equation in one of these.
+
+    z is the tangent or the exponential of ``symbol``, or itself; 0 where ``inner`` is no such product.
+    """
+    z = sp.Dummy("z", positive=True)
+    factors = sp.powdenest(inner.subs({sp.tan(symbol): z, sp.exp(symbol): z, symbol: z}), force=True).as_powers_dict()
+    if not all(base.is_polynomial(z) and power.is_Rational for base, power in factors.items()):
+        return 0
+    whole = sp.ilcm(*(power.q for power in factors.values()))
+    sides = [0, 0]
+    for base, power in factors.items():
+        sides[1 if power > 0 else 0] += int(sp.degree(base, z) * abs(power) * whole)
+    steps = sp.igcd(*(n for base in factors for (n,) in sp.Poly(base, z).monoms()))
+    return max(sides) // max(steps, 1)
 
 
 def _conserved(velocity: sp.Matrix, chart: tuple[sp.Symbol, ...]) -> sp.Expr | None:
