@@ -21,11 +21,11 @@ STEPS, NUMBERS = 256, 4_000_000
 configure()
 
 # XLA's newer emitter of fused loops takes half the time of compiling small programs, and they run no faster for it.
-QUICK = {"xla_cpu_use_fusion_emitters": False}
+QUICK: dict[str, str | bool] = {"xla_cpu_use_fusion_emitters": False}
 
 
 @cache
-def options() -> dict[str, bool]:
+def options() -> dict[str, str | bool]:
     """Options of the compiler, `QUICK` where this version of XLA has a choice."""
     try:
         jax.jit(lambda: 0.0).lower().compile(compiler_options=QUICK)

@@ -9,6 +9,7 @@ is proved by substitution into the flow.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
@@ -223,11 +224,11 @@ def _degree(inner: sp.Expr, symbol: sp.Symbol) -> int:
     factors = sp.powdenest(inner.subs({sp.tan(symbol): z, sp.exp(symbol): z, symbol: z}), force=True).as_powers_dict()
     if not all(base.is_polynomial(z) and power.is_Rational for base, power in factors.items()):
         return 0
-    whole = sp.ilcm(*(power.q for power in factors.values()))
+    whole = math.lcm(*(int(power.q) for power in factors.values()))
     sides = [0, 0]
     for base, power in factors.items():
         sides[1 if power > 0 else 0] += int(sp.degree(base, z) * abs(power) * whole)
-    steps = sp.igcd(*(n for base in factors for (n,) in sp.Poly(base, z).monoms()))
+    steps = math.gcd(*(n for base in factors for (n,) in sp.Poly(base, z).monoms()))
     return max(sides) // max(steps, 1)
 
 

@@ -11,7 +11,8 @@ import pytest
 import sympy as sp
 
 from sharpflow.theory import families
-from sharpflow.theory.chart.flow import TAU, prove_closed_form, sharpness_flow
+from sharpflow.theory.chart.flow import TAU, _derived, prove_closed_form, sharpness_flow
+from sharpflow.theory.limits import ran_out
 from sharpflow.theory.loss import Loss, Minima
 from sharpflow.theory.proving.proof import Status
 
@@ -299,3 +300,9 @@ def test_a_flow_cannot_be_changed():
         flow.field[0] = sp.Integer(5)
     with pytest.raises(TypeError):
         flow.invariants[p] = sp.Integer(5)
+
+
+def test_an_equation_of_too_high_a_degree_is_not_tried():
+    before = ran_out()
+    assert _derived(families.get("two-layer").default()).closed_form is None  # degree 9 in exp(2 p)
+    assert ran_out() == before
