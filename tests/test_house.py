@@ -40,6 +40,7 @@ ALLOWED = {
         "optimistix",
         "lineax",
         "equinox",
+        "flax",
     },
 }
 # The folders of each wing, from the lowest up: a module imports from those before its own, and from its own. "" is what
@@ -49,8 +50,8 @@ ORDER = {
         "", "rules", "families", "proving", "writing", "sphere", "edge", "noise", "chart", "derivation", "statements",
     ),
     "numerics": (
-        "", "weights", "spectrum", "minima", "descent", "flows", "predictions", "comparison", "sweeps", "noise",
-        "data", "models", "networks", "training", "experiments", "measurements", "inspection",
+        "", "adapters", "weights", "spectrum", "minima", "descent", "flows", "predictions", "comparison", "sweeps",
+        "noise", "data", "models", "networks", "training", "experiments", "measurements", "inspection",
     ),
     "sharpflow": (
         "", "terminal", "naming", "figures", "statements", "claims", "verification", "testing", "testing.mutants",

@@ -255,6 +255,10 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/weights/scalings.py": (f"{NUMERICS}/weights/test_groups.py",),
     "numerics/weights/grouping.py": (f"{NUMERICS}/weights/test_groups.py",),
     "theory/edge/all_weights.py": (f"{THEORY}/edge/test_all_weights.py",),
+    **{
+        f"numerics/adapters/{name}.py": (f"{NUMERICS}/adapters/test_adapters.py",)
+        for name in ("building", "flax", "equinox", "torch")
+    },
     "numerics/weights/part.py": ("tests/testing/test_networks.py",),
     "numerics/weights/coordinates.py": (f"{NUMERICS}/flows/test_weights_flow.py",),
     "numerics/flows/weights_flow.py": (f"{NUMERICS}/flows/test_weights_flow.py",),
