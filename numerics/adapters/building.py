@@ -39,7 +39,7 @@ def require(framework: str, extra: str, /) -> Any:
 
 
 def no_dropout(where: str, /) -> InputError:
-    """What is said of a stochastic layer."""
+    """The error that a stochastic layer is refused with."""
     return InputError(
         f"{where} draws random numbers in every pass, and L would be another function each time: build the model "
         "without it, or with rate 0."
