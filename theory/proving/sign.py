@@ -5,6 +5,8 @@ A nonstrict inequality may be an equality somewhere, where no enclosure by inter
     f = c f_1^n_1 f_2^n_2 ...   over Q: even powers are >= 0, and every odd one is asked for its own sign;
     f(x) of one variable, a polynomial: its sign changes at real roots of odd multiplicity only, which Sturm counts.
 
+    f with exp, log, |u| and the like, or of several variables: derivatives, squares (`calculus`).
+
 cos p and sin p are (1 - t^2)/(1 + t^2) and 2t/(1 + t^2) there, which misses p = pi alone: a nonstrict inequality holds
 there as well, by continuity.
 """
@@ -18,6 +20,7 @@ from typing import Any
 import sympy as sp
 
 from sharpflow.theory.limits import TimeLimitExceeded, time_limit
+from sharpflow.theory.proving.calculus import sign_by_calculus
 from sharpflow.theory.proving.positivity import prove_positive
 from sharpflow.theory.proving.proof import Status, Step
 from sharpflow.theory.proving.zero import decide_zero, normal_form
@@ -64,12 +67,24 @@ def _decide(f: sp.Expr, strict: bool, domain: Mapping[sp.Symbol, tuple[Any, Any]
             return Status.PROVED, "the two sides are equal"
         if how := _by_factors(f, domain):
             return Status.PROVED, how
+    if how := sign_by_calculus(f, strict, domain, _quickly):
+        return Status.PROVED, how
     step = prove_positive("", f, domain=_bounded(f, domain))
     if step.status is Status.PROVED:
         return step.status, step.method
     if strict and (how := _by_factors(f, domain, strict=True)):
         return Status.PROVED, how
     return Status.UNDECIDED, "no method told the sign: " + step.method
+
+
+def _quickly(f: sp.Expr, strict: bool, domain: Mapping[sp.Symbol, tuple[Any, Any]]) -> bool:
+    """True where the sign is seen without looking at intervals of several variables."""
+    shifted = _from_zero(f, domain)
+    if shifted.is_positive or (not strict and shifted.is_nonnegative):
+        return True
+    if f.is_number or len(f.free_symbols) > 1:
+        return f.is_number and prove_positive("", f, domain={}).status is Status.PROVED
+    return bool(_by_factors(f, domain, strict))
 
 
 def _from_zero(f: sp.Expr, domain: Mapping[sp.Symbol, tuple[Any, Any]]) -> sp.Expr:

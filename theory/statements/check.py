@@ -34,6 +34,8 @@ __all__ = ["LIMIT", "check"]
 LIMIT = 60.0
 # Longer formulas are not printed in a sentence.
 LONGEST = 160
+# Of a logarithm, that a product of powers is made of.
+LARGEST = 12
 # Longer ones are not simplified for it.
 READABLE = 60
 
@@ -180,8 +182,12 @@ def _prove(link: Relation, lhs: sp.Expr, rhs: sp.Expr, supposed: Supposed, names
 
 def prove_equality(lhs: sp.Expr, rhs: sp.Expr, domain: Mapping[sp.Symbol, tuple[Any, Any]]) -> Checked:
     """lhs = rhs by computer algebra and by the rational check."""
+    somewhere = False
     if lhs.has(sp.log) or rhs.has(sp.log):
         lhs, rhs = sp.expand_log(lhs), sp.expand_log(rhs)
+        if (product := _one_logarithm(lhs - rhs)) is not None:
+            somewhere = not all(e.args[0].is_nonnegative for e in (lhs - rhs).atoms(sp.log))
+            lhs, rhs = product, sp.Integer(1)
     if any(not power.exp.is_number for power in (lhs - rhs).atoms(sp.Pow)):
         # Powers of one base with symbols in the exponent: b^x b^y = b^(x + y).
         lhs, rhs = (sp.powsimp(sp.expand(side), combine="exp") for side in (lhs, rhs))
@@ -189,6 +195,9 @@ def prove_equality(lhs: sp.Expr, rhs: sp.Expr, domain: Mapping[sp.Symbol, tuple[
     if step.status is Status.PROVED:
         confirmed = step.second.startswith("confirmed")
         method = f"computer algebra ({step.method})" + (f" and rational check ({step.second})" if confirmed else "")
+        if somewhere:
+            message = "it holds where all logarithms in it are real numbers; say which symbols are positive"
+            return Checked(Status.UNDECIDED, method, (step,), message=message)
         return Checked(Status.PROVED, method, (step,))
     if step.status is Status.REFUTED:
         # A witness counts where both sides are real numbers: outside, logarithms and roots have several values.
@@ -201,3 +210,21 @@ def prove_equality(lhs: sp.Expr, rhs: sp.Expr, domain: Mapping[sp.Symbol, tuple[
         return Checked(Status.PROVED, f"rational check ({second.summary})", (step,))
     left = _short(sp.sympify(step.residual)) if step.residual is not None else "the difference"
     return Checked(Status.UNDECIDED, step.method, (step,), message=f"left: {left} = 0; {step.method}")
+
+
+def _one_logarithm(residual: sp.Expr) -> sp.Expr | None:
+    """The product u_1^n_1 u_2^n_2 ... of a residual c (n_1 log u_1 + n_2 log u_2 + ...), which is 0 where it is 1.
+
+    log u is a real number where u > 0 only, so that the sum is the logarithm of the product.
+    """
+    terms = [term.as_independent(sp.log) for term in sp.Add.make_args(sp.expand(residual, log=False))]
+    if len(terms) < 2 or not all(isinstance(logarithm, sp.log) for _, logarithm in terms):
+        return None
+    counts = [sp.cancel(factor / terms[0][0]) for factor, _ in terms]
+    if not all(n.is_Rational and max(abs(n.p), n.q) <= LARGEST for n in counts):
+        return None
+    whole = sp.ilcm(*(n.q for n in counts))
+    product: sp.Expr = sp.Mul(
+        *(logarithm.args[0] ** (n * whole) for n, (_, logarithm) in zip(counts, terms, strict=True))
+    )
+    return product

@@ -2,8 +2,8 @@
 
 An equation that gives a symbol is put in everywhere. What is left of the equations is a system of polynomials f_i = 0
 in the symbols (sin, cos and roots adjoined with their squares): lhs - rhs = 0 follows if its numerator is in the ideal
-that they span, which a Groebner basis decides; a factor that cannot vanish is divided out first. Inequalities follow
-from inequalities by addition.
+that they span, which a Groebner basis decides; a factor that cannot vanish is divided out first. Inequalities are in
+`sharpflow.theory.statements.inequalities`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from sharpflow.theory.proving.proof import Status
 from sharpflow.theory.proving.sign import prove_sign
 from sharpflow.theory.proving.tower import NotAlgebraic, Tower
 from sharpflow.theory.proving.zero import decide_zero
+from sharpflow.theory.statements.inequalities import inequality_follows
 from sharpflow.theory.statements.statement import Checked, Relation
 from sharpflow.theory.statements.witness import Witness, holds_at, nice_points
 
@@ -55,6 +56,8 @@ class Supposed:
 def suppose(given: Sequence[Relation], domain: Mapping[sp.Symbol, tuple[Any, Any]], /) -> Supposed:
     """The suppositions, with symbols eliminated where an equation gives them."""
     ends = {s: (sp.sympify(a), sp.sympify(b)) for s, (a, b) in domain.items()}
+    for r in given:
+        _interval(r, ends)
     open_equations = [r.lhs - r.rhs for r in given if r.symbol in ("=", ":=")]
     fixed: dict[sp.Symbol, sp.Expr] = {}
     equations: list[sp.Expr] = []
@@ -65,7 +68,7 @@ def suppose(given: Sequence[Relation], domain: Mapping[sp.Symbol, tuple[Any, Any
             continue
         if not equation.free_symbols:
             return Supposed(impossible=f"{sp.sstr(equation)} = 0", domain=ends)
-        solved = _given_symbol(equation, set(ends))
+        solved = _given_symbol(equation, set(domain), ends)
         if solved is None:
             equations.append(equation)
             continue
@@ -89,16 +92,23 @@ def suppose(given: Sequence[Relation], domain: Mapping[sp.Symbol, tuple[Any, Any
     return Supposed(fixed, tuple(equations), tuple(bounds), ends)
 
 
-def _given_symbol(equation: sp.Expr, charted: set[sp.Symbol]) -> tuple[sp.Symbol, sp.Expr] | None:
+def _given_symbol(
+    equation: sp.Expr, charted: set[sp.Symbol], ends: Mapping[sp.Symbol, tuple[Any, Any]]
+) -> tuple[sp.Symbol, sp.Expr] | None:
     """A symbol that the equation gives: it is linear in it, with a coefficient that cannot vanish."""
     for symbol in sorted(equation.free_symbols - charted, key=lambda s: (len(s.name), s.name), reverse=True):
         coefficient = sp.diff(equation, symbol)
-        if coefficient.has(symbol) or not coefficient.is_nonzero:
+        if coefficient.has(symbol) or not (coefficient.is_nonzero or _keeps_off_zero(coefficient, ends)):
             continue
         rest = equation.subs(symbol, 0)
         if not rest.has(symbol):
             return symbol, sp.cancel(-rest / coefficient) if rest.is_rational_function() else -rest / coefficient
     return None
+
+
+def _keeps_off_zero(e: sp.Expr, ends: Mapping[sp.Symbol, tuple[Any, Any]]) -> bool:
+    """True for a symbol whose interval does not hold 0."""
+    return any(power.is_Symbol and power in ends and not ends[power][0] < 0 < ends[power][1] for power in (e, -e))
 
 
 def _interval(r: Relation, ends: dict[sp.Symbol, tuple[Any, Any]]) -> bool:
@@ -120,11 +130,14 @@ def follows(lhs: sp.Expr, symbol: str, rhs: sp.Expr, supposed: Supposed, /) -> C
             if symbol == "=" and supposed.equations and _in_ideal(lhs - rhs, supposed):
                 how = "computer algebra: a combination of what is given (Groebner basis)"
                 return Checked(Status.PROVED, how)
-            if symbol != "=" and _by_addition(lhs, symbol, rhs, supposed):
-                return Checked(Status.PROVED, "computer algebra: a sum of what is given")
             if witness := _refuted(lhs, symbol, rhs, supposed):
                 message = f"what is given holds and this does not {witness.sentence}"
                 return Checked(Status.REFUTED, "evaluation at a point", witness=witness.text, message=message)
+            link = Relation(lhs, symbol, rhs)
+            if symbol != "=" and (
+                how := inequality_follows(link, supposed.equations, supposed.bounds, supposed.domain)
+            ):
+                return Checked(Status.PROVED, f"computer algebra: {how}")
     except TimeLimitExceeded:
         return Checked(Status.UNDECIDED, message=f"given up after {SECONDS:g} s")
     except (NotAlgebraic, sp.PolynomialError, NotImplementedError) as reason:
@@ -154,24 +167,6 @@ def _nonvanishing_out(polynomial: sp.Expr, tower: Tower, domain: Mapping[sp.Symb
     return kept
 
 
-def _by_addition(lhs: sp.Expr, symbol: str, rhs: sp.Expr, supposed: Supposed) -> bool:
-    """f >= 0 where f - h_i - h_j - ... >= 0 for some of the given h >= 0 (and as strict as it must be)."""
-    f = lhs - rhs if symbol in (">", ">=") else rhs - lhs
-    known = [
-        (r.lhs - r.rhs if r.symbol in (">", ">=") else r.rhs - r.lhs, r.symbol in ("<", ">")) for r in supposed.bounds
-    ]
-    # An equation h = 0 is two inequalities.
-    known += [(sign * e, False) for e in supposed.equations for sign in (1, -1)]
-    strict = symbol in ("<", ">")
-    for size in range(1, min(len(known), 3) + 1):
-        for chosen in combinations(known, size):
-            rest = f - sum(h for h, _ in chosen)
-            asked = ">" if strict and not any(s for _, s in chosen) else ">="
-            if prove_sign("", rest, asked, 0, domain=supposed.domain).status is Status.PROVED:
-                return True
-    return False
-
-
 def _refuted(lhs: sp.Expr, symbol: str, rhs: sp.Expr, supposed: Supposed) -> Witness | None:
     """A point where all that is given holds and the relation does not: symbols are solved for, others drawn."""
     everything = set().union(*(e.free_symbols for e in (lhs, rhs, *supposed.equations)))
@@ -179,7 +174,7 @@ def _refuted(lhs: sp.Expr, symbol: str, rhs: sp.Expr, supposed: Supposed) -> Wit
     count = len(supposed.equations)
     for unknown in list(combinations(sorted(everything, key=str), count))[:12]:
         others = sorted(everything - set(unknown), key=lambda s: s.name)
-        for point in nice_points(others, supposed.domain, 4):
+        for point in (*nice_points(others, supposed.domain, 4), dict.fromkeys(others, sp.Integer(0))):
             equations = [e.subs(point) for e in supposed.equations]
             solutions = sp.solve(equations, list(unknown), dict=True) if count else [{}]
             for solution in solutions[:4]:
