@@ -39,12 +39,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--measure", action="store_true", help="give what gradient descent gives beside the formulas")
     parser.add_argument("--steps", action="store_true", help="show the checked steps of every proof")
     parser.add_argument("--strict", action="store_true", help="anything undecided makes the exit status 1")
+    parser.add_argument("--fresh", action="store_true", help="prove anew what was proved before and kept")
     parser.add_argument("--out", metavar="DIR", help="write DIR/index.html: your equations, a mark beside each")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """1 where a statement was refuted (with --strict also where one is undecided)."""
+    from sharpflow.theory import keeping
+
+    with keeping.ignored(arguments.fresh):
+        return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     output = Output(arguments.json)
     if arguments.out is not None:
         make_folder(arguments.out, "--out")

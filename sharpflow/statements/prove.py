@@ -15,7 +15,7 @@ from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.proving.proof import Step
 from sharpflow.theory.rule import Rule
-from sharpflow.theory.statements.check import check
+from sharpflow.theory.statements import kept
 from sharpflow.theory.statements.names import Names
 from sharpflow.theory.statements.statement import Checked, Statement
 
@@ -117,7 +117,7 @@ def prove(
 def told(text: str, statement: Statement, names: Names, /, *, measure: bool = False) -> StatementResult:
     """The result for a statement that was read."""
     begin = time.perf_counter()
-    checked = check(statement, names)
+    checked = kept.checked(statement, names)
     result = StatementResult(
         " ".join(text.split()), checked.proof.value, checked.method, checked.claimed, checked.derived,
         dict(checked.witness), checked.message, steps=checked.steps, checked=checked, statement=statement,

@@ -129,3 +129,16 @@ def test_a_result_prints_in_a_notebook():
     shown = prove("sharpness = 2 + cos(2*p)", loss="ridge")._repr_markdown_()
     assert "**proved**" in shown
     assert "lambda_1 > 0" in shown
+
+
+def test_a_verdict_is_kept_and_the_same_again(monkeypatch, tmp_path):
+    monkeypatch.setattr("sharpflow.theory.keeping.cache_folder", lambda name: tmp_path)
+    monkeypatch.setattr("sharpflow.theory.statements.kept.SECONDS", 0.0)
+    first = prove("sharpness = 2 + cos(p)", loss="ridge")
+    monkeypatch.setattr("sharpflow.theory.statements.kept.check", None)
+    again = prove("sharpness = 2 + cos(p)", loss="ridge")
+    assert again.to_json() | {"seconds": 0} == first.to_json() | {"seconds": 0}
+    assert [s.statement for s in again.steps] == [s.statement for s in first.steps]
+    assert again.checked.sides == first.checked.sides
+    with pytest.raises(TypeError):  # another statement, assumption or loss is another question
+        prove("sharpness = 2 + cos(3*p)", loss="ridge")
