@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Case", "Claim", "Measurement", "Numeric", "StepView", "Verdict", "weigh"]
 
+# What the kernel of a proof assistant says of a step.
+ACCEPTED, NOT_EXPORTED, REJECTED = "accepted", "not exported", "rejected"
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -186,6 +189,7 @@ class StepView:
         residual: what was left, as text; empty when proved.
         witness: the point that refutes it.
         seconds: time the check took.
+        kernel: what the kernel of Coq says of it, where it was asked: "accepted", "not exported: why", "rejected: how".
     """
 
     title: str
@@ -198,6 +202,7 @@ class StepView:
     residual: str = ""
     witness: tuple[tuple[str, str], ...] = ()
     seconds: float = 0.0
+    kernel: str = ""
 
 
 @dataclass(frozen=True)
@@ -236,8 +241,19 @@ class Verdict:
 
     @property
     def wrong(self) -> bool:
-        """True where something was refuted or inconsistent."""
-        return self.proof == "refuted" or self.numeric == "inconsistent"
+        """True where something was refuted, inconsistent, or rejected by the kernel."""
+        return self.proof == "refuted" or self.numeric == "inconsistent" or self.kernel == REJECTED
+
+    @property
+    def kernel(self) -> str:
+        """What the kernel says of the proved steps together; empty where it was not asked."""
+        said = [step.kernel for step in self.steps if step.kernel]
+        accepted = sum(words.startswith(ACCEPTED) for words in said)
+        if any(words.startswith(REJECTED) for words in said):
+            return REJECTED
+        if said and not accepted:
+            return NOT_EXPORTED
+        return "" if not said else ACCEPTED if accepted == len(said) else f"{ACCEPTED} {accepted}/{len(said)}"
 
     @property
     def open(self) -> bool:
@@ -260,4 +276,5 @@ class Verdict:
     def to_json(self) -> dict[str, Any]:
         """The row of ``verify --json``."""
         names = ("id", "title", "loss", "rule", "proof", "numeric", "measured", "expected", "tolerance", "seconds")
-        return {name: getattr(self, name) for name in (*names, "message")}
+        kernel = {"kernel": self.kernel, "kernel_steps": [step.kernel for step in self.steps]} if self.kernel else {}
+        return {name: getattr(self, name) for name in (*names, "message")} | kernel

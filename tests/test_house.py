@@ -47,7 +47,8 @@ ALLOWED = {
 # stands beside the folders; "cli" and what else of sharpflow/ is named there stands above them.
 ORDER = {
     "theory": (
-        "", "rules", "families", "proving", "writing", "sphere", "edge", "noise", "chart", "derivation", "statements",
+        "", "rules", "families", "proving", "writing", "sphere", "edge", "noise", "chart", "derivation", "kernel",
+        "statements",
     ),
     "numerics": (
         "", "adapters", "weights", "spectrum", "minima", "descent", "flows", "predictions", "comparison", "sweeps",

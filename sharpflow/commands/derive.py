@@ -1,16 +1,21 @@
-"""Derive the flow of a loss, step by checked step, as text, Markdown or LaTeX."""
+"""Derive the flow of a loss, step by checked step, as text, Markdown or LaTeX, or for the proof assistant Coq."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from sharpflow.terminal.arguments import add_time_limit, number
 from sharpflow.terminal.output import Output, add_json, replacing
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.limits import OF_PARTS
 
-STYLES = ("text", "markdown", "latex")
+if TYPE_CHECKING:
+    from sharpflow.theory.loss import Loss
+    from sharpflow.theory.rule import Rule
+
+STYLES = ("text", "markdown", "latex", "coq")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """1 where a step was refuted that the loss does not declare to fail (with --strict also where one is undecided)."""
+    """1 where a step was refuted that the loss does not declare to fail (with --strict also where one is undecided).
+
+    With ``--format coq`` 1 where the kernel rejects a lemma.
+    """
     output = Output(arguments.json, output=arguments.output)
 
     from sharpflow.naming.specs import resolve_loss, resolve_rule
@@ -49,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"{loss.name!r} is an Objective, a function: a derivation needs the formula of a Loss.")
     try:
         with keeping.ignored(arguments.fresh):
+            if arguments.format == "coq":
+                return _coq(loss, rule, output, arguments.output)
             content = derived(loss, rule, time=arguments.time, limit=arguments.time_limit)
     except NoClosedForm as reason:
         if loss is not None:
@@ -72,6 +82,32 @@ def run(arguments: argparse.Namespace) -> int:
     output.write_json(content)
     status = content["status"]
     return 1 if status == "refuted" or (arguments.strict and status == "undecided") else 0
+
+
+def _coq(loss: Loss | None, rule: Rule, output: Output, place: str | None) -> int:
+    """The file for Coq, and the kernel's verdict on it where there is a coqc."""
+    from sharpflow.theory.kernel.coqc import INSTALL, check, coqc
+    from sharpflow.theory.kernel.derivations import exported
+
+    content = exported(loss, rule)
+    text = content["coq"]
+    if place is None:
+        output.say(text.rstrip("\n"))
+        return 0
+    with replacing(place, "--output") as path:
+        path.write_text(text, encoding="utf-8")
+    output.say(
+        f"{place}: {content['steps']} proved steps, {content['exported']} of them as lemmas ({content['hollow']} with "
+        f"one expression on both sides), {content['not_exported']} not exported."
+    )
+    output.say(*(f"  not exported, {count}: {reason}" for reason, count in content["reasons"].items()))
+    verdict = None if coqc() is None else check(text)
+    if verdict is None:
+        output.say(f"not checked: {INSTALL}.")
+    else:
+        output.say(*verdict.sentences())
+    output.write_json(content | {"kernel": None if verdict is None else verdict.to_json()})
+    return 0 if verdict is None or verdict.accepted else 1
 
 
 def _shows_unicode(json: str | None) -> bool:

@@ -11,6 +11,7 @@ from sharpflow.terminal.output import BUG, Output, add_json, make_folder
 from sharpflow.terminal.progress import Line
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.limits import OF_PROOFS
+from sharpflow.verification.kernel import share
 from sharpflow.verification.text import head, line, remarks, summary
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a Claim of your own, file.py:attribute or module:attribute, beside the built-in ones (repeat for more)",
     )  # fmt: skip
     add_time_limit(parser, OF_PROOFS, "each proof, which is left undecided after that")
+    parser.add_argument(
+        "--kernel", action="store_true",
+        help="hand each proved step to the kernel of Coq (needs coqc); its verdict is a column of its own",
+    )  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="undecided or inconclusive makes the exit status 1")
     parser.add_argument("--fresh", action="store_true", help="prove anew what was proved before and kept")
     parser.add_argument("--out", metavar="DIR", help="write DIR/index.html, a page that needs nothing else")
@@ -53,7 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """1 where something was refuted or inconsistent (with --strict also where something was left open), 70 at a bug."""
+    """1 where something was refuted, inconsistent or rejected by the kernel, 70 at a bug.
+
+    With --strict 1 also where something was left open.
+    """
     output = Output(arguments.json)
     folder = None if arguments.out is None else make_folder(arguments.out, "--out")
 
@@ -70,15 +78,15 @@ def run(arguments: argparse.Namespace) -> int:
             raise InputError(f"{native[0]!r} is an Objective: verify proves, so it needs the formula of a Loss.")
     if arguments.rule is not None:
         resolve_rule(arguments.rule)
-    rows = _Rows(output)
+    rows = _Rows(output, arguments.kernel)
     result = verify(
         losses,  # type: ignore[arg-type]
         rule=arguments.rule, claims=arguments.claim, own=dict(map(resolve_claim, arguments.claims)),
         progress=rows.progress, judged=rows.judged, seed=arguments.seed,
-        fresh=arguments.fresh, limit=arguments.time_limit,
+        fresh=arguments.fresh, limit=arguments.time_limit, kernel=arguments.kernel,
     )  # fmt: skip
     rows.end(result)
-    output.say(*remarks(result))
+    output.say(*remarks(result), *share(result.verdicts))
     bare = [loss.name for loss in losses or () if isinstance(loss, Loss) and loss.minima is None]
     if bare:
         output.say("", f"without minima, so that nothing is claimed of them, the flow and the edge: {', '.join(bare)}")
@@ -111,9 +119,9 @@ def _report(result: Verification, folder: str) -> Path:
 class _Rows:
     """The table: each row is printed as it is judged; below it, on a terminal, a line that says what is tried."""
 
-    def __init__(self, output: Output) -> None:
-        self._output, self._line, self._printed = output, Line(), 0
-        output.say(head())
+    def __init__(self, output: Output, kernel: bool) -> None:
+        self._output, self._line, self._printed, self._kernel = output, Line(), 0, kernel
+        output.say(head(kernel))
 
     def progress(self, done: int, total: int, what: str) -> None:
         self._line.show(f"{done:4d}/{total} {what}")
@@ -121,10 +129,10 @@ class _Rows:
     def judged(self, verdict: Verdict, several: bool) -> None:
         self._line.clear()
         self._printed += 1
-        self._output.say(line(verdict, several))
+        self._output.say(line(verdict, several, self._kernel))
 
     def end(self, result: Verification) -> None:
         """The rows that an interruption left behind one that was not judged."""
         self._line.clear()
         left = result.verdicts[self._printed :]
-        self._output.say(*(line(v, len({o.rule for o in left if o.id == v.id}) > 1) for v in left))
+        self._output.say(*(line(v, len({o.rule for o in left if o.id == v.id}) > 1, self._kernel) for v in left))

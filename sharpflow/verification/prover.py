@@ -23,6 +23,7 @@ from sharpflow.theory import keeping
 from sharpflow.theory.errors import InputError, NoClosedForm
 from sharpflow.theory.limits import OF_PROOFS, TimeLimitExceeded, ran_out, time_limit
 from sharpflow.theory.proving.proof import Proof, Step
+from sharpflow.verification.kernel import judged
 from sharpflow.verification.worker import Row, Worker
 
 __all__ = ["Proved", "Prover", "internal_error", "prove", "view"]
@@ -56,15 +57,19 @@ class Proved:
         return cls(content["status"], tuple(steps), content["message"], final=True)
 
 
-def kept(name: str, claim: Claim, loss: str | None, rule: str | None) -> keeping.Entry:
-    """The entry of a claim's proof for a loss and a rule, given by their fingerprints."""
+def kept(name: str, claim: Claim, loss: str | None, rule: str | None, kernel: str = "") -> keeping.Entry:
+    """The entry of a claim's proof for a loss and a rule, given by their fingerprints, and for a version of Coq."""
     makers: tuple[Any, ...] = (claim.prove, _shared, claim_module, prove)
     sources = {inspect.getsourcefile(maker) for maker in makers}
-    return keeping.entry(f"proof-{name}", loss, rule, sources=tuple(sorted(filter(None, sources))))
+    asked = (loss, rule, kernel) if kernel else (loss, rule)
+    return keeping.entry(f"proof-{name}", *asked, sources=tuple(sorted(filter(None, sources))))
 
 
-def prove(claim: Any, case: Case, limit: float = OF_PROOFS) -> Proved:
-    """The claim's proof for a case under a time limit; what it lacks makes it undecided, an exception an error."""
+def prove(claim: Any, case: Case, limit: float = OF_PROOFS, kernel: bool = False) -> Proved:
+    """The claim's proof for a case under a time limit; what it lacks makes it undecided, an exception an error.
+
+    With ``kernel`` each proved step is handed to the kernel of Coq as well, outside the time limit.
+    """
     begin = time.perf_counter()
 
     def done(status: str, message: str = "", steps: tuple[StepView, ...] = (), final: bool = False) -> Proved:
@@ -74,6 +79,8 @@ def prove(claim: Any, case: Case, limit: float = OF_PROOFS) -> Proved:
         with time_limit(limit):
             proof: Proof = claim.prove(case)
             steps = tuple(view(step) for step in proof.steps)
+        if kernel:
+            steps = judged(proof, steps)
     except TimeLimitExceeded:
         return done("undecided", f"the proof was given up after {limit:g} s of processor time")
     except (NoClosedForm, InputError) as reason:
@@ -124,10 +131,10 @@ def view(step: Step, /) -> StepView:
     )  # fmt: skip
 
 
-def _answer(claim: Claim, case: Callable[[], Case], limit: float) -> Proved:
+def _answer(claim: Claim, case: Callable[[], Case], limit: float, kernel: bool) -> Proved:
     """In the process that proves."""
     try:
-        return prove(claim, case(), limit)
+        return prove(claim, case(), limit, kernel)
     except InputError as error:
         return Proved("undecided", message=str(error))
 
@@ -135,21 +142,28 @@ def _answer(claim: Claim, case: Callable[[], Case], limit: float) -> Proved:
 class Prover:
     """The proving process, what it has answered so far, and what was kept of earlier runs.
 
+    ``kernel``: the version of Coq that judges the proofs as well; empty for none.
+
     Proofs that cannot be handed over (a rule made at run time has no name) are made here, when they are asked for.
     """
 
     def __init__(
-        self, rows: Sequence[Row], limit: float = OF_PROOFS, inbox: queue.Queue[Worker] | None = None, /
+        self,
+        rows: Sequence[Row],
+        limit: float = OF_PROOFS,
+        inbox: queue.Queue[Worker] | None = None,
+        /,
+        kernel: str = "",
     ) -> None:
-        self._limit = limit
+        self._limit, self._kernel = limit, bool(kernel)
         self._known: dict[int, Proved] = {}
-        self._entries = dict(_entries(rows))
+        self._entries = dict(_entries(rows, kernel))
         for index, entry in self._entries.items():
             if (content := entry.read()) is not None:
                 self._known[index] = Proved.from_json(content)
         left = [row.task for row in rows if row.rule is not None and row.index not in self._known]
         self._inbox: queue.Queue[Worker] = queue.Queue() if inbox is None else inbox
-        self._worker = Worker(partial(_answer, limit=limit), left, self._inbox)
+        self._worker = Worker(partial(_answer, limit=limit, kernel=self._kernel), left, self._inbox)
 
     def has(self, row: Row, /) -> bool:
         """True where `result` need not wait for the process."""
@@ -162,7 +176,7 @@ class Prover:
             self._inbox.get()
         if row.index not in self._known:
             if not self._worker.takes(row.index):
-                proved = prove(row.claim, row.case, self._limit)
+                proved = prove(row.claim, row.case, self._limit, self._kernel)
             elif row.index in self._worker.answers:
                 proved = self._worker.answers[row.index]
             else:
@@ -177,7 +191,7 @@ class Prover:
         self._worker.close()
 
 
-def _entries(rows: Sequence[Row]) -> Iterator[tuple[int, keeping.Entry]]:
+def _entries(rows: Sequence[Row], kernel: str) -> Iterator[tuple[int, keeping.Entry]]:
     from sharpflow import claims
     from sharpflow.theory.fingerprint import exact_fingerprint
 
@@ -187,4 +201,4 @@ def _entries(rows: Sequence[Row]) -> Iterator[tuple[int, keeping.Entry]]:
         for subject in (row.case.loss, row.case.rule):
             if id(subject) not in prints:
                 prints[id(subject)] = exact_fingerprint(subject)
-        yield row.index, kept(row.id, row.claim, prints[id(row.case.loss)], prints[id(row.case.rule)])
+        yield row.index, kept(row.id, row.claim, prints[id(row.case.loss)], prints[id(row.case.rule)], kernel)

@@ -10,25 +10,25 @@ if TYPE_CHECKING:
 
 __all__ = ["head", "line", "remarks", "summary"]
 
-_WIDTHS = (27, 14, 15, 15, 13, 13, 9)
+_WIDTHS = (27, 14, 15, 15, 13, 13, 9, 15)
 
 
 def _row(cells: tuple[str, ...]) -> str:
-    return " ".join(f"{cell:<{width}}" for cell, width in zip(cells, _WIDTHS, strict=True)).rstrip()
+    return " ".join(f"{cell:<{width}}" for cell, width in zip(cells, _WIDTHS, strict=False)).rstrip()
 
 
-def head() -> str:
+def head(kernel: bool = False, /) -> str:
     """The names of the columns."""
-    return _row(("claim", "loss", "proof", "numeric", "measured", "expected", "tolerance"))
+    return _row(("claim", "loss", "proof", "numeric", "measured", "expected", "tolerance", "kernel")[: 7 + kernel])
 
 
-def line(v: Verdict, several: bool, /) -> str:
+def line(v: Verdict, several: bool, kernel: bool = False, /) -> str:
     """The row of a verdict; with the name of its rule where its claim is tried under several."""
     name = f"{v.id} {v.rule}" if several else v.id
     expected = f"<= {_number(v.expected)}" if v.upper and v.expected is not None else _number(v.expected)
     tolerance = "" if v.tolerance is None else f"{v.tolerance:.3g}"
     loss = v.loss if len(v.loss) <= _WIDTHS[1] else f"{v.loss[: _WIDTHS[1] - 3]}..."
-    return _row((name, loss, v.proof, v.numeric, _number(v.measured), expected, tolerance))
+    return _row((name, loss, v.proof, v.numeric, _number(v.measured), expected, tolerance, v.kernel))
 
 
 def _number(value: float | None) -> str:

@@ -17,6 +17,7 @@ from sharpflow.theory.errors import InputError, NoClosedForm
 from sharpflow.theory.limits import OF_PROOFS
 from sharpflow.theory.loss import HYPOTHESES
 from sharpflow.verification.measurer import Measurer, measure
+from sharpflow.verification.kernel import require_coqc
 from sharpflow.verification.prover import Prover
 from sharpflow.verification.worker import Row, Worker
 
@@ -94,7 +95,7 @@ def verify(
     losses: Sequence[Loss] | None = None, /, *, rule: Rule | str | None = None, claims: Sequence[str] | None = None,
     own: Mapping[str, Claim] | None = None, progress: Callable[[int, int, str], None] | None = None,
     judged: Callable[[Verdict, bool], None] | None = None, seed: int = 0, fresh: bool = False,
-    limit: float = OF_PROOFS,
+    limit: float = OF_PROOFS, kernel: bool = False,
 ) -> Verification:  # fmt: skip
     """Every claim on every loss it is about: a proof where there is one, and a measurement by an independent path.
 
@@ -109,13 +110,14 @@ def verify(
             with whether its claim is tried under several rules.
         seed: of random points.
         fresh: prove everything anew, also what was proved before and kept on disk. Measurements always are made anew.
-
         limit: processor seconds for each proof, which is left undecided after that.
+        kernel: hand each proved step to the kernel of Coq as well, whose verdict is a column of its own.
 
     Raises:
-        InputError: there is no such claim or rule.
+        InputError: there is no such claim or rule; with ``kernel``, there is no coqc.
     """
     check_seed(seed)
+    version = require_coqc() if kernel else ""
     begin = time.perf_counter()
     rows = _rows(losses, rule, claims, seed, own or {})
     done: dict[int, Verdict] = {}
@@ -125,7 +127,7 @@ def verify(
         # Laws of rules that no other claim asks for first: measurements read them where they are kept.
         proofs = [row for row in sorted(rows, key=_proof_order) if row.claim.prove is not None]
         inbox: queue.Queue[Worker] = queue.Queue()
-        prover = Prover(proofs, limit, inbox)
+        prover = Prover(proofs, limit, inbox, kernel=version)
         measurer = Measurer([row for row in rows_at_work if _known_to_hold(row)], inbox)
         try:
             shown = _shown(rows, judged)

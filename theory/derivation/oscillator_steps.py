@@ -197,6 +197,7 @@ def _identity(title: str, lhs: sp.Expr, rhs: sp.Expr, show: tuple[Any, Any], not
     return Step(
         title, *show, status=Status.PROVED, residual=sp.Integer(0), seconds=time.perf_counter() - begin, note=note,
         method=f"arithmetic in the field of rational functions of {len(names)} symbols", second=again.summary,
+        sides=(lhs, rhs),
     )  # fmt: skip
 
 

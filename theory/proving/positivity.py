@@ -168,6 +168,7 @@ def prove_positive(
         title=title, lhs=expression if show is None else show, rhs=sp.sympify(bound), relation=">",
         status=status, method=method,
         residual=difference, witness=witness, seconds=time.perf_counter() - begin, note=note,
+        sides=(expression, sp.sympify(bound)), domain=ends,
     )  # fmt: skip
 
 

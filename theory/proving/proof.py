@@ -45,6 +45,8 @@ class Step:
         note: one or two sentences for the reader: why the line is true, or what was done to get it.
         second: what `sharpflow.theory.proving.checker`, which shares nothing with ``method``, says of a proved
             equation: at how many rational points it was confirmed, or why it is undecided at that level.
+        sides: the two sides as they were checked, where lhs and rhs are what is shown to the reader.
+        domain: open intervals of the symbols in which they were checked.
     """
 
     title: str
@@ -58,6 +60,8 @@ class Step:
     seconds: float = 0.0
     note: str = ""
     second: str = ""
+    sides: tuple[Any, Any] | None = None
+    domain: Mapping[Any, tuple[Any, Any]] = field(default_factory=dict)
 
     @property
     def statement(self) -> str:

@@ -54,7 +54,7 @@ def prove_sign(
         status, method = Status.UNDECIDED, f"given up after {SECONDS:g} s"
     return Step(
         title=title, lhs=lhs, rhs=rhs, relation=relation, status=status, method=method, residual=difference,
-        seconds=time.perf_counter() - begin, note=note,
+        seconds=time.perf_counter() - begin, note=note, sides=(lhs, rhs), domain=domain,
     )  # fmt: skip
 
 

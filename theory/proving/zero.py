@@ -201,6 +201,7 @@ def prove_equal(
     return Step(
         title=title, lhs=left, rhs=right, status=status, method="; ".join(interesting), residual=worst.residual,
         witness=worst.witness, seconds=time.perf_counter() - begin, note=note, second=second,
+        sides=(lhs, rhs), domain=domain or {},
     )  # fmt: skip
 
 
