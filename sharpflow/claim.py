@@ -246,7 +246,7 @@ class Verdict:
 
     @property
     def kernel(self) -> str:
-        """What the kernel says of the proved steps together; empty where it was not asked."""
+        """The kernel's verdict on the proved steps together; empty where it was not asked."""
         said = [step.kernel for step in self.steps if step.kernel]
         accepted = sum(words.startswith(ACCEPTED) for words in said)
         if any(words.startswith(REJECTED) for words in said):

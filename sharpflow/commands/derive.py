@@ -1,4 +1,4 @@
-"""Derive the flow of a loss, step by checked step, as text, Markdown or LaTeX, or for the proof assistant Coq."""
+"""Derive the flow of a loss, step by checked step, as text, Markdown or LaTeX, or as proofs in Coq."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ from sharpflow.theory import keeping
 from sharpflow.theory.errors import InputError, NoClosedForm
 from sharpflow.theory.limits import OF_PROOFS
 from sharpflow.theory.loss import HYPOTHESES
-from sharpflow.verification.measurer import Measurer, measure
 from sharpflow.verification.kernel import require_coqc
+from sharpflow.verification.measurer import Measurer, measure
 from sharpflow.verification.prover import Prover
 from sharpflow.verification.worker import Row, Worker
 

@@ -229,6 +229,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/spectrum/line_derivatives.py": JETS,
     "numerics/minima/retraction.py": MANIFOLD,
     "numerics/flows/manifold_flow.py": FLOW,
+    **dict.fromkeys((f"theory/kernel/{name}.py" for name in ("field", "signs")), (f"{THEORY}/kernel",)),
     **dict.fromkeys((f"theory/noise/{name}.py" for name in NOISE), (f"{THEORY}/noise",)),
     **dict.fromkeys(
         (
@@ -349,6 +350,10 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         *(
             f"theory/writing/{name}.py"
             for name in ("document", "latex", "markdown", "nodes", "notation", "sentences", "text")
+        ),
+        *(
+            f"theory/kernel/{name}.py"
+            for name in ("calculus", "coqc", "derivations", "export", "file", "lemma", "oscillator", "script", "terms")
         ),
         *(f"numerics/{name}.py" for name in ("brief", "comparison/result", "results", "trajectory")),
         "numerics/training/experiment.py",

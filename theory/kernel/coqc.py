@@ -39,7 +39,7 @@ _START = re.compile(r"^(?:Lemma|Theorem|Definition) (\w+)")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the kernel said.
+    """The kernel's word on a file.
 
     Attributes:
         rejected: lemmas that it did not accept, with its message (under "" what concerns the whole file).
@@ -56,7 +56,7 @@ class Verdict:
 
     @property
     def strange(self) -> tuple[str, ...]:
-        """What is assumed beside the real numbers."""
+        """Assumptions beside the real numbers."""
         return tuple(name for name in self.assumptions if name not in REALS)
 
     @property

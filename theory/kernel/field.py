@@ -102,7 +102,7 @@ class Atoms:
         return self.symbol[node]
 
     def node_of_all(self) -> dict[sp.Symbol, sp.Expr]:
-        """What every atom that is not a symbol stands for."""
+        """The node of every atom that is not a symbol."""
         return {symbol: node for symbol, node in self.node.items() if symbol != node}
 
     def convert(self, e: sp.Expr) -> sp.Expr:
