@@ -5,7 +5,7 @@ Nouns: what is handed over, and handed back
     Loss, Minima                    a loss as a formula, and its minimizers in a chart
     Objective                       a loss as a JAX function of the weights, flat or a tree of arrays
     Rule                            an update rule, written once for SymPy and JAX
-    Derivation, GenericDerivation   the argument as checked steps, on one loss and on every loss
+    Derivation                      an argument as checked steps: derived, or your own, line by line
     SharpnessFlow                   the flow in the chart: its field, the sharpness, a closed form
     Iterates                        recorded gradient descent
     Path, ChartPath                 a path of the flow, and one in a chart
@@ -15,14 +15,14 @@ Nouns: what is handed over, and handed back
     Relaxed, Eigenpairs             a point of Gamma, and eigenpairs of the Hessian there
     Sweep, TrainingRun, Recipe      results on a grid, of a network on data, and how it was trained
     Verification, Report            verdicts on claims, and the results of checks
-    Argument, StatementResult       a derivation of your own, step by step, and the verdict on a statement
+    StatementResult                 the verdict on a statement of your own
     Groups                          what of a network is scale-invariant, leaf by leaf
     InputError                      what was wrong with the input, where, and what to do
 
 Verbs: what there is to do
 
     resolve_loss, resolve_rule      what a text names: ridge, file.py:attribute, z^2/(x^2 + y^2 + z^2)
-    derive, derive_generic          derive the flow, step by checked step, on one loss and on every loss
+    derive                          derive the flow, step by checked step, on one loss or (None) on every loss
     sharpness_flow                  the flow alone
     verify                          every claim of the theory: a proof, and a measurement
     prove                           does a statement of your own hold? with a witness where it does not
@@ -84,7 +84,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers follow it, and 
     from sharpflow.numerics.training.run import train_network as train_network
     from sharpflow.numerics.weights.grouping import Groups as Groups
     from sharpflow.numerics.weights.grouping import groups as groups
-    from sharpflow.statements.argument import Argument as Argument
+    from sharpflow.statements.derivation import Derivation as Derivation
     from sharpflow.statements.prove import StatementResult as StatementResult
     from sharpflow.statements.prove import prove as prove
     from sharpflow.testing.result import Report as Report
@@ -92,10 +92,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers follow it, and 
     from sharpflow.testing.running import check_rule as check_rule
     from sharpflow.theory.chart.flow import SharpnessFlow as SharpnessFlow
     from sharpflow.theory.chart.flow import sharpness_flow as sharpness_flow
-    from sharpflow.theory.derivation.derivation import Derivation as Derivation
     from sharpflow.theory.derivation.derivation import derive as derive
-    from sharpflow.theory.derivation.generic import GenericDerivation as GenericDerivation
-    from sharpflow.theory.derivation.generic import derive_generic as derive_generic
     from sharpflow.theory.errors import InputError as InputError
     from sharpflow.theory.loss import Loss as Loss
     from sharpflow.theory.loss import Minima as Minima
@@ -103,5 +100,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers follow it, and 
     from sharpflow.verification.verification import Verification as Verification
     from sharpflow.verification.verification import verify as verify
 
-__all__, __getattr__, __dir__ = export(__name__)
+__all__, __getattr__, __dir__ = export(__name__, former={
+    "GenericDerivation": "sharpflow.theory.derivation.generic", "derive_generic": "sharpflow.theory.derivation.generic",
+})  # fmt: skip
 __all__ = ["__version__", *__all__]

@@ -10,7 +10,7 @@ import ast
 import importlib
 import pkgutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -26,16 +26,22 @@ def homes(package: str, /) -> dict[str, str]:
     return {alias.name: str(node.module) for node in found for alias in node.names}
 
 
-def export(package: str, /) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
-    """``__all__``, ``__getattr__`` and ``__dir__`` of a package: each public name is imported when it is first used."""
+def export(
+    package: str, /, *, former: Mapping[str, str] | None = None
+) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
+    """``__all__``, ``__getattr__`` and ``__dir__`` of a package: each public name is imported when it is first used.
+
+    ``former`` are names that were public, with the module that has them: they load, and are listed nowhere.
+    """
     own = homes(package)
     if not own:  # a wing: what lives in it
         own = {name: home for name, home in homes(package.partition(".")[0]).items() if home.startswith(f"{package}.")}
 
     def load(name: str) -> Any:
-        if name not in own:
+        home = own.get(name) or (former or {}).get(name)
+        if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(own[name]), name)
+        value = getattr(importlib.import_module(home), name)
         setattr(sys.modules[package], name, value)
         return value
 

@@ -13,7 +13,7 @@ import time as clock
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import sympy as sp
 
@@ -21,6 +21,7 @@ from sharpflow.theory import rules
 from sharpflow.theory.chart.edge_jets import edge_jets
 from sharpflow.theory.chart.flow import SharpnessFlow
 from sharpflow.theory.chart.geometry import geometry_of, tidy
+from sharpflow.theory.derivation.generic import GenericDerivation, generic_derivation
 from sharpflow.theory.derivation.horizon import LOOK, Tracking, tracking_in_chart
 from sharpflow.theory.derivation.plan import Part, Plan
 from sharpflow.theory.derivation.remarks import in_the_clock, remarks, ties
@@ -166,11 +167,17 @@ class Derivation(Document):
         return {"time": self.time, "tracks": found.tracks(self.time)} | self._at_start()
 
 
-def derive(loss: Loss, rule: Rule | None = None, /, *, limit: float = OF_PARTS, time: float = TIME) -> Derivation:
+@overload
+def derive(loss: Loss, rule: Rule | None = None, /, *, limit: float = ..., time: float = ...) -> Derivation: ...
+@overload
+def derive(loss: None, rule: Rule | None = None, /, *, limit: float = ..., time: float = ...) -> GenericDerivation: ...
+def derive(  # type: ignore[misc]
+    loss: Any, rule: Rule | None = None, /, *, limit: float = OF_PARTS, time: float = TIME
+) -> Derivation:
     """The derivation of the flow of ``rule`` (default: gradient descent with weight decay) on ``loss``.
 
     Args:
-        loss: with ``minima=None`` only what needs no chart is derived.
+        loss: with ``minima=None`` only what needs no chart is derived; ``None``: on every loss at once.
         rule: one whose only state is effective_lr.
         limit: processor seconds for each part, after which it is left undecided.
         time: flow time for which tracking is asked; compared with the horizon.
@@ -181,7 +188,10 @@ def derive(loss: Loss, rule: Rule | None = None, /, *, limit: float = OF_PARTS, 
     """
     if not time > 0:
         raise InputError(f"time = {time:g} must be positive; it is the flow time for which tracking is asked.")
-    plan = Plan(loss, rules.get("gd-wd") if rule is None else rule)
+    rule = rules.get("gd-wd") if rule is None else rule
+    if loss is None:
+        return generic_derivation(rule)  # type: ignore[return-value]  # as the overload says
+    plan = Plan(loss, rule)
     if loss.minima is not None and len(loss.minima.chart) > loss.dimension - 2:
         raise InputError(
             f"loss {loss.name!r}: a chart of {len(loss.minima.chart)} coordinates leaves no direction of the sphere in "

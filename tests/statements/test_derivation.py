@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from sharpflow import Argument
+from sharpflow import Derivation
 from sharpflow.theory.errors import InputError
 
 OWN = """
@@ -25,7 +25,7 @@ mine = Claim(title="my trace", statement="tr H = lambda_1", section="flow", prov
 
 
 def test_each_step_is_checked_as_it_is_added():
-    d = Argument(symbols={"x": "real", "y": "real"})
+    d = Derivation(symbols={"x": "real", "y": "real"})
     assert d.given("x + y = 2").proof == "none"
     assert d.given("x - y = 0").proof == "none"
     assert d.then("x = 1").proof == "proved"
@@ -38,11 +38,11 @@ def test_each_step_is_checked_as_it_is_added():
 
 
 def test_what_is_not_proved_is_not_leant_on():
-    d = Argument(symbols={"x": "positive"})
+    d = Derivation(symbols={"x": "positive"})
     assert d.then("cosh(x) <= exp(x^2/2)").proof == "undecided"
     assert d.then("2*cosh(x) <= 2*exp(x^2/2)").proof == "undecided"
     with pytest.raises(InputError, match="nothing was claimed"):
-        Argument().qed()
+        Derivation().qed()
     with pytest.raises(InputError, match="has no =>"):
         d.given("x = 1 => x = 2")
 

@@ -1,6 +1,6 @@
 """A derivation built step by step in Python, each step checked as it is added.
 
-d = Argument(loss="ridge")
+d = Derivation(loss="ridge")
 d.given("K < 2")
 d.then("speed < 1/2")
 d.qed()
@@ -8,6 +8,7 @@ d.qed()
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -15,21 +16,22 @@ from sharpflow.statements.prove import StatementResult, names_for, told
 from sharpflow.statements.reader import read_statement
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.statements.statement import Relation, Statement
+from sharpflow.theory.writing.document import Document
 
 if TYPE_CHECKING:
     from sharpflow.theory.loss import Loss
     from sharpflow.theory.rule import Rule
 
-__all__ = ["Argument"]
+__all__ = ["Derivation"]
 
 
-class Argument:
-    """An argument about a loss and a rule: what is given, and what follows, line by line.
+class Derivation(ABC):  # noqa: B024  for isinstance alone
+    """An argument as checked steps: one of your own, line by line, or what `sharpflow.derive` returns.
 
     Args:
         loss, rule, symbols: as of `sharpflow.prove`.
 
-    >>> d = Argument(symbols={"x": "real", "y": "real"})
+    >>> d = Derivation(symbols={"x": "real", "y": "real"})
     >>> _ = d.given("x + y = 2")
     >>> d.then("x = 2 - y").proof
     'proved'
@@ -82,3 +84,7 @@ class Argument:
 
     def _repr_markdown_(self) -> str:
         return "\n\n".join(step._repr_markdown_() for step in self.steps)
+
+
+# What the theory derives is one as well.
+Derivation.register(Document)  # type: ignore[type-abstract]
