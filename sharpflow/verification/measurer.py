@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from sharpflow.claim import Case, Claim, Measurement, Numeric
 from sharpflow.theory.errors import InputError, NoClosedForm
 from sharpflow.verification.prover import internal_error
-from sharpflow.verification.worker import Row, Worker
+from sharpflow.verification.worker import GENERIC, Row, Worker
 
 __all__ = ["Measurer", "measure"]
 
@@ -43,7 +43,7 @@ class Measurer:
 
     def __init__(self, rows: Sequence[Row], inbox: queue.Queue[Worker], /) -> None:
         # The generic loss, whose measurements take longest, comes first.
-        losses = list(dict.fromkeys(row.loss for row in rows))
+        losses = sorted(dict.fromkeys(row.loss for row in rows), key=lambda name: name != GENERIC)
         away = losses[: max(1, len(losses) // 4)] if len(rows) >= MANY else []
         self._worker = Worker(measure, [row.task for row in rows if row.loss in away], inbox)
 

@@ -125,7 +125,7 @@ def verify(
     with keeping.ignored(fresh):
         rows_at_work = sorted(rows, key=_work_order)
         # Laws of rules that no other claim asks for first: measurements read them where they are kept.
-        proofs = [row for row in sorted(rows, key=_proof_order) if row.claim.prove is not None]
+        proofs = [row for row in sorted(rows, key=_proof_order) if row.claim.prove is not None and not _declared(row)]
         inbox: queue.Queue[Worker] = queue.Queue()
         prover = Prover(proofs, limit, inbox, kernel=version)
         measurer = Measurer([row for row in rows_at_work if _known_to_hold(row)], inbox)
@@ -237,14 +237,19 @@ def _rows(losses: Sequence[Loss] | None, rule: Rule | str | None, names: Sequenc
 
 
 def _known_to_hold(row: Row) -> bool:
-    """True of built-in claims on built-in losses, where the loss declares none of the claim's hypotheses to fail."""
+    """True of built-in claims on built-in losses, where no hypothesis is declared to fail."""
     from sharpflow.theory import families
 
     loss = row.case.loss
     if row.rule is None or loss is None:
         return row.rule is not None
-    built_in = loss.name in families.names() and loss == families.get(loss.name).default()
-    return built_in and not set(row.claim.hypotheses) & set(loss.expects_to_fail)
+    return not _declared(row) and loss.name in families.names() and loss == families.get(loss.name).default()
+
+
+def _declared(row: Row) -> str:
+    """A hypothesis of the claim that the loss declares to fail; empty where there is none."""
+    declared = () if row.case.loss is None else row.case.loss.expects_to_fail
+    return next((hypothesis for hypothesis in row.claim.hypotheses if hypothesis in declared), "")
 
 
 def _reading_order(row: Row) -> tuple[int, int, str, int]:
@@ -310,9 +315,9 @@ def _broken(row: Row, checks: Sequence[Row], done: Mapping[int, Verdict]) -> str
     loss = row.case.loss
     if loss is None:
         return ""
+    if declared := _declared(row):
+        return f"hypothesis {declared} fails (declared by the family)"
     for hypothesis in row.claim.hypotheses:
-        if hypothesis in loss.expects_to_fail:
-            return f"hypothesis {hypothesis} fails (declared by the family)"
         for other in checks:
             if other.claim.settles == hypothesis and done[other.index].wrong:
                 how = (

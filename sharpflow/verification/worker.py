@@ -25,7 +25,11 @@ from sharpflow.theory import keeping
 if TYPE_CHECKING:
     from sharpflow.theory.loss import Loss
 
-__all__ = ["Row", "Task", "Worker"]
+__all__ = ["GENERIC", "Row", "Task", "Worker"]
+
+
+# The name of no loss: that of claims about every loss.
+GENERIC = "generic"
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,8 @@ class Row:
 
     @property
     def loss(self) -> str:
-        """The name of the loss; "generic" of a claim about every loss."""
-        return "generic" if self.case.loss is None else self.case.loss.name
+        """The name of the loss, or `GENERIC`."""
+        return GENERIC if self.case.loss is None else self.case.loss.name
 
     @property
     def task(self) -> Task:
