@@ -16,6 +16,7 @@ Nouns: what is handed over, and handed back
     Sweep, TrainingRun, Recipe      results on a grid, of a network on data, and how it was trained
     Verification, Report            verdicts on claims, and the results of checks
     StatementResult                 the verdict on a statement of your own
+    Monitor                         a training loop of your own, watched: how far it is from the edge
     Groups                          what of a network is scale-invariant, leaf by leaf
     InputError                      what was wrong with the input, where, and what to do
 
@@ -79,6 +80,7 @@ if TYPE_CHECKING:  # the one list of public names: type checkers follow it, and 
     from sharpflow.numerics.sweeps.sweep import Sweep as Sweep
     from sharpflow.numerics.sweeps.sweep import read_sweep as read_sweep
     from sharpflow.numerics.sweeps.sweep import sweep as sweep
+    from sharpflow.numerics.training.monitor import Monitor as Monitor
     from sharpflow.numerics.training.recipe import Recipe as Recipe
     from sharpflow.numerics.training.run import TrainingRun as TrainingRun
     from sharpflow.numerics.training.run import train_network as train_network

@@ -243,7 +243,7 @@ PUBLIC = [name for name in sharpflow.__all__ if name != "__version__"]
 
 
 def test_the_front_door_is_small_and_its_docstring_lists_it():
-    assert len(PUBLIC) <= 48
+    assert len(PUBLIC) <= 49
     rows = [line for line in sharpflow.__doc__.splitlines() if line.startswith("    ")]
     # Names, and what they are, in two columns.
     assert sorted(name for row in rows for name in row[:36].replace(",", " ").split()) == sorted(PUBLIC)

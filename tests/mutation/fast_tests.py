@@ -260,6 +260,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         f"numerics/adapters/{name}.py": (f"{NUMERICS}/adapters/test_adapters.py",)
         for name in ("building", "flax", "equinox", "torch")
     },
+    "numerics/training/monitor.py": (f"{NUMERICS}/training/test_monitor.py",),
     "numerics/weights/part.py": ("tests/testing/test_networks.py",),
     "numerics/weights/coordinates.py": (f"{NUMERICS}/flows/test_weights_flow.py",),
     "numerics/flows/weights_flow.py": (f"{NUMERICS}/flows/test_weights_flow.py",),
