@@ -11,6 +11,7 @@ import sympy as sp
 from sharpflow.terminal import tables
 from sharpflow.theory.edge.edge_law import EdgeLaw, edge_law, law_json
 from sharpflow.theory.errors import InputError, NoClosedForm
+from sharpflow.theory.noise.moments import NoiseLaw, noise_law
 
 if TYPE_CHECKING:
     from sharpflow.numerics.measurements.rule_check import RuleCheck
@@ -38,6 +39,14 @@ HEADING = (
 )
 
 COLUMNS = ("rule", "edge", "drift, times -g", "<x^2>/rate", "period, small orbits", "energy coefficient c", "tracks?")
+
+NOISE = (
+    "Under label noise of variance nu*rate on the residuals (docs/noise.md), e = effective_lr and h an eigenvalue of",
+    "the Hessian on Gamma: stationary <x^2>/(nu rate) along its eigenvector, from the Lyapunov equation of the",
+    "step; d log e/d tau = growth - nu sum of shrink over h; d zeta/d tau = -nu sum of push times grad log h. The",
+    "equilibrium of effective_lr is where growth = nu sum of shrink; a barrier is named where all is a gradient flow.",
+)
+NOISE_COLUMNS = ("rule", "<x^2>/(nu rate)", "growth", "shrink", "push", "barrier of the drift")
 
 PASSAGE = (
     "A rule whose effective_lr nothing drives passes the edge once: it comes from U = 1 above, U ends at -1 (sharpened",
@@ -67,13 +76,25 @@ class RuleRow:
         """True where a number was measured that does not agree."""
         return any(ratio.agrees is False for check in self.checks for ratio in check.ratios)
 
+    @property
+    def noise(self) -> NoiseLaw | None:
+        """The law under label noise; ``None`` for a rule that has no linearised step on Gamma."""
+        try:
+            return noise_law(self.rule)
+        except (NoClosedForm, InputError):
+            return None
+
     def to_json(self) -> dict[str, Any]:
         """The row, expressions as text."""
-        law = self.law
+        law, noise = self.law, self.noise
         coefficient = law.coefficient if law is not None else None
         return {
             "rule": self.rule.name, "title": self.rule.title, "source": self.rule.source, "reason": self.reason,
             **law_json(law), "energy_law": None if coefficient is None else {"coefficient": sp.sstr(coefficient)},
+            "noise": None if noise is None else {
+                "variance": sp.sstr(noise.variance), "growth": sp.sstr(noise.growth), "shrink": sp.sstr(noise.shrink),
+                "push": sp.sstr(noise.push), "barrier": None if noise.barrier is None else sp.sstr(noise.barrier),
+            },
             "measured": [
                 {"loss": check.loss, "quantity": r.name, "ratios": list(r.at), "ratio": r.value,
                  "tolerance": r.tolerance, "predicted": r.predicted, "agrees": r.agrees}
@@ -116,7 +137,10 @@ def rule_rows(
 def markdown(rows: Sequence[RuleRow], /) -> str:
     """The tables as Markdown, with a heading and what the symbols mean."""
     lines = [*HEADING, *tables.markdown(COLUMNS, [_law_cells(row) for row in rows])]
-    lines += ["", "Where the rightmost column needs reasons:", ""]
+    noisy = [(row.rule.name, noise) for row in rows if (noise := row.noise) is not None]
+    if noisy:
+        lines += ["", *NOISE, "", *tables.markdown(NOISE_COLUMNS, [_noise_cells(*pair) for pair in noisy])]
+    lines += ["", "Where the rightmost column of the first table needs reasons:", ""]
     reasons: dict[str, list[str]] = {}
     for row in rows:
         reasons.setdefault(row.law.tracking if row.law else row.reason, []).append(row.rule.name)
@@ -157,6 +181,11 @@ def _law_cells(row: RuleRow) -> tuple[str, ...]:
     marginal = law.orbit is not None and abs(law.orbit.multiplier) == 1
     square = "that of the start" if marginal else _code(law.mean_square)
     return (row.rule.name, edge, drift, square, _code(law.period), _code(law.coefficient), _tracks(row))
+
+
+def _noise_cells(name: str, law: NoiseLaw) -> tuple[str, ...]:
+    barrier = _code(law.barrier) if law.is_gradient else "none: no gradient flow"
+    return (name, *(_code(e) for e in (law.variance, law.growth, law.shrink, law.push)), barrier)
 
 
 def _tracks(row: RuleRow) -> str:

@@ -240,6 +240,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "numerics/noise/batch_edges.py": (f"{NUMERICS}/noise/test_batch_edges.py",),
     "numerics/noise/equilibria.py": (f"{NUMERICS}/noise/test_equilibria.py",),
+    "numerics/noise/phase.py": (f"{NUMERICS}/noise/test_phase.py",),
     "numerics/noise/central.py": (f"{NUMERICS}/noise/test_central.py", "-k", "gd-wd or variance"),
     "numerics/inspection/many_digits.py": ("tests/testing/test_derivatives.py", "-k", "many_digits or of_a_formula"),
     "numerics/models/task.py": (
