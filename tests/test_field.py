@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from dataclasses import replace
 from decimal import Decimal, localcontext
 from fractions import Fraction
@@ -22,11 +23,12 @@ from sharpflow.testing import Outcome, check_loss
 from sharpflow.testing.running import doing
 from sharpflow.theory import rules
 from sharpflow.theory.chart.flow import sharpness_flow
+from sharpflow.theory.derivation.derivation import derive
 from sharpflow.theory.edge.edge_law import edge_law
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.limits import TimeLimitExceeded, time_limit
 from sharpflow.theory.loss import Loss, Minima
-from sharpflow.theory.proving.zero import witness_of
+from sharpflow.theory.proving.zero import normal_form, witness_of
 from sharpflow.theory.sphere.invariance import prove_homogeneity
 
 X, Y, Z = sp.symbols("x y z", real=True)
@@ -333,3 +335,36 @@ def test_a_root_that_is_a_number_on_gamma_leaves_a_flow(height):
         g = (np.log(on_circle(at + 1e-5)) - np.log(on_circle(at - 1e-5))) / 2e-5
         assert float(flow.sharpness.subs(P, at)) == pytest.approx(2 * on_circle(at), rel=1e-12)
         assert float(flow.field[0].subs(P, at)) == pytest.approx(-2 * g / (4 + g**2), rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("root", "expected"),
+    [
+        (sp.sqrt(P**4 + 2 * P**2 + 1), P**2 + 1),
+        (1 / sp.sqrt(4 + 4 * sp.cos(P) + sp.cos(P) ** 2), 1 / (2 + sp.cos(P))),
+        (sp.sqrt(sp.exp(2 * P) + 2 * sp.exp(P) + 1), sp.exp(P) + 1),
+        (sp.sqrt(9 - 6 * sp.cos(P) + sp.cos(P) ** 2), 3 - sp.cos(P)),
+    ],
+    ids=str,
+)
+def test_the_root_of_a_square_that_is_of_one_sign_is_there_without_it(root, expected):
+    assert normal_form(root) == normal_form(expected)
+    # Of both signs it is a modulus, and stays.
+    assert normal_form(sp.sqrt(P**2 + 2 * P + 1)) == sp.sqrt(P**2 + 2 * P + 1)
+
+
+# Kind: minutes of algebra for what one circle decides.
+@pytest.mark.deep
+def test_roots_and_powers_on_a_circle_are_derived_in_seconds():
+    """52 and 30 s of work before; every step proved, and the field against differences of the sharpness."""
+    circle = Minima(chart=(P,), point=(sp.cos(P), sp.sin(P), 0), start=(0.35,))
+    for height in (
+        2 + X / sp.sqrt(R2) + Y**3 / R2 ** sp.Rational(3, 2), 3 + sp.sqrt(X**2 + 2 * Y**2) / sp.sqrt(R2)
+    ):  # fmt: skip
+        begin = time.process_time()
+        found = derive(Loss("on a circle", (X, Y, Z), Z**2 / R2 * height, circle))
+        assert time.process_time() - begin < 20
+        assert {step.status for proof in found.proofs for step in proof.steps} == {"proved"}
+        on_circle = sp.lambdify(P, height.subs({X: sp.cos(P), Y: sp.sin(P), Z: 0}, simultaneous=True), "math")
+        g = (np.log(on_circle(1.2 + 1e-5)) - np.log(on_circle(1.2 - 1e-5))) / 2e-5
+        assert float(found.flow.field[0].subs(P, 1.2)) == pytest.approx(-2 * g / (4 + g**2), rel=1e-8)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
 __all__ = ["NotAlgebraic", "Tower"]
+
+
+_Element = dict[int, Any]
 
 
 class NotAlgebraic(Exception):
@@ -103,11 +108,11 @@ class Tower:
         if exponent.is_Rational and exponent.q == 2:
             if base.is_Rational:
                 return self.number_root(base) ** exponent.p
-            inner = sp.cancel(self.convert(base))
-            inner = self.reduce_fraction(inner)
-            if inner.is_Rational:
-                # sqrt(sin^2 + cos^2) on a circle: in the field below what is under the root may be a number.
-                return self.number_root(inner) ** exponent.p
+            inner = self.reduce_fraction(self.convert(base))
+            whole = self.whole_root(inner)
+            if whole is not None:
+                # sqrt(sin^2 + cos^2) on a circle, sqrt(p^4 + 2 p^2 + 1): in the field below the root may be there.
+                return whole**exponent.p
             root = next((s for s, square in self.squares if square == inner), None)
             if root is None:
                 root = self.fresh(sp.sqrt(base), "q")
@@ -116,6 +121,38 @@ class Tower:
         if exponent.is_Rational:
             return self.opaque(base ** (sp.Integer(1) / exponent.q)) ** exponent.p
         raise NotAlgebraic("a power with a symbolic exponent")
+
+    def whole_root(self, inner: sp.Expr) -> sp.Expr | None:
+        """The root that is there without one: of a number times squares of polynomials that are of one sign."""
+        if inner.free_symbols & {symbol for symbol, _ in self.squares}:
+            return None
+        factors: dict[sp.Expr, int] = {}
+        for part, sign in zip(sp.fraction(inner), (1, -1), strict=True):
+            number, found = sp.factor_list(part)
+            for base, exponent in [(number, 1), *found]:
+                factors[base] = factors.get(base, 0) + sign * exponent
+        rational = sp.Mul(*(base**exponent for base, exponent in factors.items() if base.is_Rational))
+        result = sp.Integer(1)
+        for base, exponent in factors.items():
+            if base.is_Rational:
+                continue
+            sign = self.sign(base) if exponent % 4 == 2 else 1
+            if exponent % 2 or not sign:
+                return None
+            result *= (sign * base) ** (exponent // 2)
+        return None if rational < 0 else self.number_root(rational) * result
+
+    def sign(self, polynomial: sp.Expr) -> int:
+        """1 or -1 where a polynomial in one symbol has no root among the values of it; else 0."""
+        if len(polynomial.free_symbols) != 1:
+            return 0
+        (symbol,) = polynomial.free_symbols
+        meaning = self.back.get(symbol, symbol)
+        low, high = (-1, 1) if meaning.func is sp.cos else (0, None) if meaning.func is sp.exp else (None, None)
+        poly = sp.Poly(polynomial, symbol)
+        if not meaning.is_real or poly.count_roots(low, high):
+            return 0
+        return int(sp.sign(poly.eval(low if low is not None else 0)))
 
     def number_root(self, base: sp.Rational) -> sp.Expr:
         """sqrt of a positive rational through the roots of its primes, which are independent of each other."""
@@ -134,34 +171,10 @@ class Tower:
 
     def reduce_fraction(self, e: sp.Expr) -> sp.Expr:
         """The canonical a + b q + ... of an element of the tower: numerators reduced, denominators rationalised."""
-        numerator, denominator = sp.fraction(sp.together(e))
-        for symbol, square in reversed(self.squares):
-            numerator, extra_n = _split(numerator, symbol, square)
-            denominator, extra_d = _split(denominator, symbol, square)
-            (n0, n1), (d0, d1) = numerator, denominator
-            if d1 == 0:
-                numerator, denominator = sp.expand(n0 + n1 * symbol) * extra_d, d0 * extra_n
-            else:
-                norm = sp.cancel(d0**2 - d1**2 * square)
-                if norm == 0:  # the square has a root in the field below: the tower is no field, nothing is decided
-                    raise NotAlgebraic("a radical whose square is a square")
-                numerator = sp.expand((n0 * d0 - n1 * d1 * square) + (n1 * d0 - n0 * d1) * symbol) * extra_d
-                denominator = norm * extra_n
-            whole = sp.together(numerator / denominator)
-            numerator, denominator = sp.fraction(whole)
-        return self.tidy(numerator, denominator)
-
-    def tidy(self, numerator: sp.Expr, denominator: sp.Expr) -> sp.Expr:
-        """One more pass over the whole tower, after which powers of every quadratic symbol are below two."""
-        for symbol, square in reversed(self.squares):
-            if numerator.has(symbol):
-                (n0, n1), extra = _split(numerator, symbol, square)
-                whole = sp.together((n0 + n1 * symbol) / (denominator * extra))
-                numerator, denominator = sp.fraction(whole)
-                numerator = sp.expand(numerator)
-        if sp.expand(numerator) == 0:
-            return sp.Integer(0)
-        return sp.cancel(numerator / denominator)
+        try:
+            return _Field(self.squares, e).normal(e)
+        except ZeroDivisionError:  # a radical whose square is a square: the tower is no field, nothing is decided
+            raise NotAlgebraic("a division by zero") from None
 
     @property
     def description(self) -> str:
@@ -173,24 +186,98 @@ class Tower:
         )
 
 
-def _split(e: sp.Expr, symbol: sp.Symbol, square: sp.Expr) -> tuple[tuple[sp.Expr, sp.Expr], sp.Expr]:
-    """((e0, e1), extra) with e = (e0 + e1 symbol)/extra, for a polynomial e in symbol, symbol^2 = square = a/b."""
-    if not e.has(symbol):
-        return (e, sp.Integer(0)), sp.Integer(1)
-    polynomial = sp.Poly(e, symbol)
-    if polynomial.is_zero:
-        return (sp.Integer(0), sp.Integer(0)), sp.Integer(1)
-    top, bottom = sp.fraction(square)
-    half = polynomial.degree() // 2
-    even = odd = sp.Integer(0)
-    for (k,), coefficient in polynomial.terms():
-        j = k // 2
-        term = coefficient * top**j * bottom ** (half - j)
-        if k % 2:
-            odd += term
-        else:
-            even += term
-    return (sp.expand(even), sp.expand(odd)), bottom**half
+class _Field:
+    """Elements of the tower as they are computed with: a coefficient for each product of quadratic symbols.
+
+    A set of quadratic symbols, as the bits of a number, to an element of the field of rational functions of all other
+    symbols. Every sum, product and quotient is reduced at once, so that no power of a quadratic symbol ever swells.
+    """
+
+    def __init__(self, squares: list[tuple[sp.Symbol, sp.Expr]], e: sp.Expr) -> None:
+        roots = [symbol for symbol, _ in squares]
+        symbols = e.free_symbols.union(*(square.free_symbols for _, square in squares)) - set(roots)
+        self.roots = roots
+        self.field = sp.QQ.frac_field(*sorted(symbols, key=_by_name)) if symbols else sp.QQ
+        self.known: dict[sp.Expr, _Element] = {root: {1 << k: self.field.one} for k, root in enumerate(roots)}
+        self.squares: list[_Element] = []
+        for _, square in squares:
+            self.squares.append(self.element(square))
+
+    def element(self, e: sp.Expr) -> _Element:
+        """An expression in the symbols of the tower."""
+        if e not in self.known:
+            self.known[e] = self._element(e)
+        return self.known[e]
+
+    def _element(self, e: sp.Expr) -> _Element:
+        if e.is_Symbol or e.is_Rational:
+            value = self.field.from_sympy(e)
+            return {0: value} if value else {}
+        if isinstance(e, sp.Add):
+            out: _Element = {}
+            for term in e.args:
+                self._add(out, self.element(term))
+            return out
+        if isinstance(e, sp.Mul):
+            out = {0: self.field.one}
+            for factor in e.args:
+                out = self.times(out, self.element(factor))
+            return out
+        if isinstance(e, sp.Pow) and e.exp.is_Integer:
+            return self.power(self.element(e.base), int(e.exp))
+        raise NotAlgebraic(str(e.func))
+
+    def _add(self, out: _Element, other: _Element) -> None:
+        for key, value in other.items():
+            total = out[key] + value if key in out else value
+            if total:
+                out[key] = total
+            else:
+                del out[key]
+
+    def times(self, a: _Element, b: _Element) -> _Element:
+        """The product."""
+        out: _Element = {}
+        for i, x in a.items():
+            for j, y in b.items():
+                part: _Element = {i ^ j: x * y}
+                for k in range((i & j).bit_length()):
+                    if i & j & 1 << k:
+                        part = self.times(part, self.squares[k])
+                self._add(out, part)
+        return out
+
+    def power(self, a: _Element, n: int) -> _Element:
+        """An integer power."""
+        if n < 0:
+            return self.power(self.inverse(a), -n)
+        out: _Element = {0: self.field.one}
+        for bit in bin(n)[2:]:
+            out = self.times(out, out)
+            if bit == "1":
+                out = self.times(out, a)
+        return out
+
+    def inverse(self, a: _Element) -> _Element:
+        """1/(x + y q) = (x - y q)/(x^2 - y^2 q^2), q the last of the quadratic symbols in it."""
+        last = max(a, default=0).bit_length()
+        if not last:
+            return {0: self.field.one / a[0]} if a else {0: self.field.one / self.field.zero}
+        q = 1 << (last - 1)
+        conjugate = {key: -value if key & q else value for key, value in a.items()}
+        return self.times(conjugate, self.inverse(self.times(a, conjugate)))
+
+    def normal(self, e: sp.Expr) -> sp.Expr:
+        """An expression in its normal form."""
+        products = {
+            key: sp.Mul(*(root for k, root in enumerate(self.roots) if key & 1 << k)) for key in self.element(e)
+        }
+        total = sp.Add(*(self.field.to_sympy(value) * products[key] for key, value in self.element(e).items()))
+        return sp.cancel(total)
+
+
+def _by_name(symbol: sp.Symbol) -> tuple[str, int]:
+    return symbol.name, getattr(symbol, "dummy_index", 0)
 
 
 def _as_quotient(e: sp.Expr) -> sp.Expr:
