@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import asdict, replace
 from typing import Any
 
 import sympy as sp
@@ -26,14 +25,12 @@ __all__ = ["checked"]
 
 # What takes less of the processor is as soon found as read.
 SECONDS = 0.1
+SHOWN = ("title", "relation", "status", "method", "seconds", "note", "second")
 
 
 def checked(statement: Statement, names: Names, /) -> Checked:
     """The verdict of `check`, kept from before or kept for later."""
-    question = [
-        f"{sp.srepr(r.lhs)} {r.symbol} {sp.srepr(r.rhs)}"
-        for r in (*statement.given, *statement.links)
-    ]  # fmt: skip
+    question = [f"{sp.srepr(r.lhs)} {r.symbol} {sp.srepr(r.rhs)}" for r in (*statement.given, *statement.links)]
     prints = [exact_fingerprint(subject) for subject in (names.loss, names.rule) if subject is not None]
     entry = keeping.entry("statement", *prints, str(len(statement.given)), *question)
     kept = entry.read()
@@ -49,16 +46,16 @@ def checked(statement: Statement, names: Names, /) -> Checked:
 
 
 def _written(found: Checked) -> dict[str, Any]:
-    steps = [{**asdict(_told(step)), "witness": dict(step.witness)} for step in found.steps]
+    steps = [_told(step) for step in found.steps]
     sides = None if found.sides is None else to_nodes(found.sides)
     return {**{k: v for k, v in vars(found).items() if k not in ("steps", "sides")}, "witness": dict(found.witness),
             "steps": steps, "sides": sides}  # fmt: skip
 
 
-def _told(step: Step) -> Step:
-    """The step with its sides as text."""
+def _told(step: Step) -> dict[str, Any]:
+    """What is shown of a step: its sides as text."""
     lhs, rhs = (side if isinstance(side, str) else sp.sstr(side) for side in (step.lhs, step.rhs))
-    return replace(step, lhs=lhs, rhs=rhs, residual=None, witness={})
+    return {name: getattr(step, name) for name in SHOWN} | {"lhs": lhs, "rhs": rhs, "witness": dict(step.witness)}
 
 
 def _read(kept: dict[str, Any]) -> Checked:
