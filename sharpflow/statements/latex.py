@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from sharpflow.naming.grammar import DEPTH, LENGTH
 from sharpflow.naming.tokens import Token, fail
+from sharpflow.statements import latex_vectors as vectors
 from sharpflow.statements import lexemes as signs
 from sharpflow.statements.lexemes import Lexeme, lexemes_of
 from sharpflow.theory.errors import InputError
@@ -204,6 +205,8 @@ class _Reader:
         base = self.atom()
         while self.accept("'"):
             base = signs.call("fast", base, column)
+        if self.next.text == "^" and vectors.transposes(self):
+            base = signs.call("T", base, column)
         if self.accept("^"):
             begin, end = self.group("^")
             base = [*base, Token("operator", "^", column), *signs.parenthesised(self.inside(begin, end), column)]
@@ -303,8 +306,8 @@ class _Reader:
         if name == "dot":
             begin, end = self.group("\\dot")
             return self.moving(self.inside(begin, end), column)
-        if name == "langle":
-            return self.average(column)
+        if name in ("langle", "nabla", "begin"):
+            return {"langle": _Reader.average, "nabla": vectors.gradient, "begin": vectors.array}[name](self, column)
         if name in signs.EXECUTED.split() or name.startswith(("write", "input", "def")):
             self.fail(column, f"\\{name} is refused", "nothing is executed here; write the formula out")
         advice = (
@@ -375,8 +378,7 @@ class _Reader:
         r"""\sin^2 2p \cos p: a power before the argument, which ends at the next operator or function."""
         power: list[Token] = []
         if self.accept("^"):
-            begin, end = self.group("^")
-            power = [Token("operator", "^", column), *signs.parenthesised(self.inside(begin, end), column)]
+            power = [Token("operator", "^", column), *signs.parenthesised(self.inside(*self.group("^")), column)]
         if self.next.text in ("(", "["):
             opened = self.take()
             argument = self.closed({"(": ")", "[": "]"}[opened.text], opened.column)[1:-1]

@@ -8,18 +8,23 @@ chain     := sum (("=" | "<=" | "<" | ">=" | ">" | "~") sum)+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
+from typing import TypeVar
 
 import sympy as sp
 
 from sharpflow.naming.grammar import LENGTH, Parser, in_time
 from sharpflow.naming.tokens import TextError, Token, fail, tokenize
+from sharpflow.statements.vectors import Vectors
 from sharpflow.theory.errors import InputError, did_you_mean
 from sharpflow.theory.statements.names import Names
 from sharpflow.theory.statements.nodes import Along, Fast, Landau, LossAt, Meant, Slope
 from sharpflow.theory.statements.statement import RELATIONS, Relation, Statement
 
 __all__ = ["declared", "functions_of", "read_expression", "read_statement", "read_tokens", "unread"]
+
+Made = TypeVar("Made")
 
 KINDS = {"positive": {"positive": True}, "nonnegative": {"nonnegative": True}, "negative": {"negative": True}}
 KINDS |= {"real": {"real": True}, "integer": {"integer": True}, "nonzero": {"real": True, "nonzero": True}}
@@ -80,7 +85,10 @@ def read_tokens(
         names: those there are.
         free: a symbol for a name that is not among them; ``None`` refuses it.
     """
-    known, functions = names.symbols(), functions_of(names)
+    known, vectors = names.symbols(), Vectors(names.loss)
+    functions = _of_vectors(functions_of(names), vectors)
+    if names.loss is not None and "w" not in known and any(token.text == "w" for token in tokens):
+        known["w"] = vectors.weights
     for token, after in pairwise(tokens) if free is not None else ():
         called = token.text in functions and after.text == "("
         if token.kind == "name" and token.text not in known and not called:
@@ -90,13 +98,49 @@ def read_tokens(
 
     def build() -> tuple[Parser, Callable[[], Statement]]:
         parser = _Statements(text, tokens, known, functions, "formulas are")
+        parser.vectors = vectors
         return parser, parser.statement
 
     return in_time(text, build)
 
 
 class _Statements(Parser):
-    """The parser of expressions, with relations around them."""
+    """The parser of expressions, with relations around them, and vectors."""
+
+    vectors: Vectors
+
+    def _atom(self) -> sp.Expr:
+        token, after = self.token, self.tokens[min(self.position + 1, len(self.tokens) - 1)]
+        if token.kind == "name" and token.text in ("grad", "Hess") and after.text == "L" and "L" in self.functions:
+            self.position += 2
+            arguments = self._arguments(self._next()) if self.token.text == "(" else None
+            return self._said(token, lambda: self.vectors.derivative(1 + (token.text == "Hess"), arguments))
+        if token.text != "(":
+            return super()._atom()
+        parts = self._arguments(self._next())
+        return parts[0] if len(parts) == 1 else self._said(token, lambda: self.vectors.of_parts(parts))
+
+    def _power_of(self, base: sp.Expr, exponent: sp.Expr, place: Token) -> sp.Expr:
+        if not base.is_commutative and not (exponent.is_Integer and exponent > 0):
+            self._fail(place.column, "a power or a quotient of vectors", "multiply by numbers, dot(u, v) and abs(v)")
+        return super()._power_of(base, exponent, place)
+
+    def _arguments(self, opened: Token) -> list[sp.Expr]:
+        self._enter(opened)
+        found = [self._sum()]
+        while self._accept(","):
+            found.append(self._sum())
+        self._close(opened)
+        return found
+
+    def _said(self, token: Token, make: Callable[[], Made]) -> Made:
+        """What is made, or its mistake with the place."""
+        try:
+            return make()
+        except TextError:
+            raise
+        except InputError as error:
+            self._fail(token.column, str(error).rstrip("."), "a statement relates numbers, or vectors of one size")
 
     def statement(self) -> Statement:
         """All of the tokens as one statement."""
@@ -140,7 +184,8 @@ class _Statements(Parser):
                 fail(
                     self.text, self.tokens[sign].column, f"{self.tokens[sign].text!r} has no meaning here", "remove it"
                 )
-            yield Relation(left, self.tokens[sign].text, right)
+            make = partial(self.vectors.relations, left, self.tokens[sign].text, right)
+            yield from self._said(self.tokens[sign], lambda: list(make()))  # noqa: B023  called at once
 
     def _side(self, begin: int, end: int) -> sp.Expr:
         whole = self.tokens
@@ -173,6 +218,18 @@ def functions_of(names: Names, /) -> dict[str, tuple[Callable[..., sp.Expr], int
             for j, second in enumerate(variables, start=1):
                 found[f"L_{first}{second}"] = (lambda *w, i=i, j=j: _at(loss.dimension, w, i, j), None)
     return found
+
+
+def _of_vectors(
+    functions: dict[str, tuple[Callable[..., sp.Expr], int | None]], vectors: Vectors
+) -> dict[str, tuple[Callable[..., sp.Expr], int | None]]:
+    """The functions, with those of vectors; what takes a point takes it also as a vector."""
+    found = dict(functions)
+    for name, (function, arity) in functions.items():
+        if arity is None:
+            found[name] = (lambda *w, function=function: function(*vectors.point(w)), None)
+    found |= {"dot": (vectors.dot, 2), "T": (vectors.transposed, 1), "abs": (vectors.size, 1)}
+    return found | {"vector": (lambda *parts: vectors.of_parts(parts), None)}
 
 
 def _slope(e: sp.Expr, x: sp.Expr) -> sp.Expr:

@@ -144,7 +144,7 @@ def _explained(
     if derived is not None and link.symbol == "=" and claimed is link.rhs:
         # In the order of the words before it: the claimed value, then the derived one.
         witness = replace(witness, left=witness.right, right=witness.left)
-    message = f"{words} {witness.sentence}"
+    message = f"{words}{' ' if witness.point else ': '}{witness.sentence}"
     if derived is not None:
         message = f"claimed {_short(claimed)}, derived {_short(_tidied(derived))}, {message}"
     if link.symbol == "=" and not supposed.bounds and (slip := explain(claimed, right, names, domain=supposed.domain)):

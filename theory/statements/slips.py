@@ -45,7 +45,7 @@ def _explain(claimed: sp.Expr, right: sp.Expr, names: Names, domain: Mapping[sp.
     clock = names.has_parameters(right)
     wrong = names.value(claimed, clock=clock)
     ratio = normal_form(right / wrong) if wrong != 0 and right != 0 else sp.nan
-    if ratio.is_number and (found := _factor(ratio)):
+    if ratio.is_finite and ratio.is_number and (found := _factor(ratio)):
         return found
     for said, variant in _variants(claimed):
         if _equal(names.value(variant, clock=clock), right, domain):
@@ -60,6 +60,8 @@ def _explain(claimed: sp.Expr, right: sp.Expr, names: Names, domain: Mapping[sp.
 
 def _factor(ratio: sp.Expr) -> str:
     """In words, where the right side is a number, or a power of the rate, times the claimed one."""
+    if ratio is sp.nan:
+        return ""
     if ratio == -1:
         return "the sign is wrong"
     if ratio.is_number:
