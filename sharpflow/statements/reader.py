@@ -134,7 +134,7 @@ class _Statements(Parser):
         return found
 
     def _said(self, token: Token, make: Callable[[], Made]) -> Made:
-        """What is made, or its mistake with the place."""
+        """The value of ``make``, or its mistake with the place."""
         try:
             return make()
         except TextError:
