@@ -53,7 +53,7 @@ def _written(found: Checked) -> dict[str, Any]:
 
 
 def _told(step: Step) -> dict[str, Any]:
-    """What is shown of a step: its sides as text."""
+    """The parts of a step that are shown, its sides as text."""
     lhs, rhs = (side if isinstance(side, str) else sp.sstr(side) for side in (step.lhs, step.rhs))
     return {name: getattr(step, name) for name in SHOWN} | {"lhs": lhs, "rhs": rhs, "witness": dict(step.witness)}
 
