@@ -45,9 +45,11 @@ def on_edge(own: Coordinates, y: np.ndarray, effective_lr: float | None = None, 
     Raises:
         InputError: the other weights alone are beyond the edge, or all of them are where none is scale-invariant.
     """
-    if own.spheres and effective_lr is not None:
+    if effective_lr is not None:
+        if not own.spheres:
+            raise InputError("effective_lr: no weights lie on a sphere here; learning_rate alone sets the step.")
         y = own.grown(y, math.sqrt(float(own.sphere_lr(y)) / check_positive("effective_lr", effective_lr)))
-    elif own.spheres:
+    elif own.invariant:
         y = _to_edge(own, y)
     top = top_edge(own, y)
     if not top <= 2 * (1 + BEYOND):

@@ -44,6 +44,8 @@ class Coordinates:
         learning_rates: of each leaf; decays: its weight decay times its learning rate, over the rate.
         spheres: numbers of the leaves that are scale-invariant, together where they share learning rate and decay.
         effective_lr: step of gradient descent in y, 1/unit^2.
+        invariant: the leaves of all groups, also of those whose leaves do not share both numbers: these may be scaled
+            at the start, as L does not see it, and a step then does not rescale them.
     """
 
     objective: Objective
@@ -54,6 +56,7 @@ class Coordinates:
     decays: tuple[float, ...]
     spheres: tuple[tuple[int, ...], ...]
     effective_lr: float
+    invariant: tuple[int, ...]
 
     def from_weights(self, w: np.ndarray, /) -> np.ndarray:
         """Y (..., D) of weights (..., D)."""
@@ -87,10 +90,10 @@ class Coordinates:
         return out
 
     def grown(self, y: np.ndarray, c: float, /) -> np.ndarray:
-        """Y (D,) with all that is on spheres multiplied by c."""
+        """Y (D,) with all that is scale-invariant multiplied by c."""
         out = np.array(y)
-        for part in self.parts:
-            out[part] *= c
+        for i in self.invariant:
+            out[self.leaves.slices[i]] *= c
         return out
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -172,7 +175,8 @@ def coordinates(
     reference = first or next((product for _, product in both if product > 0), 0.0)
     if not reference:
         raise InputError("no weights decay: the rate, learning rate times weight decay, is 0; let some of them.")
-    return _made(objective, leaves, rates, tuple(product / reference for _, product in both), spheres)
+    invariant = tuple(leaves.names.index(name) for group in found.groups for name in group.leaves)
+    return _made(objective, leaves, rates, tuple(product / reference for _, product in both), spheres, invariant)
 
 
 def _missing(objective: Objective, found: Groups) -> str:
@@ -193,7 +197,7 @@ def _missing(objective: Objective, found: Groups) -> str:
 @lru_cache(maxsize=64)
 def _made(
     objective: Objective, leaves: Leaves, rates: tuple[float, ...], decays: tuple[float, ...],
-    spheres: tuple[tuple[int, ...], ...],
+    spheres: tuple[tuple[int, ...], ...], invariant: tuple[int, ...],
 ) -> Coordinates:  # fmt: skip
     roots = tuple(math.sqrt(eta) for eta in rates)
     length = float(np.linalg.norm(objective.start / np.repeat(roots, leaves.sizes)))
@@ -211,4 +215,4 @@ def _made(
         start=objective.start / np.repeat(scales, leaves.sizes), leaves=None, rank=None,
         decay=tuple(zip(leaves.sizes, decays, strict=True)),
     )  # fmt: skip
-    return Coordinates(objective, scaled, leaves, scales, rates, decays, spheres, 1 / unit**2)
+    return Coordinates(objective, scaled, leaves, scales, rates, decays, spheres, 1 / unit**2, invariant)
