@@ -109,6 +109,10 @@ def predict(task: Task, run: TrainingRun, seed: int = 0, /, *, tolerance: float 
     Raises:
         InputError: the loss of the run is not the scale-invariant one of the task, or there is no such seed.
     """
+    if run.recipe.variations:
+        raise InputError(
+            f"the flow is that of full-batch gradient descent: leave {', '.join(run.recipe.variations)} out."
+        )
     check_predictable(task, run.recipe.pieces)
     if not 0 <= seed < len(run.names):
         raise InputError(f"seed = {seed!r} must be one of the run's, 0 to {len(run.names) - 1}.")

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sharpflow.numerics.numbers import check_not_negative, check_positive, check_time, check_whole
+from sharpflow.numerics.numbers import check_not_negative, check_number, check_positive, check_time, check_whole
 from sharpflow.theory.errors import InputError
 
 __all__ = ["Recipe"]
@@ -17,6 +17,8 @@ __all__ = ["Recipe"]
 # itself. float32 reaches 1e-6.
 EIGENPAIRS = {"float32": 1e-4, "float64": 1e-6}
 MAX_STEPS = 10**9
+VARIATIONS: dict[str, object] = {"batch": None, "momentum": 0.0, "label_noise": 0.0, "schedule": "constant"}
+SCHEDULES = ("constant", "cosine", "step", "wsd")
 # The factor 1 - rate must be right to a hundredth of the rate; float32 has 6e-8.
 RESOLUTION = 0.01
 
@@ -30,6 +32,11 @@ class Recipe:
         time: flow time, rate times iterations; without weight decay give ``steps``.
         steps: iterations, even; default time/rate.
         records: how many after the first; record k is at step steps (k/records)^2, made even: early ones are dense.
+        batch: examples in a step, drawn without replacement; ``None``: all.
+        momentum: beta of heavy ball; 0: none.
+        label_noise: standard deviation of the noise that targets have in each step (squared loss).
+        schedule: of the learning rate: constant, cosine, step or wsd (`sharpflow.numerics.training.variations`); weight
+            decay follows it, as it multiplies the learning rate, and times stay those of the highest rate.
         record_times: of the records, in place of that: flow times, iterations where there is no weight decay. The start
             and the end are recorded besides.
         count: eigenvalues recorded.
@@ -49,6 +56,10 @@ class Recipe:
     dtype: str = "float32"
     pieces: int = 1
     record_times: tuple[float, ...] | None = None
+    batch: int | None = None
+    momentum: float = 0.0
+    label_noise: float = 0.0
+    schedule: str = "constant"
 
     def __post_init__(self) -> None:
         check_positive("learning_rate", self.learning_rate)
@@ -63,6 +74,16 @@ class Recipe:
                 f"in {self.dtype} the factor 1 - {self.rate:g} is 1 - {1 - kept:.3g}; take --dtype float64, or a "
                 "larger rate."
             )
+        check_not_negative("label_noise", self.label_noise)
+        if not 0 <= check_number("momentum", self.momentum) < 1:
+            raise InputError(f"momentum = {self.momentum} must be at least 0 and below 1.")
+        if self.batch is not None:
+            # Statistics over fewer examples have no variance, or only signs.
+            check_whole("batch", self.batch, least=3)
+            if self.pieces != 1:
+                raise InputError("a batch is one piece: give batch or pieces.")
+        if self.schedule not in SCHEDULES:
+            raise InputError(f"schedule = {self.schedule!r} must be one of {', '.join(SCHEDULES)}.")
         check_whole("records", self.records)
         check_whole("count", self.count)
         if self.steps is None:
@@ -86,6 +107,16 @@ class Recipe:
     def rate(self) -> float:
         """eta lambda."""
         return self.learning_rate * self.weight_decay
+
+    @property
+    def variations(self) -> dict[str, object]:
+        """What of it is not full-batch gradient descent at one learning rate, by name; empty for that."""
+        return {name: getattr(self, name) for name, plain in VARIATIONS.items() if getattr(self, name) != plain}
+
+    @property
+    def edge(self) -> float:
+        """effective_lr*lambda_1 at the edge of the whole batch, 2 (1 + momentum)."""
+        return 2 * (1 + self.momentum)
 
     @property
     def intrinsic_lr(self) -> float:

@@ -19,7 +19,7 @@ import numpy as np
 from sharpflow.numerics.brief import brief
 from sharpflow.numerics.models.task import Task
 from sharpflow.numerics.training.full_batch import FullBatch
-from sharpflow.numerics.training.recipe import Recipe
+from sharpflow.numerics.training.recipe import VARIATIONS, Recipe
 from sharpflow.numerics.training.store import TrainingFiles
 from sharpflow.numerics.training.trainer import NUMERICS, Row, State, Trainer
 from sharpflow.theory.errors import InputError
@@ -131,19 +131,20 @@ class TrainingRun:
         """
         predicted = np.full(len(self.names), np.nan)
         measured = predicted.copy()
-        if self.recipe.rate == 0:
+        own = self.recipe.edge
+        if self.recipe.rate == 0 or self.recipe.schedule != "constant":
             return predicted, measured
         for s in range(len(self.names)):
             edge, loss = self.edge[:, s], self.columns["train_loss"][:, s]
-            right = np.flatnonzero((loss < REST * loss[0]) & (edge > 0) & (edge < 2))
-            passed = np.flatnonzero(edge >= 2)
+            right = np.flatnonzero((loss < REST * loss[0]) & (edge > 0) & (edge < own))
+            passed = np.flatnonzero(edge >= own)
             waited = len(right) and (not len(passed) or passed[0] > right[0])
             if waited:
-                wait = math.log(2 / edge[right[0]]) / (-2 * math.log1p(-self.recipe.rate)) * self.recipe.rate
+                wait = math.log(own / edge[right[0]]) / (-2 * math.log1p(-self.recipe.rate)) * self.recipe.rate
                 predicted[s] = self.times[right[0]] + wait
             if len(passed) and (k := passed[0]) > 0 and edge[k - 1] > 0:
                 low, high = np.log(edge[k - 1]), np.log(edge[k])
-                measured[s] = np.interp(math.log(2), [low, high], self.times[k - 1 : k + 1])
+                measured[s] = np.interp(math.log(own), [low, high], self.times[k - 1 : k + 1])
         return predicted, measured
 
     @property
@@ -194,7 +195,10 @@ class TrainingRun:
 
 def digest_of(tasks: Sequence[Task], recipe: Recipe, /) -> str:
     """A hash of everything that decides the run: data, start, network, loss, recipe, and the number of the numerics."""
-    whole = hashlib.sha256(json.dumps([NUMERICS, asdict(recipe)], sort_keys=True).encode())
+    # A plain run has the hash that it had before there were variations.
+    plain = {name: value for name, value in asdict(recipe).items() if name not in VARIATIONS}
+    said_of_recipe = [NUMERICS, plain | recipe.variations]
+    whole = hashlib.sha256(json.dumps(said_of_recipe, sort_keys=True).encode())
     for task in tasks:
         model = task.model
         said = [

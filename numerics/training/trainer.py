@@ -1,8 +1,9 @@
 """w+ = (1 - eta lambda) w - eta grad L(w) on networks: full-batch gradient descent, all seeds at once, with records.
 
 A run is cut at its record steps. Between two of them one compiled loop runs, whatever their distance; at each the loss,
-the errors, |w|^2 and the top of the spherical spectrum are taken. Nothing random happens after the start, so a run that
-is begun again at a record goes on bit for bit, on the same machine and versions.
+the errors, |w|^2 and the top of the spherical spectrum are taken. What is random after the start, batches and label
+noise, is drawn from the seed and the iteration: a run that is begun again at a record goes on bit for bit, on the same
+machine and versions.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sharpflow.numerics.models.task import Task, wrong_share
 from sharpflow.numerics.spectrum.eigenpairs import LEAST, block_eigenpairs
 from sharpflow.numerics.training.full_batch import FullBatch
 from sharpflow.numerics.training.recipe import EIGENPAIRS, Recipe
+from sharpflow.numerics.training.variations import factor, sample
 from sharpflow.theory import rules
 from sharpflow.theory.errors import InputError
 
@@ -50,6 +52,7 @@ class State(NamedTuple):
         vectors: (S, D, k) top eigenvectors at the last record, from which the next search starts.
         entry: (S,) step at which the edge was entered, -1 before.
         entry_weights: (S, D) the weights then.
+        momentum: (S, D); empty without.
     """
 
     step: int
@@ -58,6 +61,7 @@ class State(NamedTuple):
     vectors: np.ndarray
     entry: np.ndarray
     entry_weights: np.ndarray
+    momentum: np.ndarray = np.zeros(0)
 
 
 class Row(NamedTuple):
@@ -133,7 +137,11 @@ class Trainer:
         self.data = own[0] if self.shared else jax.tree.map(lambda *a: np.stack(a), *own)
         self.data = jax.device_put(self.data)
         axis = None if self.shared else 0
-        step = form_of(rules.get("gd-wd"), "weights").step
+        if recipe.label_noise > 0 and first.loss != "squared":
+            raise InputError("label_noise moves targets of the squared loss; the loss of this run is cross-entropy.")
+        if recipe.batch is not None and recipe.batch > len(first.data.inputs):
+            raise InputError(f"batch = {recipe.batch} is more than the {len(first.data.inputs)} examples.")
+        step = form_of(rules.get("heavy-ball" if recipe.momentum > 0 else "gd-wd"), "weights").step
         self._advance = Compiled(self._stretch(step, axis))
         self._measure = Compiled(self._records(axis))
 
@@ -152,27 +160,39 @@ class Trainer:
         )  # fmt: skip
 
     def _stretch(self, step: Any, axis: int | None) -> Any:
-        full = self.full
+        full, recipe = self.full, self.recipe
+        drawn = recipe.batch is not None or recipe.label_noise > 0
+        assert recipe.steps is not None
+        steps = recipe.steps
 
-        def one(w: Array, data: _Data, parameters: Any, count: Array) -> tuple[Array, ...]:
-            def both(z: Array) -> tuple[Array, Array]:
-                return full.value_and_gradient(z, data.inputs, data.targets)
+        def one(
+            w: Array, state: dict[str, Array], key: Array, data: _Data, parameters: Any, begun: Array, count: Array
+        ) -> tuple[Any, ...]:
+            def advance(i: Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
+                w, state, alive, loss_sum, squared_sum = carry
+                t = begun + i
+                inputs, targets, own = data.inputs, data.targets, parameters
+                if drawn:
+                    inputs, targets = sample(recipe, jax.random.fold_in(key, t), inputs, targets)
+                if recipe.schedule != "constant":
+                    now = factor(recipe.schedule, t, steps).astype(w.dtype)
+                    own = parameters | {"learning_rate": parameters["learning_rate"] * now}
 
-            def advance(_: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
-                w, alive, loss_sum, squared_sum = carry
-                w, _state, loss, squared = step(w, {}, both, parameters)
+                def both(z: Array) -> tuple[Array, Array]:
+                    return full.value_and_gradient(z, inputs, targets)
+
+                w, state, loss, squared = step(w, state, both, own)
                 # What is not finite stays so: counting the finite steps finds the first bad one.
                 alive = alive + jnp.isfinite(jnp.sum(w))
-                return w, alive, loss_sum + loss, squared_sum + squared
+                return w, state, alive, loss_sum + loss, squared_sum + squared
 
             # Summed in float64: a stretch may have 1e5 steps, of which float32 would keep three figures.
             zero = jnp.zeros((), jnp.float64)
-            w, alive, loss, squared = jax.lax.fori_loop(0, count, advance, (w, jnp.zeros((), int), zero, zero))
-            return w, alive, loss / count, squared / count
+            begin = (w, state, jnp.zeros((), int), zero, zero)
+            w, state, alive, loss, squared = jax.lax.fori_loop(0, count, advance, begin)
+            return w, state, alive, loss / count, squared / count
 
-        return lambda w, data, parameters, count: jax.vmap(one, in_axes=(0, axis, None, None))(
-            w, data, parameters, count
-        )
+        return jax.vmap(one, in_axes=(0, 0, 0, axis, None, None, None))
 
     def _records(self, axis: int | None) -> Any:
         full, task, count = self.full, self.full.task, self.recipe.count
@@ -232,8 +252,18 @@ class Trainer:
         """From ``state`` to iteration ``step``, and the record there."""
         names = ("learning_rate", "weight_decay")
         parameters = {name: self.kind.type(getattr(self.recipe, name)) for name in names}
-        weights, alive, loss, squared = self._advance(state.weights, self.data, parameters, np.int64(step - state.step))
-        moved = state._replace(step=step, weights=np.asarray(weights), alive=state.alive + np.asarray(alive))
+        held, beta = {}, self.recipe.momentum
+        if beta > 0:
+            parameters["beta"] = self.kind.type(beta)
+            held = {"momentum": state.momentum if state.momentum.size else np.zeros_like(state.weights)}
+        keys = jax.vmap(jax.random.key)(jnp.arange(len(self.tasks)))
+        weights, held, alive, loss, squared = self._advance(
+            state.weights, held, keys, self.data, parameters, np.int64(state.step), np.int64(step - state.step)
+        )
+        moved = state._replace(
+            step=step, weights=np.asarray(weights), alive=state.alive + np.asarray(alive),
+            momentum=np.asarray(held.get("momentum", state.momentum)),
+        )  # fmt: skip
         return self._record(moved, np.asarray(loss), np.asarray(squared))
 
     def _record(self, state: State, mean_loss: np.ndarray, mean_squared: np.ndarray) -> tuple[State, Row]:
@@ -255,12 +285,16 @@ class Trainer:
         invariant = self.full.task.model.scale_invariant
         size = (1 - self.recipe.rate) * squared if invariant else np.ones_like(squared)
         effective_lr = self.recipe.learning_rate / size
+        if self.recipe.schedule != "constant":
+            assert self.recipe.steps is not None
+            last = min(state.step, self.recipe.steps - 1)
+            effective_lr = effective_lr * float(factor(self.recipe.schedule, jnp.asarray(last), self.recipe.steps))
         row = Row(
             state.step, train, test, wrong, test_wrong, squared, effective_lr, spectrum,
             np.where(finite, residual, np.nan), mean_loss, mean_squared,
         )  # fmt: skip
         with np.errstate(invalid="ignore"):
-            there = effective_lr * spectrum[:, 0] >= 2 * AT_EDGE
+            there = effective_lr * spectrum[:, 0] >= self.recipe.edge * AT_EDGE
             # Real targets have no wrong answers: the edge alone counts.
             right = np.isnan(wrong) | (wrong == 0)
         enters = finite & there & right & (state.entry < 0)

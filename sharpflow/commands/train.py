@@ -74,6 +74,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="sum gradients over P pieces of the examples, in the memory of one (batch norm then works in each piece, "
         "and test examples have the statistics of the first)",
     )  # fmt: skip
+    recipe.add_argument("--batch", type=whole, metavar="B", help="examples in a step, drawn anew; default: all of them")
+    recipe.add_argument(
+        "--momentum", default="0", type=number, metavar="BETA", help="of heavy ball, from 0 to 1; default: %(default)s"
+    )
+    recipe.add_argument(
+        "--label-noise", default="0", type=number, metavar="S",
+        help="standard deviation of noise on the targets, drawn anew in each step (squared loss); default: %(default)s",
+    )  # fmt: skip
+    recipe.add_argument(
+        "--schedule", default="constant", metavar="NAME", help="of the learning rate: constant, cosine, step or wsd"
+    )
     keep = parser.add_argument_group("results")
     keep.add_argument("--out", metavar="DIR", help="keep records and states here as the run goes")
     keep.add_argument("--resume", action="store_true",
@@ -113,6 +124,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("--resume needs --out DIR, the directory of the run to go on with.")
     seeds, choices, recipe, experiment = _read(arguments)
     tasks = experiment.tasks(seeds, choices)
+    if arguments.predict and recipe.variations:
+        raise InputError(f"--predict is of full-batch gradient descent: leave {', '.join(recipe.variations)} out.")
     if arguments.predict:
         from sharpflow.numerics.training.prediction import check_predictable
 
@@ -165,7 +178,8 @@ def _read(arguments: argparse.Namespace) -> tuple[int, Choices, Recipe, Experime
         learning_rate=chosen("learning_rate"), weight_decay=chosen("weight_decay"),
         time=None if arguments.steps is not None else chosen("time"), steps=arguments.steps,
         records=arguments.records, count=arguments.count, dtype=arguments.dtype, pieces=arguments.pieces,
-        record_times=arguments.record_times,
+        record_times=arguments.record_times, batch=arguments.batch, momentum=arguments.momentum,
+        label_noise=arguments.label_noise, schedule=arguments.schedule,
     )  # fmt: skip
     return arguments.seeds, choices, recipe, experiment
 

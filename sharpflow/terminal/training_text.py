@@ -30,7 +30,8 @@ def run_lines(run: TrainingRun, /) -> list[str]:
     scale = 100.0 if classes else 1.0
     lines = [
         f"{run.names[0]}: learning rate {recipe.learning_rate:g}, weight decay {recipe.weight_decay:g}, rate "
-        f"{recipe.rate:g}, intrinsic_lr {recipe.intrinsic_lr:.3g}, {recipe.steps} iterations, {recipe.dtype}",
+        f"{recipe.rate:g}, intrinsic_lr {recipe.intrinsic_lr:.3g}, {recipe.steps} iterations, {recipe.dtype}"
+        + "".join(f", {name.replace('_', ' ')} {value}" for name, value in recipe.variations.items()),
     ]
     rows = [("seed", f"edge at {clock}", "sharpness", "effective_lr*sharpness", what + " %" * classes)]
     end = run.columns["step"].size - 1

@@ -321,6 +321,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "numerics/predictions/horizon.py": ENERGY,
     "numerics/spectrum/symmetric.py": (f"{NUMERICS}/flows/test_complementarity.py", "-k", "not conic_solver"),
     "numerics/training/recipe.py": TRAINING,
+    "numerics/training/variations.py": (f"{NUMERICS}/training/test_variations.py",),
     "numerics/training/statistics.py": (f"{NUMERICS}/training/test_training_run.py", "-k", "a_mean_says"),
     **dict.fromkeys(
         (
