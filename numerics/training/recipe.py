@@ -110,7 +110,7 @@ class Recipe:
 
     @property
     def variations(self) -> dict[str, object]:
-        """What of it is not full-batch gradient descent at one learning rate, by name; empty for that."""
+        """The entries beside full-batch gradient descent at one learning rate, by name; empty for that."""
         return {name: getattr(self, name) for name, plain in VARIATIONS.items() if getattr(self, name) != plain}
 
     @property

@@ -1,4 +1,4 @@
-"""What a training run may have besides full batches and one learning rate: samples of a step, and schedules.
+"""Samples of a training step, batches and label noise, and schedules of the learning rate.
 
     cosine  eta_t = eta (1 + cos(pi t/T))/2
     step    eta_t = eta, eta/10 and eta/100 in the three thirds of a run
