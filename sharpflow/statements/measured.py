@@ -1,13 +1,13 @@
 """The value that gradient descent gives for a name in a statement, beside what is claimed and what is derived.
 
 One run at `RATE` from the default start, over `TIME` of flow time; averages over the last whole period, where Gamma is
-left at p: both formulas are evaluated there.
+left at p: both formulas are evaluated there. Velocities are differences over the last tenth of the run.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import sympy as sp
@@ -52,51 +52,96 @@ def measured(statement: Statement, names: Names, /) -> Measured | None:
     """The first side of the first relation that gradient descent gives a number for."""
     first = statement.links[0]
     for side in (first.lhs, first.rhs):
-        name = _name(side)
-        if name is None:
+        moving = side.atoms(Along)
+        asked = {str(s) for s in side.atoms(Meant)} & ({*FOUND, "velocity"} | {f"flow({q})" for q in names.chart})
+        if not moving and not asked:
             continue
+        name = sp.sstr(side).replace("Along(", "along(")
         try:
-            value, place = _value(name, names)
+            seen = _Seen(names)
+            values = {e: seen.along(e) for e in moving}
+            values |= {s: seen.value(str(s)) for s in side.atoms(Meant) if str(s) in asked}
         except (InputError, NoClosedForm) as reason:
             return Measured(name, None, why=str(reason))
-        if value is None:
+        if any(v is None for v in values.values()):
             return Measured(name, None, why="gradient descent gave no whole period there")
+        place = seen.moved if moving or asked & MOVING or any(n.startswith("flow(") for n in asked) else seen.last
+        value = _at(names.value(side.xreplace({e: sp.Float(v) for e, v in values.items()}), clock=False), place)
+        if value is None:
+            continue
         left, right = (_at(names.value(e, clock=False), place) for e in (first.lhs, first.rhs))
         return Measured(name, value, left, right)
-    return Measured("", None, why="no name alone on a side that gradient descent has a number for")
+    return Measured("", None, why="no name on a side that gradient descent has a number for")
 
 
-def _name(side: sp.Expr) -> str | None:
-    if isinstance(side, Along) and side.args[0].is_Symbol:
-        return f"flow({side.args[0]})"
-    return str(side) if isinstance(side, Meant) else None
+# Names that one run has a number for, besides those of the chart's coordinates.
+MOVING = {"drift", "speed", "velocity"}
+FOUND = (
+    *("mean_square", "mean_edge", "edge", "period", "sharpness", "lambda_1", "effective_lr", "excess_loss"),
+    *("drift", "speed"),
+)
 
 
-def _value(name: str, names: Names) -> tuple[float | None, dict[sp.Symbol, float]]:
-    assert names.loss is not None
-    assert names.rule is not None
-    run = _run(Identity(names.loss), Identity(names.rule))
-    if not run.result.ok:
-        raise InputError(run.message or run.result.advice)
-    place = dict(zip(names.chart, map(float, _coordinates(names, run.minima_points[-1])), strict=True))
-    place[sp.Symbol("rate", positive=True)] = RATE
-    parameters = names.rule.at_rate(RATE)
-    place |= {sp.Symbol(k, positive=True): float(v) for k, v in {**parameters, **names.rule.constants}.items()}
-    found: dict[str, Any] = {
-        "mean_square": run.gd.mean_square_oscillation, "mean_edge": run.gd.mean_edge, "period": run.gd.period,
-        "sharpness": run.gd.sharpness, "lambda_1": run.gd.sharpness, "edge": run.gd.mean_edge,
-    }  # fmt: skip
-    for i, q in enumerate(names.chart):
-        if name == f"flow({q})":
-            # Over the last tenth of the run, between points of Gamma.
-            back = max(2, len(run.times) // 10)
-            ends = [_coordinates(names, run.minima_points[k])[i] for k in (-1 - back, -1)]
-            middle = _coordinates(names, run.minima_points[-1 - back // 2])
-            place |= dict(zip(names.chart, map(float, middle), strict=True))
-            return float((ends[1] - ends[0]) / (run.times[-1] - run.times[-1 - back])), place
-    if name not in found:
-        raise InputError(f"gradient descent is not asked for {name}")
-    return (None if found[name] is None else float(found[name])), place
+class _Seen:
+    """One run of gradient descent, at its end and over the last tenth of its flow time."""
+
+    def __init__(self, names: Names) -> None:
+        assert names.loss is not None
+        assert names.rule is not None
+        self.names, self.run = names, _run(Identity(names.loss), Identity(names.rule))
+        if not self.run.result.ok:
+            raise InputError(self.run.message or self.run.result.advice)
+        self.back = max(2, len(self.run.times) // 10)
+        self.span = float(self.run.times[-1] - self.run.times[-1 - self.back])
+
+    def place(self, k: int) -> dict[sp.Symbol, float]:
+        """Where record k is on Gamma, and the parameters of the run."""
+        names = self.names
+        assert names.rule is not None
+        found = dict(zip(names.chart, map(float, _coordinates(names, self.run.minima_points[k])), strict=True))
+        parameters = {**names.rule.at_rate(RATE), **names.rule.constants, "rate": RATE}
+        return found | {sp.Symbol(name, positive=True): float(v) for name, v in parameters.items()}
+
+    @cached_property
+    def last(self) -> dict[sp.Symbol, float]:
+        """The end of the run."""
+        return self.place(-1)
+
+    @cached_property
+    def moved(self) -> dict[sp.Symbol, float]:
+        """The middle of the last tenth, which a velocity over it is that of."""
+        return self.place(-1 - self.back // 2)
+
+    def along(self, e: sp.Expr) -> float | None:
+        """The quotient of differences of e over the last tenth, for de/d tau."""
+        inner = self.names.value(e.args[0], clock=False)
+        ends = [_at(inner, self.place(k)) for k in (-1 - self.back, -1)]
+        return None if ends[0] is None or ends[1] is None else (ends[1] - ends[0]) / self.span
+
+    def value(self, name: str) -> float | None:
+        """The number for a name; ``None`` where there was no whole period."""
+        run, gd = self.run, self.run.gd
+        if name.startswith("flow(") or name == "velocity":
+            q = self.names.chart[0] if name == "velocity" else sp.Symbol(name[5:-1], real=True)
+            return self.along(Along(q))
+        if name == "speed":
+            ends = run.minima_points[-1] - run.minima_points[-1 - self.back]
+            return float((ends @ ends) ** 0.5 / self.span)
+        if name == "drift":  # d log lambda_1/d tau = -D K^2
+            assert self.names.geometry is not None
+            k2 = _at(self.names.geometry.log_sharpness_gradient_squared, self.moved)
+            fall = float(run.sharpness[-1 - self.back] / run.sharpness[-1])
+            return None if not k2 else float(sp.log(fall)) / self.span / k2
+        if name == "excess_loss":  # less what it is on Gamma
+            assert self.names.loss is not None
+            point = dict(zip(self.names.loss.variables, map(float, run.minima_points[-1]), strict=True))
+            return float(run.gd_loss[-self.back :].mean() - self.names.loss.expression.subs(point))
+        found = {
+            "mean_square": gd.mean_square_oscillation, "period": gd.period,
+            "mean_edge": gd.mean_edge, "edge": gd.mean_edge, "sharpness": gd.sharpness, "lambda_1": gd.sharpness,
+            "effective_lr": None if gd.mean_edge is None else gd.mean_edge / gd.sharpness,
+        }[name]  # fmt: skip
+        return None if found is None else float(found)
 
 
 @lru_cache(maxsize=8)

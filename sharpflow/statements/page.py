@@ -71,13 +71,19 @@ def _article(result: StatementResult, index: int) -> str:
             f'<div class="wide"><code>{escape(s.statement[:LONGEST])}</code></div></li>'
             for s in steps
         )
-        parts.append(f'<details><summary>{len(steps)} checked steps</summary><ol class="steps">{items}</ol></details>')
+        parts.append(
+            f'<details><summary>{len(steps)} checked step{"s" * (len(steps) > 1)}</summary><ol class="steps">{items}</ol></details>'
+        )
     return "\n".join([*parts, "</article>"])
 
 
 def _shown(result: StatementResult) -> str:
     """The statement as MathML."""
-    from sharpflow.theory.writing.notation import mathml
+    from sharpflow.theory.writing.notation import mathml as written
+
+    def mathml(e: Any) -> str:
+        # The derivatives of statements are those of functions of one variable.
+        return written(_readable(e)).replace("<mo>&#x2202;</mo>", "<mi>d</mi>")
 
     if result.statement is None or len(result.text) > LONGEST:
         return ""
@@ -90,6 +96,26 @@ def _shown(result: StatementResult) -> str:
         rows.append(f"{left}{sign}{mathml(link.rhs)}")
         before = link.rhs
     return f'<math display="block"><mrow>{"".join(rows)}</mrow></math>'
+
+
+def _readable(e: Any) -> Any:
+    """The expression with derivatives and averages as papers write them."""
+    import sympy as sp
+
+    from sharpflow.theory.statements.nodes import Along, Fast, Landau, LossAt, Meant, Slope
+
+    averages = {"mean_square": "<x^2>", "excess_loss": "<L - min L>"}
+    e = e.xreplace({s: sp.Symbol(averages[s.name]) for s in e.atoms(Meant) if s.name in averages})
+    for node, by in ((Along, sp.Symbol("tau")), (Fast, sp.Symbol("T"))):
+        e = e.replace(node, lambda a, by=by: sp.Derivative(a, by, evaluate=False))
+    e = e.replace(Slope, lambda a, x: sp.Derivative(a, x, evaluate=False))
+    e = e.replace(Landau, sp.Function("O"))
+
+    def derivative(*arguments: Any) -> Any:
+        variables, point = LossAt(*arguments).parts
+        return sp.Function("_".join(["L", "".join(map(str, variables))]).strip("_"))(*point)
+
+    return e.replace(LossAt, derivative)
 
 
 def _curves(result: StatementResult) -> str:

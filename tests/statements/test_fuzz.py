@@ -121,7 +121,7 @@ def fuzz(count, seed):
             error.add_note(repr(text))
             raise
         slowest = max(slowest, time.thread_time() - begin)
-        assert slowest < 1.5, (text, slowest)  # a second, and what it takes to notice
+        assert slowest < 1.0, (text, slowest)
     assert all(message.strip() for message in told)
     return understood
 

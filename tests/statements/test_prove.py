@@ -142,3 +142,17 @@ def test_a_verdict_is_kept_and_the_same_again(monkeypatch, tmp_path):
     assert again.checked.sides == first.checked.sides
     with pytest.raises(TypeError):  # another statement, assumption or loss is another question
         prove("sharpness = 2 + cos(3*p)", loss="ridge")
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize(
+    "text",
+    [
+        "drift = 2/(4 + K^2)", "speed = 2*K/(4 + K^2)", "along(log(sharpness)) = -2*K^2/(4 + K^2)",
+        "mean_square/rate = 2/(4 + K^2)", "excess_loss = sharpness*rate/(4 + K^2)", "effective_lr = 2/sharpness",
+    ],
+)  # fmt: skip
+def test_gradient_descent_gives_a_number_beside_the_formulas(text):
+    seen = prove(text, loss="ridge", measure=True).measured
+    assert seen.value == pytest.approx(seen.left, rel=0.04)
+    assert seen.left == pytest.approx(seen.right)
