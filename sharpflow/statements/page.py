@@ -71,9 +71,8 @@ def _article(result: StatementResult, index: int) -> str:
             f'<div class="wide"><code>{escape(s.statement[:LONGEST])}</code></div></li>'
             for s in steps
         )
-        parts.append(
-            f'<details><summary>{len(steps)} checked step{"s" * (len(steps) > 1)}</summary><ol class="steps">{items}</ol></details>'
-        )
+        count = f"{len(steps)} checked step{'s' * (len(steps) > 1)}"
+        parts.append(f'<details><summary>{count}</summary><ol class="steps">{items}</ol></details>')
     return "\n".join([*parts, "</article>"])
 
 
