@@ -244,7 +244,7 @@ def _groups(objective: Objective, seed: int) -> Groups:
         return tuple(name for name, there in zip(leaves.names, chosen, strict=True) if there)
 
     sets = tuple(Group(named(a > 0), int(a @ np.asarray(leaves.sizes)), effect) for a, effect in found)
-    pairs = tuple((named(a > 0), named(a < 0)) for a in basis if min(a) < 0)
+    pairs = tuple((named(a > 0), named(a < 0)) for a in basis if min(a) == -1 and max(a) == 1)
     return Groups(objective.name, tuple(told), sets, pairs)
 
 

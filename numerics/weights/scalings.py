@@ -37,8 +37,14 @@ def kernel(contributions: np.ndarray, sizes: np.ndarray, /) -> list[np.ndarray]:
     _, values, rows = np.linalg.svd(contributions / unit, full_matrices=True)
     values = np.concatenate([values, np.zeros(rows.shape[0] - len(values))])
     left = rows[values < NOTHING * max(values[0], NOTHING)] / unit
-    found = [row for row in _reduced(left) if np.abs(row - np.rint(row)).max() < WHOLE]
-    return [np.rint(row).astype(int) for row in found]
+    found = []
+    for row in _reduced(left):
+        # A pivot of 2, as where one scale enters two factors, leaves halves.
+        times = next((k for k in (1, 2, 3, 4) if np.abs(k * row - np.rint(k * row)).max() < WHOLE), None)
+        if times is not None:
+            whole = np.rint(times * row).astype(int)
+            found.append(whole // np.gcd.reduce(whole))
+    return found
 
 
 def _reduced(rows: np.ndarray) -> np.ndarray:
@@ -55,7 +61,9 @@ def _reduced(rows: np.ndarray) -> np.ndarray:
 
 
 def simplest(vectors: Sequence[np.ndarray], /) -> list[np.ndarray]:
-    """A basis of the same space with fewer entries: one taken from another as long as that shortens it.
+    """A basis of the same space of 0 and 1 and -1 where it can be, and with fewer entries.
+
+    One is taken from another as long as that makes it simpler.
 
     >>> [v.tolist() for v in simplest([np.array([1, 1, 1, 0]), np.array([0, 1, 1, 0])])]
     [[1, 0, 0, 0], [0, 1, 1, 0]]
@@ -67,9 +75,14 @@ def simplest(vectors: Sequence[np.ndarray], /) -> list[np.ndarray]:
         for i, j in itertools.permutations(range(len(basis)), 2):
             for sign in (1, -1):
                 tried = basis[i] + sign * basis[j]
-                if np.count_nonzero(tried) < np.count_nonzero(basis[i]):
+                tried = tried // max(1, int(np.gcd.reduce(tried)))
+                if tried.any() and _size(tried) < _size(basis[i]):
                     basis[i], shorter = tried, True
     return basis
+
+
+def _size(vector: np.ndarray) -> tuple[int, int]:
+    return max(1, int(np.abs(vector).max())), int(np.count_nonzero(vector))
 
 
 def sums(basis: Sequence[np.ndarray], /) -> list[np.ndarray]:
