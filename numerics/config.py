@@ -20,6 +20,8 @@ def configure() -> None:
     chosen otherwise ($JAX_DEFAULT_MATMUL_PRECISION).
     """
     jax.config.update("jax_enable_x64", True)
+    # Programs are compiled ahead of their run here, which JAX refuses where $JAX_DISABLE_JIT is set.
+    jax.config.update("jax_disable_jit", False)
     if jax.config.values["jax_default_matmul_precision"] is None:
         jax.config.update("jax_default_matmul_precision", "highest")
     place = cache_folder("xla")

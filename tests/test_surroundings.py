@@ -72,6 +72,13 @@ def test_python_without_docstrings_and_asserts_says_the_same(words):
     assert command(*words, PYTHONOPTIMIZE="2")[:2] == command(*words)[:2]
 
 
+def test_jax_without_compiling_is_compiled_all_the_same():
+    """What is compiled ahead of its run was a mistake of sharpflow, and a right loss failed."""
+    status, out, _ = command("check", "ridge", "--check", "homogeneity", JAX_DISABLE_JIT="1")
+    assert status == 0
+    assert b"1 passed" in out
+
+
 @pytest.mark.parametrize(
     "words",
     [
