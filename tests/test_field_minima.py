@@ -115,3 +115,12 @@ def test_a_tie_at_the_start_is_told_before_anything_runs(gap, monkeypatch):
     assert "lambda_1 = 2 and lambda_2 = " in found.message
     assert "meet at the start" in found.message
     assert not any("distance" in line for line in _lines(found))
+
+
+# Kind: a minimum so flat that nothing curves there, taken for a manifold by what rounding leaves.
+@pytest.mark.parametrize("power", [4, 6])
+def test_a_flat_minimum_is_no_manifold_however_near_the_flow_came(power):
+    found = relax(Objective(lambda w: (w[2] / jnp.linalg.norm(w)) ** power, [0.8, 0.5, 0.3]), max_steps=3)
+    assert found.result is RESULTS.NOT_AT_MINIMA
+    assert found.rank == 0
+    assert "a flat minimum" in found.message

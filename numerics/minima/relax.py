@@ -38,6 +38,8 @@ GRADIENT = 1e-7
 POWER_STEPS = 20
 # Times of points on the way, in units of 1/lambda_1 at the start: loss and curvature change slowly in their logarithm.
 SNAPSHOTS = np.geomspace(1e-2, 1e9, 111)
+# Of the curvature at the start: what is left of (z/|w|)^6 at z = 1e-4.
+FLAT = 1e-12
 # Of L: rounding.
 RISE = 1e-12
 # Entries of a place in a message.
@@ -106,11 +108,10 @@ class _Look:
         with np.errstate(all="ignore"):
             return float(self.slope / self.scale)
 
-    @property
-    def flat(self) -> str:
-        """A sentence where gradient and Hessian vanish, whatever lies around; else nothing."""
-        # Exactly, as where every relu is off: a small Hessian is a matter of units.
-        if self.scale > 0:
+    def flat(self, begin: _Look) -> str:
+        """A sentence where gradient and Hessian vanish beside the start's, whatever lies around; else nothing."""
+        # A small Hessian alone is a matter of units; exactly 0 it is where every relu is off.
+        if self.scale > FLAT * begin.scale:
             return ""
         return "the Hessian vanishes where gradient flow ended: a flat minimum, at which no learning rate is at an edge"
 
@@ -232,15 +233,15 @@ def _relax(objective: Objective, start: Any, max_steps: int) -> Relaxed:
     if not (begin.distance <= ON_MINIMA and _at_rest(objective, begin, begin)):
         end = np.asarray(_compiled(objective, max_steps)(theta, begin.scale))
         last = _look(objective, end)
-        if not (last.broken or last.flat or _at_rest(objective, last, begin)) and objective.dimension <= DENSE:
+        if not (last.broken or last.flat(begin) or _at_rest(objective, last, begin)) and objective.dimension <= DENSE:
             stiff = True
             end = np.asarray(stiff_flow(objective)(end, last.scale))
             last = _look(objective, end)
     moved = float(np.linalg.norm(end - theta))
     if last.broken:
         return Relaxed(end, 0, moved, RESULTS.DIVERGED, f"{last.broken} where gradient flow ended, at {last.place}")
-    if last.flat:
-        return Relaxed(end, 0, moved, RESULTS.NOT_AT_MINIMA, last.flat)
+    if last.flat(begin):
+        return Relaxed(end, 0, moved, RESULTS.NOT_AT_MINIMA, last.flat(begin))
     flow_end = last
     given = objective
     if frames_fit(objective):
@@ -270,7 +271,7 @@ def _relax(objective: Objective, start: Any, max_steps: int) -> Relaxed:
     message = _unrested(given, flow_end)
     if not np.isfinite(back.residual):
         message = "where gradient flow ended, Newton's iteration towards Gamma gives no finite point"
-        message = (_look(given, point).flat if np.isfinite(point).all() else "") or message
+        message = (_look(given, point).flat(begin) if np.isfinite(point).all() else "") or message
     return Relaxed(flow_end.theta, rank, moved, RESULTS.NOT_AT_MINIMA, message)
 
 
