@@ -22,16 +22,23 @@ class Registry(Generic[T]):
         attribute: what each of its files defines; files that begin with an underscore hold what others share.
         what: the name of the kind, for messages: "built-in family".
         hyphens: whether ``two_layer.py`` is called two-layer, as on the command line.
+        besides: files there that are no plug-ins.
     """
 
-    def __init__(self, package: str, attribute: str, what: str, /, *, hyphens: bool = True) -> None:
-        self.package, self.attribute, self.what = package, attribute, what
+    def __init__(
+        self, package: str, attribute: str, what: str, /, *, hyphens: bool = True, besides: tuple[str, ...] = ()
+    ) -> None:
+        self.package, self.attribute, self.what, self._besides = package, attribute, what, besides
         self._between = "-" if hyphens else "_"
 
     @cached_property
     def _modules(self) -> dict[str, str]:
         found = (module.name for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__))
-        return {name.replace("_", self._between): name for name in sorted(found) if not name.startswith("_")}
+        return {
+            name.replace("_", self._between): name
+            for name in sorted(found)
+            if not name.startswith("_") and name not in self._besides
+        }
 
     def names(self) -> tuple[str, ...]:
         """All names, sorted."""

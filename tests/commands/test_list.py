@@ -19,3 +19,10 @@ def test_a_list_is_kept_and_comes_back_as_it_was(tmp_path, monkeypatch, capsys):
     assert cli.main(["list", "rules", "--json", "-"]) == 0
     assert capsys.readouterr().out == first
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_every_name_that_is_listed_is_there(capsys):
+    """A file of networks/ that defines none ended every `list` with a traceback."""
+    from sharpflow.numerics import networks
+
+    assert all(networks.get(name).name == name for name in networks.names())
