@@ -85,27 +85,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _coq(loss: Loss | None, rule: Rule, output: Output, place: str | None) -> int:
-    """The file for Coq, and the kernel's verdict on it where there is a coqc."""
-    from sharpflow.theory.kernel.coqc import INSTALL, check, coqc
+    """The derivation for Coq; 1 where its kernel rejects something."""
+    from sharpflow.terminal.coq import deliver
     from sharpflow.theory.kernel.derivations import exported
 
     content = exported(loss, rule)
-    text = content["coq"]
-    if place is None:
-        output.say(text.rstrip("\n"))
-        return 0
-    with replacing(place, "--output") as path:
-        path.write_text(text, encoding="utf-8")
-    output.say(
-        f"{place}: {content['steps']} proved steps, {content['exported']} of them as lemmas ({content['hollow']} with "
-        f"one expression on both sides), {content['not_exported']} not exported."
-    )
-    output.say(*(f"  not exported, {count}: {reason}" for reason, count in content["reasons"].items()))
-    verdict = None if coqc() is None else check(text)
-    if verdict is None:
-        output.say(f"not checked: {INSTALL}.")
-    else:
-        output.say(*verdict.sentences())
+    verdict = deliver(content, output, place)
     output.write_json(content | {"kernel": None if verdict is None else verdict.to_json()})
     return 0 if verdict is None or verdict.accepted else 1
 

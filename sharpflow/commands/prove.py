@@ -40,20 +40,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", action="store_true", help="show the checked steps of every proof")
     parser.add_argument("--strict", action="store_true", help="anything undecided makes the exit status 1")
     parser.add_argument("--fresh", action="store_true", help="prove anew what was proved before and kept")
+    parser.add_argument(
+        "--format", choices=("text", "coq"), default="text",
+        help="coq: what is proved as lemmas of Coq, checked where there is a coqc; default: %(default)s",
+    )  # fmt: skip
+    parser.add_argument("--output", metavar="FILE", help="write these lemmas to FILE and not to the terminal")
     parser.add_argument("--out", metavar="DIR", help="write DIR/index.html: your equations, a mark beside each")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """1 where a statement was refuted (with --strict also where one is undecided)."""
+    """1 where a statement was refuted or Coq's kernel rejects a proof (with --strict also where one is undecided)."""
     from sharpflow.theory import keeping
 
-    with keeping.ignored(arguments.fresh):
+    # What is kept of a proof is text, which the kernel cannot check.
+    with keeping.ignored(arguments.fresh or arguments.format == "coq"):
         return _run(arguments)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    output = Output(arguments.json)
+    output = Output(arguments.json, output=arguments.output)
+    if arguments.output is not None and arguments.format != "coq":
+        raise InputError("--output is for --format coq; --out DIR writes a page.")
     if arguments.out is not None:
         make_folder(arguments.out, "--out")
 
@@ -102,7 +110,11 @@ def _file(arguments: argparse.Namespace, output: Output) -> int:
 
 
 def _end(results: list[StatementResult], arguments: argparse.Namespace, output: Output) -> int:
-    output.write_json({"statements": [result.to_json() for result in results]})
+    rejected = False
+    kernel: dict[str, Any] = {}
+    if arguments.format == "coq":
+        rejected, kernel = _coq(results, arguments, output)
+    output.write_json({"statements": [result.to_json() for result in results]} | kernel)
     found = [result.proof for result in results]
     if arguments.out is not None:
         from sharpflow.statements.page import write_page
@@ -110,7 +122,18 @@ def _end(results: list[StatementResult], arguments: argparse.Namespace, output: 
         output.say(f"report: {write_page(results, arguments.out, title=arguments.spec)}")
     counts = ", ".join(f"{found.count(kind)} {kind}" for kind in ("proved", "refuted", "undecided") if kind in found)
     output.say(f"{len(results)} statement{'s' * (len(results) != 1)}: {counts or 'nothing claimed'}.")
-    return 1 if "refuted" in found or (arguments.strict and "undecided" in found) else 0
+    return 1 if rejected or "refuted" in found or (arguments.strict and "undecided" in found) else 0
+
+
+def _coq(results: list[StatementResult], arguments: argparse.Namespace, output: Output) -> tuple[bool, dict[str, Any]]:
+    """What is proved, with the steps that it rests on, for Coq: whether its kernel rejects some of it, and JSON."""
+    from sharpflow.terminal.coq import deliver
+    from sharpflow.theory.kernel.export import export
+    from sharpflow.theory.proving.proof import Proof
+
+    proofs = [Proof(result.text, result.steps) for result in results if result.proof == "proved"]
+    verdict = deliver(export(f"Statements on {arguments.spec}", proofs).to_json(), output, arguments.output)
+    return verdict is not None and not verdict.accepted, {"kernel": None if verdict is None else verdict.to_json()}
 
 
 def _lines(result: StatementResult, steps: bool) -> list[str]:

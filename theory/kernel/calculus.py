@@ -154,6 +154,8 @@ def flow_section(loss: Loss, flow: SharpnessFlow | None, /) -> Section:
         NotExported, NoClosedForm: something of it is not restated.
     """
     geometry = geometry_of(loss)
+    if any(node.func is sp.exp or (node.is_Pow and not node.exp.is_Integer) for node in _nodes(geometry.ray)):
+        raise NotExported("a chart that is not made of polynomials, sines and cosines")
     w = _Writer(loss)
     chart = [w.terms.name(s) for s in geometry.chart]
     point = {v: e for v, e in zip(loss.variables, geometry.ray, strict=True)}
@@ -219,6 +221,11 @@ def flow_section(loss: Loss, flow: SharpnessFlow | None, /) -> Section:
         _flow(w, geometry, flow, chart)
         covers.append(("the drift by the two routes", "the_flow"))
     return w.section("Gamma, sharpness, and the flow", covers)
+
+
+def _nodes(matrix: sp.Matrix) -> Iterator[sp.Expr]:
+    for entry in matrix:
+        yield from sp.preorder_traversal(plain(entry))
 
 
 def _sharpness(w: _Writer, geometry: Geometry, chart: list[str]) -> None:

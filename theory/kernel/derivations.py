@@ -12,6 +12,7 @@ from sharpflow.theory.kernel.calculus import flow_section, loss_section
 from sharpflow.theory.kernel.export import Export, export
 from sharpflow.theory.kernel.oscillator import OSCILLATOR
 from sharpflow.theory.kernel.terms import NotExported
+from sharpflow.theory.kernel.two_steps import two_steps_section
 from sharpflow.theory.limits import ran_out
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.rule import Rule
@@ -36,7 +37,10 @@ def export_derivation(loss: Loss | None, rule: Rule, /) -> Export:
 
     if loss is None:
         found = generic_derivation(rule)
-        return export(found.title, found.proofs, before=[OSCILLATOR] if found.law.smooth else ())
+        sections = [OSCILLATOR] if found.law.smooth else []
+        if rule.name == "gd-wd":
+            sections.append(two_steps_section(found.law))
+        return export(found.title, found.proofs, before=sections)
     derivation = derive(loss, rule)
     before, after = [OSCILLATOR], []
     with contextlib.suppress(NotExported, NoClosedForm):
@@ -53,9 +57,7 @@ def exported(loss: Loss | None, rule: Rule, /) -> dict[str, Any]:
     entry = keeping.entry(f"coq-{name}-{rule.name}", exact_fingerprint(loss), exact_fingerprint(rule))
     content: dict[str, Any] | None = entry.read()
     if content is None:
-        found = export_derivation(loss, rule)
-        said = {"loss": name, "rule": rule.name, **found.counts(), "reasons": dict(found.reasons())}
-        content = said | {"coq": found.text}
+        content = {"loss": name, "rule": rule.name, **export_derivation(loss, rule).to_json()}
         if not ran_out():
             entry.write(content)
     return content

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sharpflow.theory.kernel.file import comment, whole
 from sharpflow.theory.kernel.lemma import Lemma, lemma_of
@@ -84,6 +85,10 @@ class Export:
         left = sum(self.reasons().values())
         hollow = sum(line.lemma is not None and line.lemma.hollow for line in self.lines)
         return {"steps": len(self.lines), "exported": len(self.lines) - left, "hollow": hollow, "not_exported": left}
+
+    def to_json(self) -> dict[str, Any]:
+        """Text, counts and reasons."""
+        return {**self.counts(), "reasons": dict(self.reasons()), "coq": self.text}
 
     @property
     def text(self) -> str:

@@ -40,7 +40,7 @@ class Rewriting:
     """node = value: of the functions of a sum in those of its parts, (sin u)^k in sin u and cos u.
 
     Attributes:
-        node: as it is written; for a power of a sine, that power.
+        node: as it is written: a function of a sum, a power of a sine, log x^2 of a positive x.
         value: in the atoms.
         parts: (n, u) for each n u in the argument.
     """
@@ -126,6 +126,10 @@ class Atoms:
             if not self.raw and isinstance(base, sp.sin) and abs(power) > 1 and self._is_unit(base):
                 return self._sines(base, abs(int(power))) ** sp.sign(power)
             return self.convert(base) ** power
+        if isinstance(e, sp.log) and e.args[0].is_Pow and e.args[0].exp == 2 and e.args[0].base.is_positive:
+            value = 2 * self.atom(sp.log(e.args[0].base))
+            self.rewritings[e] = Rewriting(e, value, ())
+            return value
         if isinstance(e, sp.log | sp.Abs | sp.atan):
             return self.atom(e)
         raise NotExported("a decimal number" if e.is_Float else f"the function {e.func.__name__}")

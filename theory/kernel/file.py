@@ -11,7 +11,7 @@ From Coq Require Import Reals Lra Psatz.
 From Coquelicot Require Import Coquelicot.
 Open Scope R_scope.
 Set Warnings "-all".
-Set Default Timeout 30.
+Set Default Timeout 100.
 
 (* Tactics: none of them decides anything, the kernel checks what they find. *)
 
@@ -20,6 +20,9 @@ Proof. pose proof (sin2_cos2 p) as H. unfold Rsqr in H. lra. Qed.
 
 Lemma sine_squared p : sin p ^ 2 = 1 - cos p ^ 2.
 Proof. pose proof (circle p) as H. lra. Qed.
+
+Lemma ln_square x : 0 < x -> ln (x ^ 2) = 2 * ln x.
+Proof. intro H. replace (x ^ 2) with (x * x) by ring. rewrite ln_mult by exact H. ring. Qed.
 
 Lemma root a : 0 <= a -> sqrt a ^ 2 = a.
 Proof. intro H. rewrite <- Rsqr_pow2. apply Rsqr_sqrt, H. Qed.

@@ -34,12 +34,12 @@ def lemma_of(step: Step, name: str, /) -> Lemma:
     Raises:
         NotExported: it is not restated; the message is the kind of reason.
     """
-    sides = step.sides
-    if sides is None:
+    if step.sides is None:
         raise NotExported("checked by another procedure than algebra on two sides")
     try:
         with time_limit(SECONDS):
-            found = _equation(sides, name) if step.relation == "=" else _inequality(step, name)
+            sides = step.sides() if callable(step.sides) else step.sides
+            found = _equation(sides, name) if step.relation == "=" else _inequality(step.relation, sides, name)
     except TimeLimitExceeded as reason:
         raise NotExported("no certificate in time") from reason
     except (NoClosedForm, sp.PolynomialError) as reason:
@@ -145,9 +145,8 @@ def _residual(a: sp.Expr, b: sp.Expr, script: Script, closing: str = "") -> str:
     return f"apply Rminus_diag_uniq; transitivity ({total}); [{close} | rewrite {', '.join(names)}; unfold Rdiv; ring]"
 
 
-def _inequality(step: Step, name: str) -> Lemma:
-    assert step.sides is not None
-    (left, right), relation = _pairs(step.sides)[0], step.relation
+def _inequality(relation: str, sides: tuple[object, object], name: str) -> Lemma:
+    left, right = _pairs(sides)[0]
     script = Script(left, right)
     statement = f"{script.terms(left)} {relation} {script.terms(right)}"
     first, second = script.begin(left, right)

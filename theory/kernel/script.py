@@ -49,14 +49,20 @@ class Script:
     def begin(self, *expressions: sp.Expr) -> list[sp.Expr]:
         """The expressions in the atoms; veils over what holds others, and what is rewritten."""
         found = [self.atoms.convert(e) for e in expressions]
+        rewritings = list(self.atoms.rewritings.values())
+        # Before a veil is laid over the logarithms that they speak of.
+        for rewriting in rewritings:
+            if isinstance(rewriting.node, sp.log):
+                self._rewrite(rewriting)
         for atom in self.atoms.veiled:
             node = self.atoms.node[atom]
             if isinstance(node, sp.Pow):
                 self._root(atom, node)
             self.facts.append(f"set ({self.terms.name(atom)} := {self.terms(node)}) in *.")
             self.facts.append(f"clearbody {self.terms.name(atom)}.")
-        for rewriting in self.atoms.rewritings.values():
-            self._rewrite(rewriting)
+        for rewriting in rewritings:
+            if not isinstance(rewriting.node, sp.log):
+                self._rewrite(rewriting)
         return found
 
     def _root(self, atom: sp.Symbol, node: sp.Expr) -> None:
@@ -77,7 +83,15 @@ class Script:
     def _rewrite(self, rewriting: Rewriting) -> None:
         name = f"w{len(self.rewritten) + 1}"
         node, value = rewriting.node, self.write(rewriting.value)
-        if not rewriting.parts:  # a power of a sine
+        if isinstance(node, sp.log):
+            (x,) = node.args[0].free_symbols if node.args[0].base.is_Symbol else (None,)
+            if x is None:
+                raise NotExported("the logarithm of a power")
+            proof = f"apply (ln_square {self.terms(x)}); assumption"
+            self.facts.append(
+                f"assert ({name} : ln ({self.terms(node.args[0])}) = 2 * ln {self.terms(x)}) by ({proof})."
+            )
+        elif not rewriting.parts:  # a power of a sine
             base = node.as_base_exp()[0]
             proof = f"rewrite <- (sine_squared ({self.terms(base.args[0])})); ring"
             self.facts.append(f"assert ({name} : {self.terms(node)} = {value}) by ({proof}).")

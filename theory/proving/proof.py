@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,7 +45,7 @@ class Step:
         note: one or two sentences for the reader: why the line is true, or what was done to get it.
         second: what `sharpflow.theory.proving.checker`, which shares nothing with ``method``, says of a proved
             equation: at how many rational points it was confirmed, or why it is undecided at that level.
-        sides: the two sides as they were checked, where lhs and rhs are what is shown to the reader.
+        sides: the two sides as they were checked, or a function that makes them, where lhs and rhs are what is shown.
         domain: open intervals of the symbols in which they were checked.
     """
 
@@ -60,7 +60,7 @@ class Step:
     seconds: float = 0.0
     note: str = ""
     second: str = ""
-    sides: tuple[Any, Any] | None = None
+    sides: tuple[Any, Any] | Callable[[], tuple[Any, Any]] | None = None
     domain: Mapping[Any, tuple[Any, Any]] = field(default_factory=dict)
 
     @property

@@ -9,6 +9,7 @@ symmetric k-linear form is determined by its values on the diagonal (polarisatio
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import sympy as sp
 
@@ -34,10 +35,12 @@ def prove_homogeneity(loss: Loss, /) -> Proof:
     c = sp.Symbol("c", positive=True)
     title, note = "degree-0 homogeneity", "w is replaced by c w with a symbolic c > 0 in the loss itself."
     show = (sp.Function("L")(*[c * v for v in loss.variables]), sp.Function("L")(*loss.variables))
-    difference = loss.at([c * v for v in loss.variables]) - loss.expression
+    moved = loss.at([c * v for v in loss.variables])
+    difference = moved - loss.expression
     if not witness_of(difference) and degree(loss.expression, loss.variables) == 0:
         step = Step(
             title, *show, status=Status.PROVED, method="degree calculus", residual=sp.Integer(0), note=note,
+            sides=(moved, loss.expression),
             seconds=time.perf_counter() - begin,
         )  # fmt: skip
     else:
@@ -83,11 +86,19 @@ def prove_euler(loss: Loss, /) -> Proof:
                 residual=decision.residual,
                 witness=decision.witness,
                 seconds=time.perf_counter() - begin,
+                sides=partial(_euler_sides, loss, k),
                 note="Each independent entry of the tensor identity is checked for the concrete expression.",
             )
         )
         begin = time.perf_counter()
     return Proof(f"Euler identities of {loss.name}", tuple(steps))
+
+
+def _euler_sides(loss: Loss, k: int) -> tuple[sp.Matrix, sp.Matrix]:
+    """D^{k+1} L(w)[w] and -k D^k L(w), entry by entry."""
+    entries = _entries(loss, k)
+    sums = [sp.Add(*(sp.diff(f, v) * v for v in loss.variables)) for f in entries]
+    return sp.Matrix(sums), sp.Matrix([-k * f for f in entries])
 
 
 def _entries(loss: Loss, k: int) -> list[sp.Expr]:

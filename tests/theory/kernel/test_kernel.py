@@ -72,8 +72,9 @@ def test_nothing_is_supposed(words):
 
 
 @needs_coqc
-def test_the_generic_derivation_is_accepted():
-    found = export_derivation(None, rules.get("gd-wd"))
+@pytest.mark.parametrize("rule", ["constant-lr", pytest.param("gd-wd", marks=pytest.mark.deep)])
+def test_the_generic_derivation_is_accepted(rule):
+    found = export_derivation(None, rules.get(rule))
     verdict = check(found.text)
     assert verdict.accepted, verdict.rejected
     assert found.counts()["exported"] >= 0.8 * len(found.lines)
