@@ -126,7 +126,7 @@ def _end(results: list[StatementResult], arguments: argparse.Namespace, output: 
 
 
 def _coq(results: list[StatementResult], arguments: argparse.Namespace, output: Output) -> tuple[bool, dict[str, Any]]:
-    """What is proved, with the steps that it rests on, for Coq: whether its kernel rejects some of it, and JSON."""
+    """The proofs, with the steps that they rest on, for Coq: whether its kernel rejects some of it, and JSON."""
     from sharpflow.terminal.coq import deliver
     from sharpflow.theory.kernel.export import export
     from sharpflow.theory.proving.proof import Proof

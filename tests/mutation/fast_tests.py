@@ -356,7 +356,10 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         ),
         *(
             f"theory/kernel/{name}.py"
-            for name in ("calculus", "coqc", "derivations", "export", "file", "lemma", "oscillator", "script", "terms")
+            for name in (
+                *("calculus", "coqc", "derivations", "export", "file", "lemma", "oscillator", "script", "terms"),
+                "two_steps",
+            )
         ),
         *(f"numerics/{name}.py" for name in ("brief", "comparison/result", "results", "trajectory")),
         "numerics/training/experiment.py",
