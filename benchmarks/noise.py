@@ -293,6 +293,19 @@ def training():
         name = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in more.items()) or "full batch"
         ends = (run.sharpness[-1], run.edge[-1], 100 * run.test_error[-1])
         print(row(name, *(interval(end) for end in ends)), flush=True)
+    print()
+    print(row("rate", "norm^4 over its formula", "squared angle over 2 rate", "noise over eps lambda_1^2/2"))
+    print(rule(4))
+    tasks = experiments.get("digits").tasks(5, Choices(loss="cross-entropy"))  # smoothed by 0.1
+    for decay in (0.01, 0.1, 1.0):
+        times = tuple(np.linspace(0.25, 6, 24))
+        run = train_network(tasks, Recipe(0.05, decay, time=6.0, record_times=times, batch=25, count=1))
+        rate, half = 0.05 * decay, slice(13, None)
+        squared, norm = run.columns["mean_gradient_squared"][half], run.columns["norm_squared"][half]
+        fourth = norm**2 * decay * (2 - rate) / (0.05 * squared)
+        angle = run.columns["effective_lr"][half] ** 2 * squared / (2 * rate)
+        noise = squared / (rate * run.sharpness[half] ** 2 / 2)
+        print(row(f"{rate:g}", *(interval(np.nanmean(v, axis=0)) for v in (fourth, angle, noise))), flush=True)
 
 
 PARTS = {"central": central, "heavy-ball": heavy_ball, "batches": batches, "training": training}

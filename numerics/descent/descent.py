@@ -100,7 +100,7 @@ class Descent:
         form, function = self.form, self.objective.function
         exact = jax.value_and_grad(function)
         noisy = None if self.source is None else noisy_value_and_gradient(self.objective, self.source)
-        count = residual_count(self.objective) if noisy else None
+        count = residual_count(self.objective) or 0
 
         def read(position: Array, state: Any) -> tuple[Array, ...]:
             theta, effective_lr, squared = form.read(position, state, parameters)
@@ -111,7 +111,7 @@ class Descent:
             if self._means:
                 theta, effective_lr, _ = form.read(position, state, parameters)
             value_and_gradient = exact
-            if noisy is not None and noise is not None and count is not None:
+            if noisy is not None and noise is not None:
                 key, first, strength = noise
                 value_and_gradient = noisy(key, first + alive, strength, count)
             position, state, loss, squared = form.step(position, state, value_and_gradient, parameters)

@@ -8,7 +8,7 @@ import pytest
 from sharpflow import Objective, descend, noise_flow
 from sharpflow.numerics.comparison.noisy import compare_noisy
 from sharpflow.numerics.descent.descent import parameters_of, prepare
-from sharpflow.numerics.descent.noise import Batches, LabelNoise
+from sharpflow.numerics.descent.noise import Batches, Covariance, LabelNoise
 from sharpflow.numerics.flows.noise_step import ALPHA, BACK, EMBEDDED, GAMMA, WEIGHTS, Field, coefficients_of
 from sharpflow.theory import rules
 from sharpflow.theory.errors import InputError
@@ -127,6 +127,18 @@ def test_batches_are_drawn_as_they_say():
     assert abs(twice - 1 / 5) < 5 * np.sqrt(0.2 * 0.8 / 4000)
     with pytest.raises(InputError, match="a batch of 9 is larger"):
         Batches(9).draw(keys[0], 5)
+
+
+def test_label_noise_is_noise_of_the_covariance_of_the_hessian():
+    # J^T xi with J at w itself: the same law by another source, and the same run where xi is the same.
+    def root(w):
+        return jax.jacrev(residuals)(w).T
+
+    runs = [
+        descend(CROSSING, GD, rate=1e-3, effective_lr=1 / TOP, records=5, every=10, noise=noise, seed=1)
+        for noise in (LabelNoise(1e-4), Covariance(root, columns=2, variance=1e-4))
+    ]
+    np.testing.assert_allclose(runs[0].points, runs[1].points, atol=1e-12)
 
 
 def test_what_has_no_noise_flow_is_refused():
