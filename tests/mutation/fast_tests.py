@@ -343,6 +343,7 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
     "losses, data and networks: what is on trial, of which a changed one is another": (
         *(f"theory/families/{name}" for name in FAMILIES),
         *(f"numerics/networks/{name}" for name in NETS),
+        "numerics/models/affine.py",
         *(f"numerics/experiments/{name}" for name in EXPERIMENTS),
         *(f"numerics/data/{name}.py" for name in ("cifar10", "examples", "mnist1d", "regression")),
         *(f"numerics/measurements/{name}.py" for name in ("crossing", "generic")),

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sharpflow.numerics.measurements.weights_checks import mixed
-from sharpflow.numerics.networks.affine import affine
+from sharpflow.numerics.models.affine import affine
 from sharpflow.numerics.objective import Objective
 from sharpflow.numerics.weights.part import invariant_part
 from sharpflow.testing.check import Outcome

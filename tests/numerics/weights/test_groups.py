@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sharpflow import cli
-from sharpflow.numerics.networks.affine import affine
+from sharpflow.numerics.models.affine import affine
 from sharpflow.numerics.objective import Objective
 from sharpflow.numerics.weights.grouping import groups
 from sharpflow.numerics.weights.scalings import disjoint, kernel, simplest, sums
@@ -90,7 +90,7 @@ def test_kernels_of_contributions():
 
 
 def test_inspect_says_what_follows(capsys):
-    assert cli.main(["inspect", "sharpflow.numerics.networks.affine:batch", "--json", "-"]) == 0
+    assert cli.main(["inspect", "sharpflow.numerics.models.affine:batch", "--json", "-"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [leaf["path"] for leaf in told["leaves"] if leaf["kind"] == "invariant"] == ["hidden/kernel"]
     assert set(told["leaves"][0]) >= {"path", "shape", "share", "kind", "group", "degree", "epsilon_effect"}
