@@ -71,8 +71,7 @@ def _targets(outputs: Any, y: Array, *, indicators: bool) -> Array:
         if len(outputs.shape) != 2 or int(y.min()) < 0 or int(y.max()) >= outputs.shape[1]:
             raise InputError(
                 f"classes from {int(y.min())} to {int(y.max())} need outputs (n, k), k above them, and not of the "
-                "shape "
-                f"{outputs.shape}."
+                f"shape {outputs.shape}."
             )
         return jax.nn.one_hot(y, outputs.shape[1], dtype=jnp.float64)
     if indicators and not np.allclose(np.asarray(y).sum(axis=-1), 1):
@@ -105,8 +104,7 @@ def build(
     if outputs.dtype != jnp.float64:
         raise InputError(
             f"model {name!r} returns {outputs.dtype} for weights and inputs in float64: leave out the dtype it is "
-            "built "
-            "with (None follows the weights); the theory takes third derivatives of what it computes."
+            "built with (None follows the weights); the theory takes third derivatives of what it computes."
         )
     whole = apply
     if pieces is not None:

@@ -55,8 +55,7 @@ def on_edge(own: Coordinates, y: np.ndarray, effective_lr: float | None = None, 
     if not top <= 2 * (1 + BEYOND):
         raise InputError(
             f"{own.objective.name!r}: the largest eigenvalue of S H S, S^2 the learning rates, is {top:.4g} at the "
-            "start, "
-            "beyond the edge 2, and gradient descent diverges there: lower learning_rate (or effective_lr)."
+            "start, beyond the edge 2, and gradient descent diverges there: lower learning_rate (or effective_lr)."
         )
     return y
 

@@ -189,8 +189,7 @@ def _missing(objective: Objective, found: Groups) -> str:
     more = f" and {len(free) - 3} more" if len(free) > 3 else ""
     return (
         f"{objective.name!r} has weights that are not scale-invariant ({', '.join(free[:3])}{more}), and see the "
-        "learning "
-        "rate itself: give learning_rate (--learning-rate ETA)."
+        "learning rate itself: give learning_rate (compare --learning-rate ETA)."
     )
 
 

@@ -142,8 +142,7 @@ def prove_all_weights(reduction: Reduction, /) -> Proof:
                     means[m],
                     sp.expand(-_pull()[m] - pushed[m]),
                     note="The coefficient of delta^2 in the exact step of (theta, u), with <X_i X_j> = Sigma_ij: "
-                    "weight "
-                    "decay pulls u along Gamma, and what is normal to Gamma (z) does not enter.",
+                    "weight decay pulls u along Gamma, and what is normal to Gamma (z) does not enter.",
                 )
                 for m in range(M)
             ),
@@ -159,8 +158,7 @@ def prove_all_weights(reduction: Reduction, /) -> Proof:
                     sp.expand(change[i, j]),
                     sp.expand(wanted[i, j]),
                     note="By the product rule along the drift and in e: Q - M(Sigma), which complementarity keeps at "
-                    "or "
-                    "below 0 on the edge.",
+                    "or below 0 on the edge.",
                 )
                 for i in range(K)
                 for j in range(i, K)
