@@ -154,6 +154,11 @@ def _law(key: Identity[Rule]) -> Law:
             "along Gamma. sharpflow derive generic shows what it does instead."
         )
     square, drift = (e.subs(exact.defaults) for e in (exact.mean_square, exact.drift))
+    if drift.has(NORM):
+        raise InputError(
+            f"rule {rule.name!r}: its drift, {exact.drift} times -g with r = |w|, depends on |w|, which no edge fixes "
+            "where a rule is not smooth at the minimum; write it as a step on the sphere (space='sphere')."
+        )
     edge, alpha, growth = (
         0.0 if e is None else float(e.subs(exact.defaults)) for e in (exact.edge, exact.alpha, exact.growth)
     )

@@ -112,16 +112,17 @@ def unchanging_states(rule: Rule, /) -> tuple[str, ...]:
 
 
 def decay_at_rest(rule: Rule, /, *, rate: float, steps: int = 400) -> float:
-    """k in |w+|/|w| = 1 - k rate where the gradient vanishes, after ``steps`` updates from a state of zeros."""
+    """k in |w+|/|w| = 1 - k rate where the gradient vanishes, after ``steps`` updates from a state of zeros; nan: 0/0."""
     numbers = parameters_of(rule, rate, None)
     initial = rule.initial(SimpleNamespace(**numbers))
     state: Any = SimpleNamespace(**{name: np.float64(initial.get(name, 0.0)) if name in initial else np.zeros(4)
                                     for name in rule.state})  # fmt: skip
     w, p, ratio = np.array([0.6, 0.8, 0.0, 0.0]), SimpleNamespace(**numbers), np.nan
-    for _ in range(steps):
-        moved, state = rule.step(w, _Gradient(), state, p, _NUMPY)
-        ratio = float(np.linalg.norm(moved) / np.linalg.norm(w))
-        w = np.asarray(moved)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a rule that divides by |gradient| has no rest: nan
+        for _ in range(steps):
+            moved, state = rule.step(w, _Gradient(), state, p, _NUMPY)
+            ratio = float(np.linalg.norm(moved) / np.linalg.norm(w))
+            w = np.asarray(moved)
     return (1 - ratio) / rate
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from sharpflow.testing import check_loss
+from sharpflow.testing import check_loss, check_rule
 from sharpflow.testing.check import Outcome
 from sharpflow.testing.mutants.wrong_losses import plain
 from sharpflow.theory import rules
+from sharpflow.theory.rule import Rule
 
 # The checks that run the rule, those that do it below the edge first.
 BELOW = ("both_forms", "rescaling_symmetry", "norm_recursion", "edge_reached")
@@ -57,3 +58,18 @@ def test_a_right_loss_is_accused_under_no_rule(name):
 def test_nor_are_others(loss, name):
     report = check_loss(loss, rule=rules.get(name))
     assert report.ok, str(report)
+
+
+def test_a_right_rule_that_is_never_at_rest_is_not_accused():
+    def update(w, gradient, state, p, ops):
+        g = gradient(w)
+        return (1 - p.learning_rate * p.weight_decay) * w - p.learning_rate * g / ops.norm(g), {}
+
+    rule = Rule(
+        name="normalized", update=update, rate="learning_rate**2",
+        at_rate=lambda rate: {"learning_rate": rate**0.5, "weight_decay": rate**0.5},
+    )  # fmt: skip
+    results = {result.check: result for result in check_rule(rule)}
+    assert not [result.explain() for result in results.values() if result.outcome is Outcome.FAILED]
+    assert "0/0" in results["weight_decay"].trial.message
+    assert "|w|" in results["law_on_iterates"].trial.message

@@ -10,10 +10,18 @@ FAMILIES = ("ridge", "conic")
 
 def run(subject: RuleSubject) -> Trial:
     """Drift, mean square, periods and energy coefficient on two losses, at rates 1e-5 to 1e-7."""
+    from sharpflow.numerics.descent.law import law_of
     from sharpflow.numerics.inspection.loss import Finding
     from sharpflow.numerics.measurements.rule_check import check_rule_on
     from sharpflow.theory import families
+    from sharpflow.theory.edge.edge_law import edge_law
+    from sharpflow.theory.errors import InputError
 
+    try:
+        if not edge_law(subject.given).rests:
+            law_of(subject.given)
+    except InputError as reason:  # derived, but not numbers of K alone: nothing to hold iterates to
+        return Trial(Outcome.NOT_APPLICABLE, str(reason))
     ratios = [
         (name, ratio)
         for name in FAMILIES
