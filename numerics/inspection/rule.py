@@ -112,7 +112,7 @@ def unchanging_states(rule: Rule, /) -> tuple[str, ...]:
 
 
 def decay_at_rest(rule: Rule, /, *, rate: float, steps: int = 400) -> float:
-    """k in |w+|/|w| = 1 - k rate where the gradient vanishes, after ``steps`` updates from a state of zeros; nan: 0/0."""
+    """k in |w+|/|w| = 1 - k rate where the gradient vanishes, after ``steps`` updates from zeros (nan: 0/0)."""
     numbers = parameters_of(rule, rate, None)
     initial = rule.initial(SimpleNamespace(**numbers))
     state: Any = SimpleNamespace(**{name: np.float64(initial.get(name, 0.0)) if name in initial else np.zeros(4)
