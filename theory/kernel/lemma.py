@@ -9,6 +9,7 @@ supposed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import sympy as sp
@@ -35,7 +36,8 @@ def lemma_of(step: Step, name: str, /) -> Lemma:
         NotExported: it is not restated; the message is the kind of reason.
     """
     if step.sides is None:
-        raise NotExported("checked by another procedure than algebra on two sides")
+        # The procedure by name, without its numbers.
+        raise NotExported(f"checked by another procedure, {re.split(r'[,:]| at ', step.method)[0]}")
     try:
         with time_limit(SECONDS):
             sides = step.sides() if callable(step.sides) else step.sides
