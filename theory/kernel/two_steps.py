@@ -81,7 +81,7 @@ class _Section:
             self.lines.append(
                 f"Theorem l_{n}_is_a_derivative ({names} {place} : R) :\n"
                 f"  is_derive (fun t => l {names} {moved}) {n} (l_{n} {names} {place}).\n"
-                f"Proof. unfold l, l_{n}. auto_derive; [exact I | field]. Qed.\n"
+                f"Proof. unfold l, l_{n}. auto_derive; [exact I | field].\nQed.\n"
             )
         point = [DELTA * X, DELTA**2 * (-(X**2) * _Q / 2 + DELTA * _Z), DELTA**2 * S * (1 - self.bend * DELTA * X)]
         ring = sp.QQ[(DELTA, X, U, S, _Z, *jets)].ring
