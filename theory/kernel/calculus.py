@@ -167,6 +167,8 @@ def flow_section(loss: Loss, flow: SharpnessFlow | None, /) -> Section:
         raise NotExported("a chart that is not made of polynomials, sines and cosines")
     if not geometry.ray_squared.is_number:
         raise NotExported("a chart whose point is of varying length")
+    if geometry.sharpness.is_number:
+        raise NotExported("lambda_1 is constant: nothing flows")
     w = _Writer(loss)
     chart = [w.terms.name(s) for s in geometry.chart]
     point = {v: e for v, e in zip(loss.variables, geometry.ray, strict=True)}
