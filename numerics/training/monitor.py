@@ -72,8 +72,8 @@ class Monitor:
 
     Args:
         objective: L on the data that it is to be judged by: all of it, or a fixed set of probes of a mini-batch loss.
-        every: steps between records. A record costs some fifty gradients of the objective: at the default 2.5 % of a
-            loop over the same data, measured on a perceptron on digits; each says what the monitor took so far.
+        every: steps between records. A record costs some fifty gradients of the objective (10 % of a loop over the same
+            data at every=500, measured on a perceptron on digits); each says what the monitor took so far.
         out: a new folder for the records, which a crash cannot spoil; `sharpflow monitor --status DIR` reads it.
         log: called with each record, a dictionary of numbers, as TensorBoard and Weights & Biases take it.
         momentum: beta of heavy ball, or beta_1 of a rule whose momentum is an average.
