@@ -25,7 +25,7 @@ from sharpflow import commands
 from sharpflow.provenance import no_device
 from sharpflow.terminal.output import BUG, shortened
 from sharpflow.terminal.stopping import interruptible
-from sharpflow.theory.errors import InputError, known_names
+from sharpflow.theory.errors import InputError, did_you_mean, known_names
 
 __all__ = ["command_names", "main"]
 
@@ -61,6 +61,13 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message.removeprefix('argument ')}. Try `{self.prog} --help`.")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, left = super().parse_known_args(args, namespace)
+        if option := next((word.partition("=")[0] for word in left if word.startswith("--")), ""):
+            hint = did_you_mean(option, self._option_string_actions)
+            raise InputError(f"there is no option {option}{'; ' if hint else '. '}{hint}Try `{self.prog} --help`.")
+        return found, left
 
     def _print_message(self, message: str, file: Any = None) -> None:
         (file or sys.stderr).write(message)  # argparse's own is silent where that fails

@@ -308,3 +308,8 @@ def test_options_are_called_the_same_everywhere():
     ):
         assert all(action.type is not None for action in found[option].values()), option
     assert set(found["--json"]) == set(cli.command_names())
+
+
+def test_a_misspelt_option_is_told_with_the_one_that_was_meant(capsys):
+    assert cli.main(["compare", "ridge", "--rte", "1e-4"]) == 2
+    assert "no option --rte; did you mean --rate? Try `sharpflow compare --help`" in capsys.readouterr().err
