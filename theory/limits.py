@@ -9,11 +9,20 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
-__all__ = ["OF_CHECKS", "OF_PARTS", "OF_PROOFS", "TimeLimitExceeded", "ran_out", "time_limit", "wall_limit"]
+__all__ = [
+    "OF_CHECKS",
+    "OF_PARTS",
+    "OF_PROOFS",
+    "OF_STATEMENTS",
+    "TimeLimitExceeded",
+    "ran_out",
+    "time_limit",
+    "wall_limit",
+]
 
-# Processor seconds after which a check, a part of a derivation, or the proof of a claim is left: ten times what the
-# slowest of a built-in loss takes, and no check of a loss of thousands of weights takes longer.
-OF_CHECKS, OF_PARTS, OF_PROOFS = 120.0, 60.0, 30.0
+# Processor seconds after which a check, a part of a derivation, the proof of a claim, or a statement is left: ten times
+# what the slowest of a built-in loss takes, and no check of a loss of thousands of weights takes longer.
+OF_CHECKS, OF_PARTS, OF_PROOFS, OF_STATEMENTS = 120.0, 60.0, 30.0, 60.0
 # The alarm is repeated: an exception raised while a hook of the garbage collector runs is swallowed there.
 AGAIN = 0.1
 # Where the alarm came inside such a hook, which lasts microseconds.

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from sharpflow.terminal.arguments import add_time_limit
 from sharpflow.terminal.output import Output, add_json, make_folder
 from sharpflow.theory.errors import InputError
+from sharpflow.theory.limits import OF_STATEMENTS
 
 if TYPE_CHECKING:
     from sharpflow.statements.prove import StatementResult
@@ -40,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", action="store_true", help="show the checked steps of every proof")
     parser.add_argument("--strict", action="store_true", help="anything undecided makes the exit status 1")
     parser.add_argument("--fresh", action="store_true", help="prove anew what was proved before and kept")
+    add_time_limit(parser, OF_STATEMENTS, "each statement, which is left undecided after that")
     parser.add_argument(
         "--format", choices=("text", "coq"), default="text",
         help="coq: what is proved as lemmas of Coq, checked where there is a coqc; default: %(default)s",
@@ -50,7 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """1 where a statement was refuted or Coq's kernel rejects a proof (with --strict also where one is undecided)."""
+    """1 where a statement was refuted or Coq's kernel rejects a proof (with --strict also where one is undecided).
+
+    2 where a line of a file is not understood.
+    """
     from sharpflow.theory import keeping
 
     # What is kept of a proof is text, which the kernel cannot check.
@@ -87,7 +93,7 @@ def _run(arguments: argparse.Namespace) -> int:
             raise InputError(f"--that: {error}") from None
     results = []
     for text, statement in read:
-        results.append(told(text, statement, names, measure=arguments.measure))
+        results.append(told(text, statement, names, measure=arguments.measure, limit=arguments.time_limit))
         output.say(*_lines(results[-1], arguments.steps))
     return _end(results, arguments, output)
 
@@ -99,7 +105,10 @@ def _file(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.that or arguments.rule or arguments.symbols:
         raise InputError("--that, --rule and --symbols are for a SPEC; a file says these in its head.")
     read, results = prove_file(
-        arguments.spec, measure=arguments.measure, progress=lambda r: output.say(*_lines(r, arguments.steps))
+        arguments.spec,
+        measure=arguments.measure,
+        limit=arguments.time_limit,
+        progress=lambda r: output.say(*_lines(r, arguments.steps)),
     )
     if not results:
         raise InputError(
@@ -121,7 +130,11 @@ def _end(results: list[StatementResult], arguments: argparse.Namespace, output: 
 
         output.say(f"report: {write_page(results, arguments.out, title=arguments.spec)}")
     counts = ", ".join(f"{found.count(kind)} {kind}" for kind in ("proved", "refuted", "undecided") if kind in found)
-    output.say(f"{len(results)} statement{'s' * (len(results) != 1)}: {counts or 'nothing claimed'}.")
+    unread = sum(result.statement is None for result in results)
+    said = f"; {unread} not understood" if unread else ""
+    output.say(f"{len(results)} statement{'s' * (len(results) != 1)}: {counts or 'nothing claimed'}{said}.")
+    if unread:
+        return 2
     return 1 if rejected or "refuted" in found or (arguments.strict and "undecided" in found) else 0
 
 
@@ -174,10 +187,15 @@ def _names_json(names: Names) -> list[dict[str, Any]]:
 
 
 def _listed(names: Names) -> list[str]:
+    from sharpflow.statements.reader import functions_of
+
     rows = _names_json(names)
     width = max((len(row["name"]) for row in rows), default=0)
     lines = [f"{row['name']:{width}}  {row['meaning']}{_value(row['derived'])}" for row in rows]
-    lines += ["", "functions: along(e) = de/d tau, fast(e) = de/dT, diff(e, x), O(e)" + _loss_functions(names)]
+    known = functions_of(names)
+    moving = {"along": "along(e) = de/d tau", "fast": "fast(e) = de/dT"}
+    functions = [*(said for name, said in moving.items() if name in known), "diff(e, x)", "O(e)"]
+    lines += ["", f"functions: {', '.join(functions)}{_loss_functions(names)}"]
     return lines
 
 

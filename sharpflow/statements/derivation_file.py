@@ -16,6 +16,7 @@ from sharpflow.statements.lexemes import GREEK
 from sharpflow.statements.prove import StatementResult, names_for, told
 from sharpflow.statements.reader import functions_of, read_statement, read_tokens, unread
 from sharpflow.theory.errors import InputError
+from sharpflow.theory.limits import OF_STATEMENTS
 from sharpflow.theory.statements.names import Names
 from sharpflow.theory.statements.nodes import Meant
 from sharpflow.theory.statements.statement import Relation, Statement
@@ -58,8 +59,9 @@ class DerivationFile:
 
 
 def prove_file(
-    path: str, /, *, progress: Callable[[StatementResult], None] | None = None, measure: bool = False
-) -> tuple[DerivationFile, tuple[StatementResult, ...]]:
+    path: str, /, *, progress: Callable[[StatementResult], None] | None = None, measure: bool = False,
+    limit: float = OF_STATEMENTS,
+) -> tuple[DerivationFile, tuple[StatementResult, ...]]:  # fmt: skip
     """Every displayed equation of a Markdown or LaTeX file, proved or refuted.
 
     Raises:
@@ -68,7 +70,7 @@ def prove_file(
     read = read_equations(path)
     results: dict[str, StatementResult] = {}
     for equation in read.equations:
-        result = check_equation(equation, read, results, measure=measure)
+        result = check_equation(equation, read, results, measure=measure, limit=limit)
         results[equation.number] = result
         if progress is not None:
             progress(result)
@@ -76,8 +78,9 @@ def prove_file(
 
 
 def check_equation(
-    equation: Equation, read: DerivationFile, before: dict[str, StatementResult], /, *, measure: bool = False
-) -> StatementResult:
+    equation: Equation, read: DerivationFile, before: dict[str, StatementResult], /, *, measure: bool = False,
+    limit: float = OF_STATEMENTS,
+) -> StatementResult:  # fmt: skip
     """The verdict on one equation, given the results of those that it leans on."""
     place = {"file": read.document.path, "line": equation.line, "number": equation.number}
     text = " ".join(equation.source.replace("&", " ").split())
@@ -88,7 +91,7 @@ def check_equation(
         message = "given" if equation.role == "given" else "read as a definition"
         return StatementResult(text, "none", equation.role, message=message, statement=equation.statement, **place)  # type: ignore[arg-type]
     begin = time.perf_counter()
-    result = told(text, equation.statement, read.names, measure=measure)
+    result = told(text, equation.statement, read.names, measure=measure, limit=limit)
     wrong = [number for number in equation.leans_on if number in before and before[number].proof == "refuted"]
     if wrong and result.proof == "proved":
         said = f"it follows from ({'), ('.join(wrong)}), which is refuted"

@@ -12,6 +12,7 @@ import sympy as sp
 from sharpflow.naming.expressions import parse_expression
 from sharpflow.statements.reader import declared, read_expression, read_statement
 from sharpflow.theory.errors import InputError
+from sharpflow.theory.limits import OF_STATEMENTS
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.proving.proof import Step
 from sharpflow.theory.rule import Rule
@@ -114,10 +115,12 @@ def prove(
     return told(statement, read_statement(statement, names), names, measure=measure)
 
 
-def told(text: str, statement: Statement, names: Names, /, *, measure: bool = False) -> StatementResult:
+def told(
+    text: str, statement: Statement, names: Names, /, *, measure: bool = False, limit: float = OF_STATEMENTS
+) -> StatementResult:  # fmt: skip
     """The result for a statement that was read."""
     begin = time.perf_counter()
-    checked = kept.checked(statement, names)
+    checked = kept.checked(statement, names, limit=limit)
     result = StatementResult(
         " ".join(text.split()), checked.proof.value, checked.method, checked.claimed, checked.derived,
         dict(checked.witness), checked.message, steps=checked.steps, checked=checked, statement=statement,

@@ -130,6 +130,11 @@ def test_what_is_not_understood_is_named_and_the_other_lines_go_on(tmp_path, equ
     assert "line 4, column" in results[0].message
 
 
+def test_a_line_that_is_not_understood_makes_the_exit_status_2_after_the_others(tmp_path, capsys):
+    assert cli.main(["prove", _file(tmp_path, "$$ \\foo = 3 $$\n\n$$ 2 + 2 = 4 $$\n", "a.tex")]) == 2
+    assert "2 statements: 1 proved, 1 undecided; 1 not understood." in capsys.readouterr().out
+
+
 def test_the_page_shows_the_equations_with_marks_and_curves(tmp_path, capsys):
     text = "---\nsymbols: {x: real}\n---\n\n\n\n$$ (x+1)^2 = x^2 + 1 $$ and $$ x^2 \\ge 0 $$\n"
     path = _file(tmp_path, text)

@@ -7,6 +7,7 @@ import sympy as sp
 
 from sharpflow import prove
 from sharpflow.theory.proving.calculus import sign_by_calculus
+from sharpflow.theory.proving.sign import prove_sign
 
 SYMBOLS = {"x": "real", "y": "real", "b": "real", "c": "real", "a": "positive", "d": "positive"}
 
@@ -51,3 +52,19 @@ def test_a_constant_is_not_above_itself_because_its_derivative_is_not_negative()
     k = sp.Symbol("k", nonnegative=True)
     assert not sign_by_calculus(sp.exp(k * x) - 1, True, {}, sees)
     assert sign_by_calculus(sp.exp(a * x) - 1, True, {}, sees)
+
+
+def test_a_bound_that_a_root_attains_and_no_bound_below_it():
+    p = sp.Symbol("p", real=True)
+    k = sp.sqrt(sp.cos(4 * p) / 2 + sp.Rational(1, 2))
+
+    def proved(*statement):
+        return prove_sign("", *statement, domain={p: (-3, 3)}).status.value == "proved"
+
+    speed, two_fifths = 2 * k / (4 + k**2), sp.Rational(2, 5)
+    assert proved(k, "<=", 1)
+    assert proved(speed, "<=", two_fifths)
+    assert proved(-1, "<=", -k)
+    assert proved(1 / (2 + k), ">=", sp.Rational(1, 3))
+    for wrong in ((k, "<", 1), (k, ">=", 1), (speed, "<=", sp.Rational(39, 100)), (1 / (2 - 3 * k), ">=", -1)):
+        assert not proved(*wrong)

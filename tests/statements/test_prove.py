@@ -34,6 +34,7 @@ def test_what_is_right_of_the_ridge_is_proved(text):
         (f"flow(p) = 2*{FLOW}", "a factor 1/2 is missing"), ("period = pi/rate", "rate for intrinsic_lr"),
         ("mean_square = 2*rate/(4 + K)", "K for K^2"), ("mean_square = 2/(4 + K^2)", "other clock"),
         ("norm_squared = rate*sharpness/2", "rate for"), ("speed < 1/4", "< fails at p ="),
+        ("sharpness > 2", "sharpness is cos(2*p) + 2; > fails at p ="),
         ("excess_loss ~ sharpness*rate/4", "tends to"), ("mean_square = 2*rate/(4 - K^2)", "the sign of"),
         ("waiting_time = log(2/(lambda_1*effective_lr_0))/(2*log(1 - rate))", "the sign is wrong"),
     ],
@@ -91,7 +92,11 @@ def test_the_command_says_everything_in_json_and_in_its_exit_status(capsys):
     assert rows[1]["derived"] == "cos(2*p) + 2"
     assert cli.main(["prove", "generic", "--that", "edge = 2"]) == 0
     hard = ["prove", "generic", "--symbols", "a:positive", "--that", "cosh(a) <= exp(a^2/2)"]
+    capsys.readouterr()
     assert [cli.main(hard), cli.main([*hard, "--strict"])] == [0, 1]
+    assert "left: cosh(a) <= exp(a**2/2)" in capsys.readouterr().out
+    assert cli.main(["prove", "ridge", "--that", "K < 1/2", "--fresh", "--time-limit", "0.01"]) == 0
+    assert "given up after 0.01 s" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -117,6 +122,9 @@ def test_names_are_listed_with_what_is_derived(capsys):
     out = capsys.readouterr().out
     assert "cos(2*p) + 2" in out
     assert "L_x(x, y, z)" in out
+    assert "along(e)" in out
+    assert cli.main(["prove", "generic", "--names"]) == 0
+    assert "functions: fast(e)" in capsys.readouterr().out  # nothing moves along a chart
 
 
 @pytest.mark.parametrize("bad", ["", 7, "x" * 20_000])

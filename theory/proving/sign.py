@@ -5,6 +5,7 @@ A nonstrict inequality may be an equality somewhere, where no enclosure by inter
     f = c f_1^n_1 f_2^n_2 ...   over Q: even powers are >= 0, and every odd one is asked for its own sign;
     f(x) of one variable, a polynomial: its sign changes at real roots of odd multiplicity only, which Sturm counts.
 
+    a + b sqrt(u), u >= 0: where a and b differ in sign, that of a^2 - b^2 u (K <= 1 from K^2 <= 1).
     f with exp, log, |u| and the like, or of several variables: derivatives, squares (`calculus`).
 
 cos p and sin p are (1 - t^2)/(1 + t^2) and 2t/(1 + t^2) there, which misses p = pi alone: a nonstrict inequality holds
@@ -69,6 +70,8 @@ def _decide(f: sp.Expr, strict: bool, domain: Mapping[sp.Symbol, tuple[Any, Any]
             return Status.PROVED, how
     if how := sign_by_calculus(f, strict, domain, _quickly):
         return Status.PROVED, how
+    if how := _by_root(f, strict, domain):
+        return Status.PROVED, how
     step = prove_positive("", f, domain=_bounded(f, domain))
     if step.status is Status.PROVED:
         return step.status, step.method
@@ -85,6 +88,41 @@ def _quickly(f: sp.Expr, strict: bool, domain: Mapping[sp.Symbol, tuple[Any, Any
     if f.is_number or len(f.free_symbols) > 1:
         return f.is_number and prove_positive("", f, domain={}).status is Status.PROVED
     return bool(_by_factors(f, domain, strict))
+
+
+def _by_root(f: sp.Expr, strict: bool, domain: Mapping[sp.Symbol, tuple[Any, Any]]) -> str:
+    """How the sign of f, rational in one root sqrt(u), is that of formulas without it; empty where it is not told."""
+
+    def is_root(e: sp.Expr) -> bool:
+        return isinstance(e, sp.Pow) and e.exp.is_Rational and e.exp.q == 2 and bool(e.free_symbols)
+
+    def holds(e: sp.Expr, strictly: bool) -> bool:
+        if not strictly and decide_zero(e).status is Status.PROVED:
+            return True
+        several = len(e.free_symbols) > 1 and _by_factors(e, domain, strictly)
+        return bool(several or _quickly(e, strictly, domain))
+
+    def surd(part: sp.Expr, strictly: bool) -> bool:
+        """a + b s > 0 (or >= 0): neither term is negative, or the larger one is not."""
+        b, a = (normal_form(rest.coeff_monomial(s**n)) for rest in [sp.rem(sp.Poly(part, s), square)] for n in (1, 0))
+        if holds(a, strictly) and holds(b, False):
+            return True
+        excess = normal_form(a**2 - b**2 * u)
+        if holds(a, strictly) and holds(-b, False):
+            return holds(excess, strictly)
+        return holds(b, False) and holds(-a, False) and holds(-excess, strictly)
+
+    roots = {e.base for e in f.atoms(sp.Pow) if is_root(e)}
+    if len(roots) != 1 or sp.count_ops(f) > OPERATIONS:
+        return ""
+    (u,) = roots
+    s = sp.Dummy("s", nonnegative=True)
+    square = sp.Poly(s**2 - u, s)
+    above, below = sp.fraction(sp.together(f.replace(is_root, lambda e: s ** (2 * e.exp))))
+    if not (above.is_polynomial(s) and below.is_polynomial(s) and holds(u, False)):
+        return ""
+    told = any(surd(sign * below, True) and surd(sign * above, strict) for sign in (1, -1))
+    return "signs in a + b sqrt(u), and of a^2 - b^2 u" if told else ""
 
 
 def _from_zero(f: sp.Expr, domain: Mapping[sp.Symbol, tuple[Any, Any]]) -> sp.Expr:

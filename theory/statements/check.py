@@ -15,7 +15,7 @@ import sympy as sp
 
 from sharpflow.theory.chart.geometry import tidy
 from sharpflow.theory.errors import NoClosedForm
-from sharpflow.theory.limits import TimeLimitExceeded, time_limit
+from sharpflow.theory.limits import OF_STATEMENTS, TimeLimitExceeded, time_limit
 from sharpflow.theory.proving.checker import confirm
 from sharpflow.theory.proving.proof import Proof, Status, Step, combine
 from sharpflow.theory.proving.sign import prove_sign
@@ -28,10 +28,8 @@ from sharpflow.theory.statements.slips import explain
 from sharpflow.theory.statements.statement import Checked, Relation, Statement
 from sharpflow.theory.statements.witness import Witness, counterexample, holds_at
 
-__all__ = ["LIMIT", "check"]
+__all__ = ["check"]
 
-# Seconds for one statement, the derivation of the names in it included.
-LIMIT = 60.0
 # Longer formulas are not printed in a sentence.
 LONGEST = 160
 # Of a logarithm, that a product of powers is made of.
@@ -40,13 +38,18 @@ LARGEST = 12
 READABLE = 60
 
 
-def check(statement: Statement, names: Names, /, *, limit: float = LIMIT) -> Checked:
-    """The verdict on a statement, the worst of its links."""
+def check(statement: Statement, names: Names, /, *, limit: float = OF_STATEMENTS) -> Checked:
+    """The verdict on a statement, the worst of its links.
+
+    Args:
+        statement, names: what is claimed, and what its names mean.
+        limit: processor seconds, the derivation of the names included.
+    """
     try:
         with time_limit(limit):
             return _check(statement, names)
     except TimeLimitExceeded:
-        return Checked(Status.UNDECIDED, message=f"given up after {limit:g} s")
+        return Checked(Status.UNDECIDED, message=f"given up after {limit:g} s; a larger time limit may decide it")
     except NoClosedForm as reason:
         return Checked(Status.UNDECIDED, message=str(reason))
     except Exception as reason:  # of SymPy, on a formula of the reader's: the other statements go on
@@ -140,14 +143,19 @@ def _explained(
     checked: Checked, witness: Witness, link: Relation, claimed: sp.Expr, derived: sp.Expr | None, right: sp.Expr,
     supposed: Supposed, names: Names,
 ) -> Checked:  # fmt: skip
-    words = "they differ" if link.symbol == "=" else f"{link.symbol} fails"
-    if derived is not None and link.symbol == "=" and claimed is link.rhs:
+    equal = link.symbol == "="
+    words = "they differ" if equal else f"{link.symbol} fails"
+    if derived is not None and equal and claimed is link.rhs:
         # In the order of the words before it: the claimed value, then the derived one.
         witness = replace(witness, left=witness.right, right=witness.left)
     message = f"{words}{' ' if witness.point else ': '}{witness.sentence}"
-    if derived is not None:
+    if derived is not None and equal:
         message = f"claimed {_short(claimed)}, derived {_short(_tidied(derived))}, {message}"
-    if link.symbol == "=" and not supposed.bounds and (slip := explain(claimed, right, names, domain=supposed.domain)):
+    elif derived is not None and not derived.is_Symbol:
+        # A bound claims no value: what stands on its side is one.
+        named = link.lhs if claimed is link.rhs else link.rhs
+        message = f"{_short(named)} is {_short(_tidied(derived))}; {message}"
+    if equal and not supposed.bounds and (slip := explain(claimed, right, names, domain=supposed.domain)):
         message += f"; {slip}"
     return Checked(checked.proof, checked.method, witness=checked.witness, message=message)
 
@@ -176,7 +184,7 @@ def _prove(link: Relation, lhs: sp.Expr, rhs: sp.Expr, supposed: Supposed, names
     step = prove_sign("", lhs, link.symbol, rhs, domain=supposed.domain)
     if step.status is not Status.PROVED and supposed.bounds:
         return follows(lhs, link.symbol, rhs, supposed)
-    message = "" if step.status is Status.PROVED else f"left: {_short(sp.sympify(step.residual))} {link.symbol} 0"
+    message = "" if step.status is Status.PROVED else f"left: {_short(lhs)} {link.symbol} {_short(rhs)}"
     return Checked(step.status, f"computer algebra: {step.method}", (step,), message=message)
 
 

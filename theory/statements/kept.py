@@ -14,7 +14,7 @@ import sympy as sp
 
 from sharpflow.theory import keeping
 from sharpflow.theory.fingerprint import exact_fingerprint
-from sharpflow.theory.limits import ran_out
+from sharpflow.theory.limits import OF_STATEMENTS, ran_out
 from sharpflow.theory.proving.proof import Status, Step
 from sharpflow.theory.statements.check import check
 from sharpflow.theory.statements.names import Names
@@ -28,7 +28,7 @@ SECONDS = 0.1
 SHOWN = ("title", "relation", "status", "method", "seconds", "note", "second")
 
 
-def checked(statement: Statement, names: Names, /) -> Checked:
+def checked(statement: Statement, names: Names, /, *, limit: float = OF_STATEMENTS) -> Checked:
     """The verdict of `check`, kept from before or kept for later."""
     question = [f"{sp.srepr(r.lhs)} {r.symbol} {sp.srepr(r.rhs)}" for r in (*statement.given, *statement.links)]
     prints = [exact_fingerprint(subject) for subject in (names.loss, names.rule) if subject is not None]
@@ -37,7 +37,7 @@ def checked(statement: Statement, names: Names, /) -> Checked:
     if kept is not None:
         return _read(kept)
     before, begin = ran_out(), time.process_time()
-    found = check(statement, names)
+    found = check(statement, names, limit=limit)
     settled = found.proof in (Status.PROVED, Status.REFUTED) or ran_out() == before
     if settled and time.process_time() - begin > SECONDS:
         with contextlib.suppress(NotWritten):
