@@ -56,7 +56,7 @@ def measured(statement: Statement, names: Names, /) -> Measured | None:
         asked = {str(s) for s in side.atoms(Meant)} & ({*FOUND, "velocity"} | {f"flow({q})" for q in names.chart})
         if not moving and not asked:
             continue
-        name = sp.sstr(side).replace("Along(", "along(")
+        name = sp.sstr(side)
         try:
             seen = _Seen(names)
             values = {e: seen.along(e) for e in moving}

@@ -205,8 +205,11 @@ def functions_of(names: Names, /) -> dict[str, tuple[Callable[..., sp.Expr], int
     }
     if names.rule is not None and "fast(X)" in names.table:
         found["fast"] = (lambda e: Fast(_moves(e, ("X", "U", "energy"), "fast")), 1)
+    on_every_loss = names.rule is not None and names.loss is None
+    if names.chart or on_every_loss:
+        moving = ("lambda_1", "K") if on_every_loss else tuple(map(str, names.chart))
+        found["along"] = (lambda e: Along(_moves(e, moving, "along")), 1)
     if names.chart:
-        found["along"] = (lambda e: Along(_moves(e, tuple(map(str, names.chart)), "along")), 1)
         for function in ("flow", "g"):
             found[function] = (lambda q, function=function: names.takes_coordinate(function, q), 1)
     if names.loss is not None:

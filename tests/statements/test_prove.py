@@ -124,7 +124,14 @@ def test_names_are_listed_with_what_is_derived(capsys):
     assert "L_x(x, y, z)" in out
     assert "along(e)" in out
     assert cli.main(["prove", "generic", "--names"]) == 0
-    assert "functions: fast(e)" in capsys.readouterr().out  # nothing moves along a chart
+    assert "functions: along(e)" in capsys.readouterr().out
+
+
+def test_along_is_the_same_on_every_loss_as_on_one():
+    for text in ("along(sharpness) = -drift*K^2*sharpness", "along(tau*K^2) = K^2 - 2*tau*drift*B"):
+        assert [prove(text, rule="gd-wd").proof, prove(text, loss="ridge").proof] == ["proved", "proved"]
+    assert prove("along(sharpness) > 0", rule="gd-wd").message.startswith("along(sharpness) is -2*K**2*lambda_1/(K**2")
+    assert "nothing says how U moves" in prove("along(energy) = 0", rule="gd-wd").message
 
 
 @pytest.mark.parametrize("bad", ["", 7, "x" * 20_000])

@@ -50,7 +50,7 @@ def prove_sign(
     try:
         ends = {s: (sp.sympify(low), sp.sympify(high)) for s, (low, high) in domain.items()}
         with time_limit(SECONDS):
-            status, method = _decide(normal_form(difference), relation in ("<", ">"), ends)
+            status, method = _decide(difference, relation in ("<", ">"), ends)
     except TimeLimitExceeded:
         status, method = Status.UNDECIDED, f"given up after {SECONDS:g} s"
     return Step(
@@ -59,7 +59,8 @@ def prove_sign(
     )  # fmt: skip
 
 
-def _decide(f: sp.Expr, strict: bool, domain: Mapping[sp.Symbol, tuple[Any, Any]]) -> tuple[Status, str]:
+def _decide(difference: sp.Expr, strict: bool, domain: Mapping[sp.Symbol, tuple[Any, Any]]) -> tuple[Status, str]:
+    f = normal_form(difference)
     shifted = _from_zero(f, domain)
     if shifted.is_positive or (not strict and shifted.is_nonnegative):
         return Status.PROVED, "sign of each term"
@@ -70,7 +71,8 @@ def _decide(f: sp.Expr, strict: bool, domain: Mapping[sp.Symbol, tuple[Any, Any]
             return Status.PROVED, how
     if how := sign_by_calculus(f, strict, domain, _quickly):
         return Status.PROVED, how
-    if how := _by_root(f, strict, domain):
+    # The normal form makes 1/(1 + s) a fraction over 1 - s^2, which may vanish.
+    if how := _by_root(difference, strict, domain) or _by_root(f, strict, domain):
         return Status.PROVED, how
     step = prove_positive("", f, domain=_bounded(f, domain))
     if step.status is Status.PROVED:

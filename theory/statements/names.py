@@ -122,11 +122,27 @@ class Names:
         if isinstance(e, Slope):
             return _plain(sp.diff(inner[0], inner[1]))
         if isinstance(e, Along):
-            return self._moving(inner[0], {q: self._value(self.table[f"flow({q})"].symbol) for q in self.chart})
+            return self._moving(inner[0], self._velocities(inner[0]))
         if isinstance(e, Fast):
             oscillator = {self.table[n].symbol: self._value(self.table[f"fast({n})"].symbol) for n in ("X", "U")}
             return self._moving(inner[0], oscillator)
         return e.func(*inner)
+
+    def _velocities(self, e: sp.Expr) -> dict[sp.Symbol, sp.Expr]:
+        """d/d tau of what e depends on.
+
+        On every loss d zeta/d tau = -D g, g = grad log lambda_1, |g| = K, so that
+        d lambda_1/d tau = lambda_1 <g, d zeta/d tau> = -D K^2 lambda_1,   dK/d tau = -D K dK/ds = -D B/K.
+        """
+        for s in sorted(e.free_symbols - set(self.chart), key=str):
+            if s.name in ("X", "U", "g", "B", "Q"):
+                raise NoClosedForm(f"nothing says how {s} moves along the flow")
+        clock = {self.table["tau"].symbol: sp.Integer(1)}
+        if self.chart:
+            return clock | {q: self._value(self.table[f"flow({q})"].symbol) for q in self.chart}
+        sharpness, k, b = (self.table[name].symbol for name in ("lambda_1", "K", "B"))
+        drift = self._value(self.table["drift"].symbol)
+        return clock | {sharpness: -drift * k**2 * sharpness, k: -drift * b / k}
 
     def _moving(self, e: sp.Expr, velocities: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
         """The derivative of e along velocities."""

@@ -49,33 +49,39 @@ class _Real(sp.Function):
     """A function whose value is real."""
 
     is_extended_real = True
+    # In a statement.
+    spelled = ""
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{self.spelled or type(self).__name__}({', '.join(map(printer.doprint, self.args))})"
 
 
 class Along(_Real):
-    """Along(e) = de/d tau, e a function of the chart's coordinates that move with the flow."""
+    """Along(e) = de/d tau, e a function of what moves with the flow: the chart's coordinates, or lambda_1 and K."""
 
     nargs = 1
+    spelled = "along"
 
 
 class Fast(_Real):
     """Fast(e) = de/dT in the fast time T = sqrt(rate) t, e a function of X and U that move with the oscillator."""
 
     nargs = 1
+    spelled = "fast"
 
 
 class Slope(_Real):
     """Slope(e, x) = de/dx."""
 
     nargs = 2
+    spelled = "diff"
 
 
 class Landau(_Real):
     """Landau(e) = O(e): something of the order of e, as the small parameter in e goes to 0."""
 
     nargs = 1
-
-    def _sympystr(self, printer: Any) -> str:
-        return f"O({printer.doprint(self.args[0])})"
+    spelled = "O"
 
 
 class LossAt(_Real):
