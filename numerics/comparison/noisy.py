@@ -33,6 +33,7 @@ from sharpflow.numerics.objective import Objective, as_objective, require_scale_
 from sharpflow.numerics.residuals import interpolating, zeros_nearby
 from sharpflow.numerics.results import RESULTS
 from sharpflow.numerics.spectrum.dense import top_eigenvalues
+from sharpflow.numerics.weights.grouping import groups
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.noise.moments import noise_law
@@ -43,6 +44,8 @@ __all__ = ["Interval", "NoisyComparison", "compare_noisy", "interval"]
 CONFIDENCE = 0.95
 # Blocks of a run; the flow over one of them by Gauss's rule with so many points, exact up to degree 7.
 BLOCKS, NODES = 100, 4
+# So near to the edge it is the barrier that takes many steps.
+STEEP = 0.01
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,12 @@ def interval(values: Any, /) -> Interval:
 @brief
 @dataclass(frozen=True, eq=False)
 class NoisyComparison:
-    """S noisy runs and the flow, at the middles of N blocks.
+    """S noisy runs and the flow, at the middles of N blocks; none are beyond the end of a flow that failed.
 
     Attributes:
         loss, rule, rate, intrinsic_lr, time, start: what was compared; start (D,) on Gamma.
         noise, effective_lr: nu, and effective_lr at the start.
+        edge_value: effective_lr*lambda_1 at the edge of this rule.
         steps: iterations of a run.
         times: (N,) flow time.
         distance: (S, N) |mean theta - mean of the flow| over each block.
@@ -99,6 +103,7 @@ class NoisyComparison:
     start: np.ndarray
     noise: float
     effective_lr: float
+    edge_value: float
     steps: int
     times: np.ndarray
     distance: np.ndarray
@@ -115,12 +120,12 @@ class NoisyComparison:
     @property
     def max_distance(self) -> Interval:
         """The largest distance of a seed's block means."""
-        return interval(self.distance.max(axis=1))
+        return interval(self.distance.max(axis=1, initial=-math.inf if self.steps else math.nan))
 
     @property
     def lr_error(self) -> Interval:
         """The largest relative error of effective_lr of a seed's block means."""
-        return interval(np.abs(self.lr_ratio - 1).max(axis=1))
+        return interval(np.abs(self.lr_ratio - 1).max(axis=1, initial=-math.inf if self.steps else math.nan))
 
     def to_json(self) -> dict[str, Any]:
         """A dictionary that `json.dumps` writes."""
@@ -129,9 +134,10 @@ class NoisyComparison:
             "loss": self.loss, "rule": self.rule, "rate": self.rate, "intrinsic_lr": self.intrinsic_lr,
             "time": self.time, "start": self.start, "label_noise": self.noise, "effective_lr": self.effective_lr,
             "seeds": len(self.distance),
-            "gd": {"end": self.minima_points[-1], "steps": self.steps, "sharpness": self.sharpness[-1],
-                   "mean_edge": self.edge[-1], "mean_square_oscillation": self.mean_square[:, -1].mean(),
-                   "period": None},
+            "gd": None if not self.steps else {
+                "end": self.minima_points[-1], "steps": self.steps, "sharpness": self.sharpness[-1],
+                "mean_edge": self.edge[-1], "mean_square_oscillation": self.mean_square[:, -1].mean(),
+                "period": None},
             "flow": {"end": path.end, "sharpness": path.sharpness[-1], "edge_count": path.edge_count[-1],
                      "effective_lr": path.effective_lr[-1]},
             "max_distance": vars(self.max_distance), "effective_lr_error": vars(self.lr_error),
@@ -169,7 +175,7 @@ def compare_noisy(
     check_whole("seeds", seeds)
     check_seed(seed)
     objective = as_objective(subject)
-    require_scale_invariant(subject)
+    _require_one_sphere(subject)
     relaxed = relax(objective, start)
     if not relaxed.result.ok:
         raise InputError(f"{objective.name!r}: {relaxed.message or relaxed.result.advice}")
@@ -177,25 +183,42 @@ def compare_noisy(
     if objective.residuals is None:
         raise InputError(
             f"{objective.name!r} has no residuals that vanish on its minima, and label noise is noise of these: give "
-            "Objective(..., residuals=...) with L = |residuals|^2/2."
+            "Objective(..., residuals=...) with L = |residuals|^2/2. The built-in "
+            "sharpflow.numerics.networks.two_layer:batch has them."
         )
     sharpness = float(top_eigenvalues(objective, zeta[None], rank=1, block=1)[0, 0])
+    law = noise_law(rule).edge
+    edge = float(law.subs({s: rule.constants[s.name] for s in law.free_symbols}))
     if effective_lr is None:
-        law = noise_law(rule)
-        edge = law.edge.subs({s: rule.constants[s.name] for s in law.edge.free_symbols})
-        effective_lr = float(edge) / 2 / sharpness
+        effective_lr = edge / 2 / sharpness
     path = noise_flow(objective, zeta, noise=label_noise, effective_lr=effective_lr, time=time, rule=rule)
     every = max(1, round(time / rate / BLOCKS))
+    blocks = BLOCKS if path.result.ok else min(BLOCKS, int(path.time / (every * rate)))
+    message = "" if path.result.ok else _stopped(path, label_noise, time, rule, edge)
+    common: dict[str, Any] = {
+        "loss": objective.name, "rule": rule.name, "rate": rate, "intrinsic_lr": float(rule.intrinsic_lr(rate)),
+        "time": time, "start": zeta, "noise": label_noise, "effective_lr": effective_lr, "edge_value": edge,
+        "path": path,
+    }  # fmt: skip
+    if not blocks:
+        none, of_seeds = np.zeros(0), np.zeros((seeds, 0))
+        return NoisyComparison(
+            **common, steps=0, times=none, distance=of_seeds, lr_ratio=of_seeds, mean_square=of_seeds, sharpness=none,
+            edge=none, minima_points=np.zeros((0, len(zeta))), result=path.result, message=message,
+            seconds={"gd": 0.0, "flow": path.seconds, "compile": path.compile_seconds},
+        )  # fmt: skip
     source = LabelNoise(label_noise * rate)
-    descent = prepare(objective, rule, records=BLOCKS, means=True, source=source)
+    descent = prepare(objective, rule, records=blocks, means=True, source=source)
     parameters = parameters_of(rule, rate, None)
     position, state = descent.begin(zeta, effective_lr, parameters)
     runs, started, compiling = [], clock.perf_counter(), descent.compile_seconds
     for number in range(seeds):
         runs.append(descent.run(position, state, parameters, every, seed=seed + number, strength=source.strength))
     seconds = (clock.perf_counter() - started - (descent.compile_seconds - compiling)) / seeds
-    result = next((run.result for run in runs if not run.result.ok), path.result)
-    times = (np.arange(BLOCKS) + 0.5) * every * rate
+    result = path.result
+    if failed := next((run.result for run in runs if not run.result.ok), None):
+        result, message = failed, failed.advice
+    times = (np.arange(blocks) + 0.5) * every * rate
     flow_point, flow_lr = _over_blocks(path, times, every * rate)
     theta = np.stack([run.means["theta"] for run in runs])
     lr = np.stack([run.means["effective_lr"] for run in runs])
@@ -203,16 +226,47 @@ def compare_noisy(
     there = np.isfinite(theta).all(axis=(0, 2))
     points = np.full(theta.shape[1:], np.nan)
     points[there] = zeros_nearby(objective, theta.mean(axis=0)[there])
-    top = np.full(BLOCKS, np.nan)
+    top = np.full(blocks, np.nan)
     top[there] = top_eigenvalues(objective, points[there], rank=1)[:, 0]
     return NoisyComparison(
-        loss=objective.name, rule=rule.name, rate=rate, intrinsic_lr=float(rule.intrinsic_lr(rate)), time=time,
-        start=zeta, noise=label_noise, effective_lr=effective_lr, steps=BLOCKS * every, times=times,
-        distance=np.linalg.norm(theta - flow_point, axis=2), lr_ratio=lr / flow_lr, mean_square=2 * loss / top,
-        sharpness=top, edge=top * lr.mean(axis=0), path=path, minima_points=points,
+        **common, steps=blocks * every, times=times, distance=np.linalg.norm(theta - flow_point, axis=2),
+        lr_ratio=lr / flow_lr, mean_square=2 * loss / top, sharpness=top, edge=top * lr.mean(axis=0),
+        minima_points=points, result=result, message=message,
         seconds={"gd": seconds, "flow": path.seconds, "compile": descent.compile_seconds + path.compile_seconds},
-        result=result, message="" if result.ok else result.advice,
     )  # fmt: skip
+
+
+def _require_one_sphere(subject: Loss | Objective) -> None:
+    """Raise `InputError` where weights see the learning rate itself, which the noise flow does not know of."""
+    try:
+        require_scale_invariant(subject)
+    except InputError:
+        if isinstance(subject, Loss) or subject.leaves is None:
+            raise
+        free = [leaf.path for leaf in groups(subject).leaves if leaf.kind not in ("invariant", "dead")]
+        if not free:
+            raise
+        more = f" and {len(free) - 3} more" if len(free) > 3 else ""
+        raise InputError(
+            f"{subject.name!r}: label noise is for losses that are wholly scale-invariant, so far, and "
+            f"{', '.join(free[:3])}{more} are not. Without it, learning_rate (--learning-rate ETA) compares gradient "
+            "descent on all weights with their flow."
+        ) from None
+
+
+def _stopped(path: Path, noise: float, time: float, rule: Rule, edge: float) -> str:
+    """Where the noise flow came to its end, why, and what to take in its place."""
+    lr = float(path.effective_lr[-1])
+    at = f"the noise flow stopped at time {path.time:.3g} of {time:g}, after {len(path) - 1} steps"
+    load = lr * float(path.sharpness[-1])
+    if load < (1 - STEEP) * edge:
+        return f"{at}. {path.result.advice}"
+    limit = ", or the limit nu -> 0, which is edge_flow (compare without --label-noise)"
+    return (
+        f"{at}: nu e = {noise * lr:.2g} there (e = effective_lr), {noise * float(path.effective_lr[0]):.2g} at the "
+        f"start, keeps e lambda_1 within {max(1 - load / edge, 0.0):.1g} of the edge, a barrier steeper than its steps "
+        f"resolve. Take a larger nu (nu e of 1e-5 at the start, or more){limit if rule is default_rule() else ''}."
+    )
 
 
 def _over_blocks(path: Path, middles: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]:

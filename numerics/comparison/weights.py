@@ -58,6 +58,7 @@ def weights_comparison(own: Coordinates, start: Any, setting: Setting, begins: C
             )
         return nothing(objective, setting, shown, relaxed.result, message)
     own = replace(own, scaled=interpolating(own.scaled, relaxed.point))
+    begins("how long the scale-invariant weights are at the edge")
     zeta = on_edge(own, relaxed.point)
     rank = relaxed.rank or None
     begins("the flow")
@@ -118,6 +119,7 @@ def _joined(
         RESULTS.DIVERGED if run.failed_at >= 0 else RESULTS.SUCCESSFUL, flow.result,
         RESULTS.LEFT_MINIMA if not np.all(np.asarray(residual) < ARRIVED) else RESULTS.SUCCESSFUL,
     )  # fmt: skip
+    message = f"not finite from iteration {run.failed_at} on." if run.failed_at >= 0 else flow.message
     groups = []
     ends = [np.concatenate([np.r_[own.leaves.slices[own.leaves.names.index(n)]] for n in group["leaves"]])
             for group in own.to_json()]  # fmt: skip
@@ -140,7 +142,7 @@ def _joined(
         effective_lr=lr, gd_loss=run.loss,
         seconds={"gd": run.seconds, "flow": flow.seconds,
                  "compile": run.compile_seconds + flow.compile_seconds + compiling},
-        result=result, message=f"not finite from iteration {run.failed_at} on" if run.failed_at >= 0 else flow.message,
+        result=result, message=" ".join(part for part in (message, own.split) if part),
         edges=EdgeSeries(
             spectrum=spectrum, flow_spectrum=at.spectrum[:, :SPECTRUM], flow_effective_lr=at.effective_lr,
             mean_square=run.mean_gradient_squared / (spectrum[:, 0] * share) ** 2 * share,

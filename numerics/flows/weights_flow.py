@@ -55,9 +55,18 @@ def on_edge(own: Coordinates, y: np.ndarray, effective_lr: float | None = None, 
     if not top <= 2 * (1 + BEYOND):
         raise InputError(
             f"{own.objective.name!r}: the largest eigenvalue of S H S, S^2 the learning rates, is {top:.4g} at the "
-            "start, beyond the edge 2, and gradient descent diverges there: lower learning_rate (or effective_lr)."
+            f"start, beyond the edge 2, and gradient descent diverges there: {_usable(own, 2 / top, effective_lr)}."
         )
     return y
+
+
+def _usable(own: Coordinates, factor: float, effective_lr: float | None) -> str:
+    """What brings S H S to the edge: S^2 are the learning rates, so that it is linear in them."""
+    rates = sorted(set(own.learning_rates))
+    if len(rates) == 1 and effective_lr is None:
+        return f"take learning_rate below {factor * rates[0]:.3g}"
+    what = "every learning_rate" if effective_lr is None else "effective_lr and every learning_rate"
+    return f"multiply {what} by less than {factor:.3g}"
 
 
 def _to_edge(own: Coordinates, y: np.ndarray) -> np.ndarray:

@@ -46,6 +46,7 @@ class Coordinates:
         effective_lr: step of gradient descent in y, 1/unit^2.
         invariant: the leaves of all groups, also of those whose leaves do not share both numbers: these may be scaled
             at the start, as L does not see it, and a step then does not rescale them.
+        split: a sentence on the groups whose leaves do not share both numbers, with a pattern that keeps them; else "".
     """
 
     objective: Objective
@@ -57,6 +58,7 @@ class Coordinates:
     spheres: tuple[tuple[int, ...], ...]
     effective_lr: float
     invariant: tuple[int, ...]
+    split: str = ""
 
     def from_weights(self, w: np.ndarray, /) -> np.ndarray:
         """Y (..., D) of weights (..., D)."""
@@ -165,9 +167,10 @@ def coordinates(
         (eta, 0.0 if undecayed is not None and undecayed.search(name) else eta * own)
         for name, eta, own in zip(leaves.names, rates, decay, strict=True)
     ]
-    whole = [tuple(leaves.names.index(name) for name in group.leaves) for group in found.groups]
+    every = [tuple(leaves.names.index(name) for name in group.leaves) for group in found.groups]
     # A group whose leaves do not share both numbers is not rescaled by a step: its leaves are like any other weights.
-    whole = [group for group in whole if len({both[i] for i in group}) == 1]
+    whole = [group for group in every if len({both[i] for i in group}) == 1]
+    broken = [group for group in every if group not in whole]
     alike = dict.fromkeys(both[group[0]] for group in whole)
     spheres = tuple(tuple(sorted(i for group in whole if both[group[0]] == kind for i in group)) for kind in alike)
     spheres = tuple(sorted(spheres, key=lambda s: (both[s[0]][1] == 0, -sum(leaves.sizes[i] for i in s))))
@@ -176,7 +179,39 @@ def coordinates(
     if not reference:
         raise InputError("no weights decay: the rate, learning rate times weight decay, is 0; let some of them.")
     invariant = tuple(leaves.names.index(name) for group in found.groups for name in group.leaves)
-    return _made(objective, leaves, rates, tuple(product / reference for _, product in both), spheres, invariant)
+    made = _made(objective, leaves, rates, tuple(product / reference for _, product in both), spheres, invariant)
+    if not broken:
+        return made
+    at_edge = "" if spheres else ": at the edge sharpness is then 2/learning_rate"
+    return replace(made, split=_split(leaves.names, broken, both, undecayed, at_edge))
+
+
+def _split(
+    names: tuple[str, ...], broken: list[tuple[int, ...]], both: list[tuple[float, float]],
+    undecayed: re.Pattern[str] | None, at_edge: str,
+) -> str:  # fmt: skip
+    """Which groups a step does not rescale, as their leaves do not share both numbers, and what would keep them."""
+
+    def trained(group: tuple[int, ...], i: int) -> str:
+        decays = {both[j][1] / both[j][0] for j in group if both[j][1]}
+        own = f"weight decay {both[i][1] / both[i][0]:g}" if len(decays) > 1 else "decays"
+        return f"{names[i]} (learning rate {both[i][0]:g}, {own if both[i][1] else 'no decay'})"
+
+    told = "; ".join(", ".join(trained(group, i) for i in group) for group in broken)
+    said = (
+        f"These weights are scale-invariant together and are trained apart: {told}. A step does not rescale them, so "
+        f"that they lie on no sphere and are free here{at_edge}."
+    )
+    inside = {i for group in broken for i in group}
+    by_pattern = [i for i, name in enumerate(names) if undecayed is not None and undecayed.search(name)]
+    if not inside & set(by_pattern):
+        return f"{said} Give them one learning rate and weight decay to keep them together."
+    kept = [name for i, name in enumerate(names) if i in by_pattern and i not in inside]
+    pattern = "|".join(re.escape(name) for name in kept)
+    if {name for name in names if kept and re.search(pattern, name)} != set(kept):
+        pattern = f"^({pattern})$"
+    keeps = f"--no-decay '{pattern}'" if kept else "no --no-decay"
+    return f"{said} To keep them together: {keeps}."
 
 
 def _missing(objective: Objective, found: Groups) -> str:

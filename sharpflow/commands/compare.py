@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sharpflow.terminal.arguments import add_plot, add_run, add_seed, add_weights, number, whole
 from sharpflow.terminal.output import Output, add_json
@@ -17,6 +18,7 @@ from sharpflow.theory.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from sharpflow.numerics.comparison.noisy import NoisyComparison
     from sharpflow.numerics.comparison.result import Comparison
     from sharpflow.numerics.objective import Objective
     from sharpflow.theory.loss import Loss
@@ -41,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--label-noise", type=number, metavar="NU",
-        help="noise of this variance over the rate on the residuals of an Objective, and the noise flow beside it",
+        help="noise of this variance over the rate on the residuals of an Objective, and the noise flow beside it; in "
+        "units of 1/effective_lr: nu effective_lr of 0.1 or 1 is much, on "
+        "sharpflow.numerics.networks.two_layer:batch NU of 140 or 1400",
     )  # fmt: skip
     parser.add_argument(
         "--seeds", default="4", type=whole, metavar="N", help="runs with label noise; default: %(default)s"
@@ -97,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _noisy(arguments: argparse.Namespace, loss: Loss | Objective, rule: Rule, output: Output) -> int:
     """Runs with label noise beside the noise flow."""
-    from sharpflow.numerics.comparison.noisy import compare_noisy, interval
+    from sharpflow.numerics.comparison.noisy import compare_noisy
 
     names = ("csv", "save", "save_flow", "sphere", "portrait", "resolve")
     if given := [name for name in names if getattr(arguments, name) is not None]:
@@ -106,10 +110,32 @@ def _noisy(arguments: argparse.Namespace, loss: Loss | Objective, rule: Rule, ou
         loss, rule=rule, label_noise=arguments.label_noise, rate=_rate(arguments), time=arguments.time,
         start=arguments.start, effective_lr=arguments.effective_lr, seeds=arguments.seeds, seed=arguments.seed,
     )  # fmt: skip
+    went = f"{found.times[-1] + found.times[0]:.3g}" if found.steps else "0"
+    scales = (
+        f"label noise {found.noise:g} rate (nu e = {found.noise * found.effective_lr:.3g} at the start), rate "
+        f"{found.rate:g}, time {found.time:g}, {len(found.distance)} seeds"
+    )
+    lines = [f"{found.loss}, {found.rule}: {scales}"]
+    if not found.result.ok:
+        measured = f"What follows is up to time {went}." if found.steps else "Nothing was measured."
+        lines.append(f"{found.result.value}: {found.message} {measured}")
+    output.say(*lines, *(aligned(_of_noise(found), indent="  ") if found.steps else ()))
+    output.write_json(found.to_json())
+    if arguments.plot:
+        from sharpflow.figures.noise import noisy
+
+        output.draw("plot", partial(noisy, found))
+    return 0 if found.result.ok else 1
+
+
+def _of_noise(found: NoisyComparison) -> list[tuple[str, str, str]]:
+    """The table of runs with label noise, up to where the flow went."""
+    from sharpflow.numerics.comparison.noisy import interval
+
     path, last = found.path, found.lr_ratio[:, -1]
     load = path.effective_lr[-1] * path.sharpness[-1]
     far = found.max_distance
-    rows = [
+    return [
         ("largest distance of block means", str(far), f"{far.mean / found.intrinsic_lr:.3g} intrinsic_lr"),
         ("largest error of effective_lr", str(found.lr_error), "relative, of block means"),
         ("effective_lr over that of the flow", str(interval(last)), "in the last block"),
@@ -119,15 +145,6 @@ def _noisy(arguments: argparse.Namespace, loss: Loss | Objective, rule: Rule, ou
         ("seconds, gradient descent", shown(found.seconds["gd"]), f"{found.steps} iterations of one seed"),
         ("seconds, flow", shown(found.seconds["flow"]), f"{len(path) - 1} steps"),
     ]  # fmt: skip
-    scales = f"label noise {found.noise:g} rate, rate {found.rate:g}, time {found.time:g}, {len(found.distance)} seeds"
-    lines = [f"{found.loss}, {found.rule}: {scales}", *aligned(rows, indent="  ")]
-    output.say(*lines, *([] if found.result.ok else [f"{found.result.value}: {found.message}"]))
-    output.write_json(found.to_json())
-    if arguments.plot:
-        from sharpflow.figures.noise import noisy
-
-        output.draw("plot", partial(noisy, found))
-    return 0 if found.result.ok else 1
 
 
 def _of_leaves(given: list[tuple[str, float]] | None) -> float | dict[str, float] | None:
@@ -229,6 +246,19 @@ def _named(leaves: list[str]) -> str:
     return ", ".join(leaves[:3]) + (f" and {len(leaves) - 3} more" if len(leaves) > 3 else "")
 
 
+def _whose(groups: Sequence[Mapping[str, Any]], /) -> str:
+    """The matrix whose largest eigenvalue sharpness is, where weights are not all on one sphere."""
+    first = next((g for g in groups if g["kind"] == "invariant"), None)
+    lr = (
+        "the learning rate of the weights that decay" if first is None
+        else f"{first['learning_rate']:g}/|w|^2 of w = {_named(first['leaves'])}"
+    )  # fmt: skip
+    return (
+        "S H S, H the Hessian in all weights and S^2 their learning rates, has the edge 2; sharpness is its largest "
+        f"eigenvalue over effective_lr, {lr}."
+    )
+
+
 def _lines(result: Comparison) -> list[str]:
     gd, flow = result.gd, result.flow
     far = result.max_distance
@@ -254,6 +284,7 @@ def _lines(result: Comparison) -> list[str]:
     # Figures beside a flow that never left its start would look like a comparison.
     if result.result.ok or int((result.flow_points == result.flow_points).all(axis=1).sum()) > 1:
         lines += aligned([(name, shown(value) or "none", remark) for name, value, remark in known], indent="  ")
+        lines += [] if result.groups is None else [_whose(result.groups)]
     if not result.result.ok:
         lines.append(f"{result.result.value}: {result.message or result.result.advice}")
         if result.message:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sharpflow.figures.plots import distances
-from sharpflow.figures.style import DESCENT, EDGE, FLOW, PAGE, Figure, ended, power, styled
+from sharpflow.figures.plots import distances, edge_line, plain_axis
+from sharpflow.figures.style import DESCENT, FLOW, PAGE, Figure, ended, power, styled
 from sharpflow.theory.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ NEAR = 0.05
 def edges(run: Comparison, /) -> Figure:
     """Top eigenvalues times effective_lr, sharpness, distance, oscillation and excess loss: measured and predicted.
 
+    Of weights that are not all scale-invariant the eigenvalues are those of S H S, S^2 their learning rates.
     The oscillation and the loss of gradient descent are averages over at least one period, pi/intrinsic_lr iterations.
     """
     if run.edges is None or not len(run.times):
@@ -38,7 +39,9 @@ def edges(run: Comparison, /) -> Figure:
     sharpness = grid[0, 1]
     sharpness.plot(run.times, run.sharpness, color=DESCENT)
     sharpness.plot(run.times, run.flow_sharpness, color=FLOW, linestyle="--")
-    sharpness.set(ylabel=r"sharpness $\lambda_1$", title=rf"rate $\varepsilon$ = {power(run.rate)}")
+    plain_axis(sharpness)
+    named = r"$\lambda_1$" if run.groups is None else r"$\lambda_1(SHS)/\eta_{\mathrm{eff}}$"
+    sharpness.set(ylabel=f"sharpness {named}", title=rf"rate $\varepsilon$ = {power(run.rate)}")
     distances(grid[0, 2], run)
     series = run.edges
     measured = (series.mean_square / run.rate, series.excess_loss / run.rate)
@@ -104,8 +107,9 @@ def _spectrum(axes: Axes, run: Comparison) -> None:
     axes.plot(run.times, measured, color=DESCENT, linewidth=0.9)
     axes.plot(run.times, series.flow_effective_lr[:, None] * series.flow_spectrum[:, :shown], color=FLOW,
               linestyle="--", linewidth=0.9)  # fmt: skip
-    axes.axhline(2, color=EDGE, linestyle=":", linewidth=1)
-    axes.set(ylabel=r"$\eta_{\mathrm{eff}}\,\lambda_i$", title=f"{run.loss}, {run.rule}{ended(run)}", ylim=(0, None))
+    edge_line(axes, 2)
+    named = r"$\eta_{\mathrm{eff}}\,\lambda_i$" if run.groups is None else r"$\lambda_i(SHS)$"
+    axes.set(ylabel=named, title=f"{run.loss}, {run.rule}{ended(run)}", ylim=(0, None))
 
 
 def _averaged(run: Comparison, values: np.ndarray) -> np.ndarray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sharpflow.figures.style import DESCENT, EDGE, FLOW, PAGE, Figure, power, styled
+from sharpflow.figures.plots import edge_line
+from sharpflow.figures.style import DESCENT, FLOW, PAGE, Figure, ended, power, styled
 
 if TYPE_CHECKING:
     from sharpflow.numerics.comparison.noisy import NoisyComparison
@@ -20,15 +21,22 @@ def noisy(run: NoisyComparison, /) -> Figure:
     path = run.path
     sharpness.plot(run.times, run.sharpness, color=DESCENT, label="iterates")
     sharpness.plot(path.times, path.sharpness, color=FLOW, linestyle="--", label="noise flow")
-    sharpness.set(ylabel=r"sharpness $\lambda_1$", ylim=(0, None))
+    sharpness.set(ylabel=r"sharpness $\lambda_1$", ylim=(0, None), title=f"{run.loss}, {run.rule}{ended(run)}")
     sharpness.legend()
     edge.plot(run.times, run.edge, color=DESCENT)
     edge.plot(path.times, path.effective_lr * path.sharpness, color=FLOW, linestyle="--")
-    edge.axhline(2, color=EDGE, linewidth=0.5)
-    edge.set(ylabel=r"$\eta_{\rm eff}\,\lambda_1$", ylim=(0, None), title=rf"rate $\varepsilon$ = {power(run.rate)}")
-    for series in run.distance:
-        distance.plot(run.times, series, color=DESCENT, linewidth=0.6, alpha=0.6)
-    distance.set(ylabel="distance of block means", ylim=(0, None))
+    edge_line(edge, run.edge_value)
+    nu = rf"$\nu$ = {run.noise:.4g}, rate $\varepsilon$ = {power(run.rate)}"
+    edge.set(ylabel=r"$\eta_{\rm eff}\,\lambda_1$", ylim=(0, None), title=nu)
+    for number, series in enumerate(run.distance):
+        label = f"{len(run.distance)} seeds" if number == 0 else None
+        distance.plot(run.times, series / run.intrinsic_lr, color=DESCENT, linewidth=0.6, alpha=0.6, label=label)
+    distance.set(
+        ylabel=r"distance of block means / $\eta_{\mathrm{in}}$", ylim=(0, None),
+        title=rf"$\eta_{{\mathrm{{in}}}}$ = {run.intrinsic_lr:.2g}",
+    )  # fmt: skip
+    if run.steps:
+        distance.legend()
     for axes in (sharpness, edge, distance):
         axes.set(xlabel=r"flow time $\tau$", xlim=(0, run.time))
     return figure

@@ -28,6 +28,8 @@ __all__ = ["comparison", "order", "portrait", "regression_angle", "sphere"]
 
 # A run of many records is drawn thinned: no screen shows more points.
 SHOWN = 400
+# An axis shows this share of its values at least.
+FLAT = 0.01
 
 
 def _needs_records(run: Comparison) -> None:
@@ -46,11 +48,10 @@ def comparison(run: Comparison, /) -> Figure:
     left.plot(times, run.flow_sharpness, color=FLOW, linestyle="--", label="flow")
     left.set(ylabel=r"sharpness $\lambda_1$", title=f"{run.loss}, {run.rule}{ended(run)}")
     left.legend(loc="best")
+    plain_axis(left)
     if np.isfinite(run.edge).any():
         middle.plot(times, run.edge, color=DESCENT, linewidth=0.7)
-        middle.axhline(run.edge_value, color=EDGE, linestyle=":", linewidth=1)
-        middle.annotate("edge", (1, run.edge_value), xycoords=("axes fraction", "data"), xytext=(2, 0),
-                        textcoords="offset points", va="center", fontsize=7, annotation_clip=False)  # fmt: skip
+        edge_line(middle, run.edge_value)
         middle.set(ylabel=r"$\eta_{\mathrm{eff}}\,\lambda_1$", title=rf"rate $\varepsilon$ = {power(run.rate)}")
         middle.ticklabel_format(axis="y", useOffset=False)
     else:
@@ -61,6 +62,22 @@ def comparison(run: Comparison, /) -> Figure:
         axes.set_xlabel(r"flow time $\tau = \varepsilon t$")
         axes.set_xlim(0, max(float(times[-1]), 1e-12))
     return figure
+
+
+def edge_line(axes: Axes, edge: float) -> None:
+    """The edge, dotted and named."""
+    axes.axhline(edge, color=EDGE, linestyle=":", linewidth=1)
+    axes.annotate("edge", (1, edge), xycoords=("axes fraction", "data"), xytext=(2, 0),
+                  textcoords="offset points", va="center", fontsize=7, annotation_clip=False)  # fmt: skip
+
+
+def plain_axis(axes: Axes) -> None:
+    """Numbers without an offset, over a hundredth of them at least: what hardly changes is drawn flat."""
+    axes.ticklabel_format(axis="y", useOffset=False)
+    low, high = axes.get_ylim()
+    middle, least = (low + high) / 2, FLAT * abs(low + high) / 2
+    if high - low < least:
+        axes.set_ylim(middle - least / 2, middle + least / 2)
 
 
 def distances(axes: Axes, run: Comparison) -> None:

@@ -15,6 +15,7 @@ import matplotlib.figure
 import matplotlib.style
 
 if TYPE_CHECKING:
+    from sharpflow.numerics.comparison.noisy import NoisyComparison
     from sharpflow.numerics.comparison.result import Comparison
 
 __all__ = ["Figure", "styled"]
@@ -60,7 +61,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return wrapped
 
 
-def ended(run: Comparison) -> str:
+def ended(run: Comparison | NoisyComparison) -> str:
     """The end of a title, for a run that failed."""
     return "" if run.result.ok else f" ({run.result.value.replace('_', ' ')})"
 

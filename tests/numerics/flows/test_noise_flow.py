@@ -1,5 +1,7 @@
 """The noise flow: its field by another route, its order, its limit without noise, noisy runs beside it."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -112,6 +114,19 @@ def test_noisy_runs_follow_the_flow_and_resume_bit_for_bit():
     # Block means at rate 1e-3 are some 0.01 off in standard deviation; 0.1 is the flow's whole way.
     assert found.max_distance.mean < 0.1 < np.linalg.norm(found.path.end - found.start)
     assert found.to_json()["seeds"] == 2
+    # A barrier too steep: measured up to where the flow went, or not at all, and the message says what to take.
+    for load, measured in ((1.8, True), (1.99, False)):
+        stopped = compare_noisy(CROSSING, label_noise=1e-16, rate=1e-3, time=1.0, seeds=2, effective_lr=load / TOP)
+        assert not stopped.result.ok
+        assert "nu e = " in stopped.message
+        assert "edge_flow" in stopped.message
+        assert bool(stopped.steps) == measured
+        assert stopped.steps * 1e-3 <= stopped.path.time < 1
+        assert json.dumps(stopped.to_json(), allow_nan=False)
+    mixed = Objective(lambda p: (p["g"][0] * p["w"][0] / jnp.linalg.norm(p["w"]) - 1) ** 2,
+                      {"w": jnp.ones(2), "g": jnp.ones(1)})  # fmt: skip
+    with pytest.raises(InputError, match=r"wholly scale-invariant, so far, and .*g.* are not"):
+        compare_noisy(mixed, label_noise=0.3, rate=1e-3, time=1.0)
 
 
 def test_batches_are_drawn_as_they_say():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import jax.numpy as jnp
 import numpy as np
@@ -83,8 +84,31 @@ def test_weight_decay_alone_slides_along_gamma_in_closed_form():
     difference = path.points[:, 0] ** 2 - path.points[:, 1] ** 2
     np.testing.assert_allclose(difference, 3.75 * np.exp(-2 * path.times), rtol=1e-3)
     np.testing.assert_allclose(path.points[:, 0] * path.points[:, 1], 1.0, rtol=1e-4)
-    with pytest.raises(InputError, match=r"is 4.25 at the start, beyond the edge 2"):
+    # 4.25 eta = 2.
+    with pytest.raises(InputError, match=r"is 4.25 at the start, beyond the edge 2.*take learning_rate below 0.471"):
         edge_flow(hyperbola, time=1.0, learning_rate=1.0)
+    with pytest.raises(InputError, match=r"multiply every learning_rate by less than 0."):
+        edge_flow(hyperbola, time=1.0, learning_rate={"a": 1.0, "": 2.0})
+
+
+def test_a_pattern_that_parts_an_invariant_group_is_told():
+    def function(p):
+        length = jnp.sqrt(jnp.sum(p["d0/kernel"] ** 2) + jnp.sum(p["d0/bias"] ** 2))
+        return (p["scale"][0] * (p["d0/kernel"][0] + p["d0/bias"][0]) / length + p["d1/bias"][0] - 1) ** 2
+
+    start = {"d0/kernel": np.array([1.0, 0.4]), "d0/bias": np.array([0.3]), "scale": np.ones(1), "d1/bias": np.ones(1)}
+    net = Objective(function, start, name="net")
+    parted = coordinates(net, 0.3, None, "bias|scale")
+    assert not parted.spheres
+    assert "d0/bias (learning rate 0.3, no decay), d0/kernel (learning rate 0.3, decays)" in parted.split
+    assert "sharpness is then 2/learning_rate" in parted.split
+    # The pattern that it names keeps the group and the other leaves without decay.
+    kept = coordinates(net, 0.3, None, re.search(r"--no-decay '(.*)'", parted.split)[1])
+    assert kept.split == ""
+    assert len(kept.spheres[0]) == 2
+    assert sum(decay == 0 for decay in kept.decays) == 2
+    assert "Give them one learning rate" in coordinates(net, {"d0/bias": 0.1, "": 0.3}).split
+    assert "no --no-decay" in coordinates(net, 0.3, None, "d0/bias").split
 
 
 def test_relaxation_moves_all_weights():
