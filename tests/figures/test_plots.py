@@ -47,6 +47,17 @@ def test_comparison_draws_the_series(run):
         assert axes.get_ylabel()
 
 
+def test_what_hardly_changes_is_drawn_flat_and_without_an_offset():
+    figure = plots.Figure()
+    axes = figure.subplots()
+    axes.plot([0, 1], [1.70101, 1.70102])
+    plots.plain_axis(axes)
+    low, high = axes.get_ylim()
+    assert high - low >= 0.01 * 1.7
+    figure.draw_without_rendering()
+    assert axes.yaxis.get_offset_text().get_text() == ""
+
+
 def test_sphere_shows_minima_iterates_and_flow(run, ridge):
     figure = plots.sphere(run, ridge)
     lines = {line.get_label(): line for line in figure.axes[0].lines}
