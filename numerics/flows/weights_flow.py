@@ -61,7 +61,7 @@ def on_edge(own: Coordinates, y: np.ndarray, effective_lr: float | None = None, 
 
 
 def _usable(own: Coordinates, factor: float, effective_lr: float | None) -> str:
-    """What brings S H S to the edge: S^2 are the learning rates, so that it is linear in them."""
+    """The words for what brings S H S to the edge: S^2 are the learning rates, so that it is linear in them."""
     rates = sorted(set(own.learning_rates))
     if len(rates) == 1 and effective_lr is None:
         return f"take learning_rate below {factor * rates[0]:.3g}"
