@@ -263,15 +263,19 @@ def _lines(result: Comparison) -> list[str]:
     gd, flow = result.gd, result.flow
     far = result.max_distance
     kept = "the first time; kept on disk" if cache_folder("xla") is not None else "each time: nothing is kept on disk"
+    # Of weights that are not all scale-invariant means are over records, along which sharpness may fall by percents.
+    mixed = result.groups is not None
+    over = "its last records" if mixed else "the last period"
+    ends = f", {shown(result.sharpness[-1])} at the end" if mixed and len(result.sharpness) else ""
     rows: list[tuple[str, float | None, str]] = [
         ("max distance", far, "" if far != far else f"{far / result.intrinsic_lr:.3g} intrinsic_lr{_apart(result)}"),
         *((f"  {group['kind']}", group["max_distance"], _named(group["leaves"])) for group in result.groups or ()),
         ("max distance on the minima", result.max_distance_on_minima, ""),
         *_onset(result),
-        ("sharpness of gradient descent", gd.sharpness, "mean over the last period"),
+        ("sharpness of gradient descent", gd.sharpness, f"mean over {over}{ends}"),
         ("sharpness of the flow", flow.sharpness, "at the end"),
-        ("effective_lr * sharpness", gd.mean_edge, f"mean over a period; the edge is {result.edge_value:.4g}"),
-        ("mean square oscillation", gd.mean_square_oscillation, "over the last period"),
+        ("effective_lr * sharpness", gd.mean_edge, f"mean over {over}; the edge is {result.edge_value:.4g}"),
+        ("mean square oscillation", gd.mean_square_oscillation, f"over {over}"),
         ("period", gd.period, "iterations" if gd.period is not None else "no whole one in what was looked at"),
         ("eigenvalues at the edge", float(flow.edge_count), "at the end of the flow"),
         ("seconds, gradient descent", result.seconds["gd"], f"{gd.steps} iterations"),
