@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """1 where a statement was refuted or Coq's kernel rejects a proof (with --strict also where one is undecided).
 
-    2 where a line of a file is not understood.
+    2 where nothing is refuted and a line of a file is not understood.
     """
     from sharpflow.theory import keeping
 
@@ -133,9 +133,11 @@ def _end(results: list[StatementResult], arguments: argparse.Namespace, output: 
     unread = sum(result.statement is None for result in results)
     said = f"; {unread} not understood" if unread else ""
     output.say(f"{len(results)} statement{'s' * (len(results) != 1)}: {counts or 'nothing claimed'}{said}.")
+    if rejected or "refuted" in found:
+        return 1
     if unread:
         return 2
-    return 1 if rejected or "refuted" in found or (arguments.strict and "undecided" in found) else 0
+    return 1 if arguments.strict and "undecided" in found else 0
 
 
 def _coq(results: list[StatementResult], arguments: argparse.Namespace, output: Output) -> tuple[bool, dict[str, Any]]:
@@ -151,7 +153,8 @@ def _coq(results: list[StatementResult], arguments: argparse.Namespace, output: 
 
 def _lines(result: StatementResult, steps: bool) -> list[str]:
     mark = {"proved": "proved   ", "refuted": "REFUTED  ", "undecided": "undecided", "none": "given    "}[result.proof]
-    where = "" if result.line is None else f"{result.file}:{result.line} ({result.number}): "
+    number = f" ({result.number})" if result.number else ""
+    where = "" if result.line is None else f"{result.file}:{result.line}{number}: "
     lines = [f"{mark}  {where}{result.text}", f"           {result.sentence}"]
     if steps:
         lines += [

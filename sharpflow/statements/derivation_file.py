@@ -29,15 +29,17 @@ class Equation:
     """One equation of a file as it was read.
 
     Attributes:
-        number: its tag, or its place in the order.
+        index: its place in the order, from 0.
+        number: what LaTeX prints beside it; empty where it prints nothing.
         line, column: where it begins, or where it is not understood.
         source: its LaTeX.
         statement: ``None`` where it is not understood; then ``problem`` says why.
         problem: what is not understood, and what would be.
         role: "claim", "given" (supposed) or "definition".
-        leans_on: numbers of the equations that it follows from.
+        leans_on: places of the equations that it follows from.
     """
 
+    index: int
     number: str
     line: int
     column: int
@@ -45,7 +47,12 @@ class Equation:
     statement: Statement | None = None
     problem: str = ""
     role: str = "claim"
-    leans_on: tuple[str, ...] = ()
+    leans_on: tuple[int, ...] = ()
+
+    @property
+    def called(self) -> str:
+        """Its number, or its line."""
+        return f"({self.number})" if self.number else f"line {self.line}"
 
 
 @dataclass(frozen=True)
@@ -68,17 +75,17 @@ def prove_file(
         InputError: the file or its head cannot be read. An equation that is not understood is a result that says so.
     """
     read = read_equations(path)
-    results: dict[str, StatementResult] = {}
+    results: dict[int, StatementResult] = {}
     for equation in read.equations:
         result = check_equation(equation, read, results, measure=measure, limit=limit)
-        results[equation.number] = result
+        results[equation.index] = result
         if progress is not None:
             progress(result)
     return read, tuple(results.values())
 
 
 def check_equation(
-    equation: Equation, read: DerivationFile, before: dict[str, StatementResult], /, *, measure: bool = False,
+    equation: Equation, read: DerivationFile, before: dict[int, StatementResult], /, *, measure: bool = False,
     limit: float = OF_STATEMENTS,
 ) -> StatementResult:  # fmt: skip
     """The verdict on one equation, given the results of those that it leans on."""
@@ -91,13 +98,19 @@ def check_equation(
         message = "given" if equation.role == "given" else "read as a definition"
         return StatementResult(text, "none", equation.role, message=message, statement=equation.statement, **place)  # type: ignore[arg-type]
     begin = time.perf_counter()
+    # What rests on a line that is not proved is not proved, and without what it says nothing can be refuted.
+    leans = [read.equations[index] for index in equation.leans_on]
+    weak = [(e, before[e.index].proof) for e in leans if before[e.index].proof in ("refuted", "undecided")]
+    unread = [e.called for e in leans if e.statement is None]
+    if unread:
+        message = f"it follows from {', '.join(unread)}, which is not understood"
+        return StatementResult(text, "undecided", message=message, statement=equation.statement, **place)  # type: ignore[arg-type]
     result = told(text, equation.statement, read.names, measure=measure, limit=limit)
-    wrong = [number for number in equation.leans_on if number in before and before[number].proof == "refuted"]
-    if wrong and result.proof == "proved":
-        said = f"it follows from ({'), ('.join(wrong)}), which is refuted"
-        result = replace(result, proof="undecided", message=said)
-    elif equation.leans_on and result.proof == "proved":
-        result = replace(result, method=f"{result.method}, from ({'), ('.join(equation.leans_on)})")
+    if weak and result.proof == "proved":
+        said = " and ".join(f"{e.called}, which is {proof}" for e, proof in weak)
+        result = replace(result, proof="undecided", message=f"it follows from {said}")
+    elif leans and result.proof == "proved":
+        result = replace(result, method=f"{result.method}, from {', '.join(e.called for e in leans)}")
     return replace(result, seconds=time.perf_counter() - begin, **place)  # type: ignore[arg-type]
 
 
@@ -105,7 +118,7 @@ class EquationCall:
     """One equation as a test: it fails where the equation is refuted, and is skipped where it is undecided."""
 
     def __init__(
-        self, equation: Equation, read: DerivationFile, before: dict[str, StatementResult], strict: bool
+        self, equation: Equation, read: DerivationFile, before: dict[int, StatementResult], strict: bool
     ) -> None:
         self.equation, self.read, self.before, self.strict = equation, read, before, strict
 
@@ -122,12 +135,11 @@ class EquationCall:
             pytest.skip(where)
 
     def _checked(self, equation: Equation) -> StatementResult:
-        for other in self.read.equations:
-            if other.number in equation.leans_on and other.number not in self.before:
-                self._checked(other)
-        if equation.number not in self.before:
-            self.before[equation.number] = check_equation(equation, self.read, self.before)
-        return self.before[equation.number]
+        for index in equation.leans_on:
+            self._checked(self.read.equations[index])
+        if equation.index not in self.before:
+            self.before[equation.index] = check_equation(equation, self.read, self.before)
+        return self.before[equation.index]
 
 
 def read_equations(path: str, /) -> DerivationFile:
@@ -149,7 +161,7 @@ def read_equations(path: str, /) -> DerivationFile:
     equations = tuple(reader.equations())
     free = sorted(name for name in reader.free if name not in names.defined)
     said = (f"read as real symbols, as nothing else is said of them: {', '.join(free)}",) if free else ()
-    return DerivationFile(document, names, equations, said)
+    return DerivationFile(document, names, equations, (*said, *reader.doubled))
 
 
 class _Reading:
@@ -161,9 +173,11 @@ class _Reading:
         self.always: tuple[Relation, ...] = ()
         self.free: dict[str, sp.Symbol] = {}
         self.seen: set[str] = set()
-        self.by_label: dict[str, Equation] = {}
+        self.by_label: dict[str, list[Equation]] = {}
+        self.place_of: dict[str, int] = {}
         self.previous: Equation | None = None
-        self.count = 0
+        self.found: list[Equation] = []
+        self.doubled: list[str] = []
 
     def formula(self, text: str) -> sp.Expr:
         """An expression in LaTeX (or as text, which mostly is LaTeX as well)."""
@@ -193,31 +207,51 @@ class _Reading:
             return None
         return self.free.setdefault(name, sp.Symbol(name, real=True))
 
-    def equations(self) -> Iterator[Equation]:
+    def equations(self) -> list[Equation]:
+        """All of them, each known to those behind it."""
         for display in self.document.displays:
             try:
-                tokens = self.tokens(display.text)
-                parts = list(_split(tokens, display))
+                if display.problem:
+                    raise InputError(display.problem)
+                parts = list(_split(self.tokens(display.text), display))
             except InputError as error:
-                yield self.unread(display, error, display.text, 0)
+                self.add(self.unread(display, error, display.text, 0), display, 0, len(display.text))
                 continue
             for part, begin, end in parts:
-                yield self.equation(display, part, begin, end)
+                # Up to its last word: the break behind it belongs to the next row.
+                self.add(self.equation(display, part, begin, end), display, part[0].column, part[-2].column)
+        return self.found
+
+    def add(self, equation: Equation, display: Display, begin: int, end: int) -> None:
+        """Note an equation by the numbers and labels of the rows in which it stands."""
+        labels: list[str] = []
+        start = 0
+        for row in display.rows:
+            if start <= end and begin < row.end:
+                equation = replace(equation, number=row.number or equation.number)
+                for label in dict.fromkeys(filter(None, (row.number, *row.labels))):
+                    place = self.place_of.setdefault(label, display.offset + row.end)
+                    if place != display.offset + row.end:
+                        first = self.by_label.get(label, [equation])[0].line
+                        self.doubled.append(f"line {equation.line}: ({label}) is line {first} as well")
+                    labels.append(label)
+            start = row.end
+        for label in labels:
+            self.by_label.setdefault(label, []).append(equation)
+        self.previous = equation
+        self.found.append(equation)
 
     def equation(self, display: Display, tokens: list[Token], begin: int, end: int) -> Equation:
         notes = [note for note in display.notes if begin <= note.offset < end]
-        self.count += 1
-        tag = next((n.content for n in notes if n.command == "tag" and not n.references and not n.supposes), "")
-        number = tag.strip("()") or str(self.count)
         source = re.sub(r"^(?:\s|\\\\|\\q?quad|[&,;])+|(?:\s|\\\\|[&.,;])+$", "", display.text[begin:end])
         line, column = self.document.place(display.offset + tokens[0].column)
         implied = tokens[0].text == "=>"
         used = {t.text for t in tokens if t.kind == "name"}
         try:
             statement = read_tokens(display.text, tokens[implied:], self.names, free=self.symbol)
-            leans = self.leaning([r for n in notes if n.command != "label" for r in n.references], implied)
+            leans = self.leaning([r for n in notes for r in n.references], implied)
         except InputError as error:
-            return self.unread(display, error, source, begin, number)
+            return self.unread(display, error, source, begin)
         role = "given" if any(n.supposes for n in notes) else "claim"
         if role == "claim" and (name := self.defines(statement, used)):
             role = "definition"
@@ -225,26 +259,22 @@ class _Reading:
         self.seen |= used
         given = [r for e in leans if e.statement is not None for r in e.statement.links]
         whole = Statement(statement.links, (*self.always, *given, *statement.given))
-        found = Equation(number, line, column, source, whole, role=role, leans_on=tuple(e.number for e in leans))
-        self.previous = found
-        for label in (number, *(n.content for n in notes if n.command == "label")):
-            self.by_label[label] = found
-        return found
+        leans_on = tuple(dict.fromkeys(e.index for e in leans))
+        return Equation(len(self.found), "", line, column, source, whole, role=role, leans_on=leans_on)
 
-    def unread(self, display: Display, error: InputError, source: str, begin: int, number: str = "") -> Equation:
-        if not number:
-            self.count += 1
-            number = str(self.count)
+    def unread(self, display: Display, error: InputError, source: str, begin: int) -> Equation:
         problem, column = unread(error)
         line, place = self.document.place(display.offset + max(column, begin))
-        return Equation(number, line, place, source.strip(), problem=problem.split("\n")[0])
+        return Equation(len(self.found), "", line, place, source.strip(), problem=problem.split("\n")[0])
 
     def leaning(self, references: Sequence[str], implied: bool) -> list[Equation]:
-        found = []
+        found: list[Equation] = []
         for reference in references:
             if reference not in self.by_label:
                 raise InputError(f"no equation before is called {reference!r}; label it, or refer to its number.")
-            found.append(self.by_label[reference])
+            if any(f"({reference})" in said for said in self.doubled):
+                raise InputError(f"several equations before are called {reference!r}; give each a name of its own.")
+            found += self.by_label[reference]
         if implied and not found:
             if self.previous is None:
                 raise InputError("it begins with an implication, and there is no equation before.")

@@ -1,15 +1,16 @@
 r"""The displayed equations of a Markdown or LaTeX file, with their places, and what its head says.
 
-Displayed: $$...$$, \[...\], ```math, and the environments equation, align, gather, multline, starred or not; the
-rest is skipped. Head: ``---`` lines of YAML in Markdown, or comments ``%% sharpflow: key: value`` in LaTeX, with keys
-loss, rule, symbols, define, given; of YAML only strings, lists [a, b] and mappings {a: b} or indented ones are read.
+Displayed: $$...$$, \[...\], ```math, and the environments equation, align, gather, multline, flalign, dmath, starred or
+not; the rest is skipped, and what is not closed is refused. Numbers are those that LaTeX prints. Head: ``---`` lines of
+YAML in Markdown, or comments ``%% sharpflow: key: value`` in LaTeX, with keys loss, rule, symbols, define, given; of
+YAML only strings, lists [a, b] and mappings {a: b} or indented ones are read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ __all__ = ["Display", "Document", "read_document"]
 
 SIZE = 1_000_000
 KEYS = ("loss", "rule", "symbols", "define", "given")
-ENVIRONMENTS = "equation|align|gather|multline|eqnarray|displaymath"
+ROWS = ("align", "alignat", "flalign", "gather", "eqnarray")  # a number for each row
+BROKEN = ("multline", "dmath")  # rows of one formula
+UNREAD = ("IEEEeqnarray", "empheq", "numcases", "subnumcases", "xalignat", "xxalignat", "darray")
+ENVIRONMENTS = "|".join(("equation", "displaymath", *ROWS, *BROKEN, *UNREAD))
 _SHOWN = re.compile(
     r"```math[ \t]*\n(?P<fence>.*?)\n[ \t]*```"
     r"|(?P<skipped>```.*?```|\\begin\{(?:verbatim|lstlisting|minted)\}.*?\\end\{(?:verbatim|lstlisting|minted)\})"
@@ -28,9 +32,20 @@ _SHOWN = re.compile(
     rf"|\\begin\{{(?P<name>(?:{ENVIRONMENTS})\*?)\}}(?P<body>.*?)\\end\{{(?P=name)\}}",
     re.DOTALL,
 )
-_INNER = re.compile(r"\\(?:begin|end)\{(?:aligned|split|gathered|alignedat)\}(?:\{\d+\})?")
-_NOTE = re.compile(r"\\(?P<command>label|tag\*?|text|textrm|mbox|intertext)\s*\{(?P<content>(?:[^{}]|\{[^{}]*\})*)\}")
+_INNER = re.compile(
+    rf"\\(?:begin|end)\{{(?:aligned|split|gathered|alignedat|equation|{'|'.join(ROWS)})\*?\}}(?:\{{\d+\}})?"
+)
+_OPENED = re.compile(rf"(?<!\\)\$\$|(?<!\\)\\\[|```math|\\begin\{{(?P<name>(?:{ENVIRONMENTS})\*?)\}}")
+_BREAK = re.compile(r"\\\\(?:\s*\[[^\]]*\])?")
+_NOTE = re.compile(
+    r"\\(?P<command>label|tag\*?|text|textrm|mbox|intertext)\s*"
+    # "\text{by }(1)" as "\text{by (1)}".
+    r"(?:\{(?P<before>[^{}]*\b(?:by|from|using)\s*\}\s*(?:\\(?:eq)?ref\s*\{[^{}]*\}|\(\w+\)))"
+    r"|\{(?P<content>(?:[^{}]|\{[^{}]*\})*)\})"
+)
 _REFERENCE = re.compile(r"\\(?:eqref|ref|cref|Cref)\{([^{}]+)\}|\((\d+[a-z]?)\)")
+_NAMED = re.compile(r"\\(?:eqref|ref|cref|Cref)\{([^{}]+)\}|\(([^(){}\\\s]+)\)")
+_LEANS = re.compile(r"\b(by|from|using|see|eqs?|equations?)\b", re.IGNORECASE)
 _GIVEN = re.compile(r"\b(given|assum\w*|suppos\w*|hypothes\w*)\b", re.IGNORECASE)
 
 
@@ -44,13 +59,25 @@ class Note:
 
     @property
     def references(self) -> tuple[str, ...]:
-        """Labels and numbers that it names."""
-        return tuple(a or b for a, b in _REFERENCE.findall(self.content))
+        """Labels and numbers that it names: "by (A)" as well; a tag that is a number alone names itself."""
+        if self.command == "label" or (self.command == "tag" and re.fullmatch(r"\([^()]*\)", self.content)):
+            return ()
+        pattern = _NAMED if _LEANS.search(self.content) else _REFERENCE
+        return tuple(a or b for a, b in pattern.findall(self.content))
 
     @property
     def supposes(self) -> bool:
         """True where it says that the equation is given."""
         return self.command != "label" and bool(_GIVEN.search(self.content)) and not self.references
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a display: where it ends, the number that LaTeX prints beside it, and its labels."""
+
+    end: int
+    number: str = ""
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,16 +87,19 @@ class Display:
     text: str
     offset: int
     notes: tuple[Note, ...] = ()
+    rows: tuple[Row, ...] = ()
+    problem: str = ""
 
 
 @dataclass(frozen=True)
 class Document:
-    """A file: its head and its displays."""
+    """A file: its head (and the lines of its entries) and its displays."""
 
     path: str
     source: str
     head: dict[str, Any] = field(default_factory=dict)
     displays: tuple[Display, ...] = ()
+    lines: dict[str, int] = field(default_factory=dict)
 
     def place(self, offset: int) -> tuple[int, int]:
         """(line, column), both from 1."""
@@ -88,40 +118,118 @@ def read_document(path: str, /) -> Document:
         raise InputError(f"{path!r} cannot be read: {error.strerror or error}.") from None
     except UnicodeDecodeError:
         raise InputError(f"{path!r} is no text in UTF-8.") from None
-    body, head = source, dict[str, Any]()
+    body, head, lines = source, dict[str, Any](), dict[str, int]()
     if path.endswith(".tex"):
-        lines = [
+        entries = [
             (n, m[1])
             for n, line in enumerate(source.split("\n"), 1)
             if (m := re.match(r"\s*%%? *sharpflow: ?(.*)", line))
         ]
-        head = _head(lines, path)
+        head = _head(entries, path, lines)
         body = re.sub(r"(?<!\\)%[^\n]*", lambda m: " " * len(m[0]), source)
-    elif (match := re.match(r"---[ \t]*\n(.*?)\n---[ \t]*(?:\n|$)", source, re.DOTALL)) is not None:
-        head = _head(list(enumerate(match[1].split("\n"), 2)), path)
-        body = " " * match.end() + source[match.end() :]
-    return Document(path, source, head, tuple(_displays(body)))
+    else:
+        if (match := re.match(r"---[ \t]*\n(.*?)\n---[ \t]*(?:\n|$)", source, re.DOTALL)) is not None:
+            head = _head(list(enumerate(match[1].split("\n"), 2)), path, lines)
+            body = " " * match.end() + source[match.end() :]
+        body = re.sub(r"(?<!`)`[^`\n]+`(?!`)", lambda m: " " * len(m[0]), body)
+    document = Document(path, source, head, lines=lines)
+    return replace(document, displays=tuple(_displays(body, document)))
 
 
-def _displays(body: str) -> Iterator[Display]:
+def _displays(body: str, document: Document) -> Iterator[Display]:
+    last, count = 0, _Count(body)
     for match in _SHOWN.finditer(body):
+        _closed(body[last : match.start()], last, document)
+        last = match.end()
         group = next((g for g in ("fence", "dollars", "brackets", "body") if match[g] is not None), None)
-        if group is None or not match[group].strip():
+        if group is None:
             continue
-        text, offset = match[group], match.start(group)
-        notes = tuple(
-            Note(m["command"].rstrip("*"), m["content"].strip(), m.start())
-            for m in _NOTE.finditer(text)
-            if not (m["command"] == "text" and m["content"].strip() in ("and", ",", "in", "eff"))
-            and not text[: m.start()].rstrip().endswith(("_", "_{"))
-        )
-        for m in [*_NOTE.finditer(text), *_INNER.finditer(text)]:
-            if m.re is _INNER or any(note.offset == m.start() for note in notes):
-                text = text[: m.start()] + " " * len(m[0]) + text[m.end() :]
-        yield Display(text, offset, notes)
+        # Another display that begins inside, and does not end there, says that this one was not closed.
+        inside = match[group]
+        for opened in _OPENED.finditer(inside):
+            if not opened["name"] or f"\\end{{{opened['name']}}}" not in inside:
+                raise _unclosed(match[0], match.start(), document)
+        yield from _display(match, group, inside, count)
+    _closed(body[last:], last, document)
 
 
-def _head(lines: list[tuple[int, str]], path: str) -> dict[str, Any]:
+def _closed(between: str, offset: int, document: Document) -> None:
+    """Refuse a display that begins between two others and does not end."""
+    if opened := _OPENED.search(between):
+        raise _unclosed(opened[0], offset + opened.start(), document)
+
+
+def _unclosed(text: str, offset: int, document: Document) -> InputError:
+    opened = _OPENED.match(text)
+    assert opened is not None
+    line = document.place(offset)[0]
+    return InputError(f"{document.path}, line {line}: this {opened[0]} is not closed.")
+
+
+def _display(match: re.Match[str], group: str, text: str, count: _Count) -> Iterator[Display]:
+    offset, name = match.start(group), match["name"] or ""
+    kind = name.rstrip("*")
+    if kind == "alignat":
+        text = re.sub(r"^\s*\{\d+\}", lambda m: " " * len(m[0]), text)
+    notes = tuple(
+        Note(m["command"].rstrip("*"), (m["content"] or m["before"]).strip(), m.start())
+        for m in _NOTE.finditer(text)
+        if not (m["command"] == "text" and (m["content"] or "").strip() in ("and", ",", "in", "eff"))
+        and not text[: m.start()].rstrip().endswith(("_", "_{"))
+    )
+    numbered = kind not in ("", "displaymath") and not name.endswith("*")
+    rows = tuple(_rows(text, notes, count, match.start(), numbered, kind in ROWS))
+    for m in [*_NOTE.finditer(text), *_INNER.finditer(text)]:
+        if m.re is _INNER or any(note.offset == m.start() for note in notes):
+            text = text[: m.start()] + " " * len(m[0]) + text[m.end() :]
+    if kind in BROKEN:
+        text = _BREAK.sub(lambda m: " " * len(m[0]), text)
+    if text.strip():
+        problem = f"\\begin{{{name}}} is not read; equation, align, gather and multline are" if kind in UNREAD else ""
+        yield Display(text, offset, notes, rows, problem)
+
+
+class _Count:
+    """LaTeX's counter of equations: (1), (2), and (3a), (3b) in subequations."""
+
+    def __init__(self, body: str) -> None:
+        pattern = r"\\begin\{subequations\}(.*?)\\end\{subequations\}"
+        self.groups = [m.span() for m in re.finditer(pattern, body, re.DOTALL)]
+        self.count = self.letters = 0
+        self.group: tuple[int, int] | None = None
+
+    def step(self, offset: int) -> str:
+        """The next number, of a display that begins at ``offset``."""
+        group = next((g for g in self.groups if g[0] <= offset < g[1]), None)
+        if group is None or group != self.group:
+            self.count, self.letters, self.group = self.count + 1, 0, group
+        if group is None:
+            return str(self.count)
+        self.letters += 1
+        return f"{self.count}{chr(96 + self.letters)}" if self.letters <= 26 else f"{self.count}.{self.letters}"
+
+
+def _rows(text: str, notes: Sequence[Note], count: _Count, offset: int, numbered: bool, several: bool) -> Iterator[Row]:
+    """The rows that have a number each, or the display as one."""
+    hidden = re.sub(
+        r"\\begin\{(aligned|split|gathered|alignedat|cases|\w*matrix|array)\}.*?\\end\{\1\}",
+        lambda m: " " * len(m[0]), text, flags=re.DOTALL,
+    )  # fmt: skip
+    ends = [m.start() for m in _BREAK.finditer(hidden)] if several else []
+    begin = 0
+    for end in [*ends, len(text)]:
+        own = [note for note in notes if begin <= note.offset < end]
+        rest = re.sub(r"\\\\|\s", "", text[begin:end])
+        tag = next((n.content for n in own if n.command == "tag" and not n.references and not n.supposes), "")
+        number = tag.strip("()")
+        silent = re.search(r"\\(?:nonumber|notag)\b", text[begin:end]) or any(n.command == "tag" for n in own)
+        if numbered and rest and not silent:
+            number = count.step(offset)
+        yield Row(end, number, tuple(n.content for n in own if n.command == "label"))
+        begin = end
+
+
+def _head(lines: list[tuple[int, str]], path: str, places: dict[str, int]) -> dict[str, Any]:
     """The entries of a head: key: value, with nested entries indented."""
     found: dict[str, Any] = {}
     under = ""
@@ -143,6 +251,7 @@ def _head(lines: list[tuple[int, str]], path: str) -> dict[str, Any]:
         under = key.strip()
         if under not in KEYS:
             raise InputError(f"{where}: no key {under!r}; {did_you_mean(under, KEYS)}there are {', '.join(KEYS)}.")
+        places[under] = number
         found[under] = _value(value.strip(), where) if value.strip() else None
     for key in ("symbols", "define"):
         if not isinstance(found.get(key, {}) or {}, dict):

@@ -52,9 +52,10 @@ def page(results: Sequence[StatementResult], /, *, title: str) -> str:
 
 def _article(result: StatementResult, index: int) -> str:
     where = "" if result.line is None else f"line {result.line}"
+    number = result.number or ("" if where else str(index))
     mark = f'<span class="verdict {result.proof}">{SIGNS[result.proof]} {result.proof}</span>'
     parts = [
-        f'<article id="statement-{index}"><h3>({escape(result.number or str(index))}) {mark} {where}</h3>',
+        f'<article id="statement-{index}"><h3>{f"({escape(number)}) " if number else ""}{mark} {where}</h3>',
         f'<div class="equation">{_shown(result)}</div>',
         f'<div class="wide"><code>{escape(result.text)}</code></div>',
         f'<p class="message">{escape(result.sentence)}</p>',

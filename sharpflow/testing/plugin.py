@@ -97,9 +97,9 @@ def _equations(path: str, strict: bool) -> list[Any]:
     from sharpflow.statements.derivation_file import EquationCall, read_equations
 
     read = read_equations(path)
-    before: dict[str, Any] = {}
+    before: dict[int, Any] = {}
     calls = [EquationCall(equation, read, before, strict) for equation in read.equations]
-    return [pytest.param(call, id=f"{path}:{call.equation.line}-{call.equation.number}") for call in calls]
+    return [pytest.param(call, id=f"{path}:{call.equation.line}-{call.equation.number}".rstrip("-")) for call in calls]
 
 
 class _Unreadable:

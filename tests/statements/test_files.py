@@ -52,7 +52,7 @@ def test_every_equation_of_a_file_is_told_with_its_line(tmp_path):
     assert results[0].number == "1"
     assert "K for K^2" in results[3].message
     assert "line 22, column 4" in results[7].message
-    assert "from (6)" in results[6].method
+    assert "from line 20" in results[6].method
     assert by_line[25, "\\frac{d\\zeta"] == "proved"
     assert results[-1].proof == "proved"
     assert read.document.head["symbols"] == {"a": "positive"}
@@ -133,6 +133,71 @@ def test_what_is_not_understood_is_named_and_the_other_lines_go_on(tmp_path, equ
 def test_a_line_that_is_not_understood_makes_the_exit_status_2_after_the_others(tmp_path, capsys):
     assert cli.main(["prove", _file(tmp_path, "$$ \\foo = 3 $$\n\n$$ 2 + 2 = 4 $$\n", "a.tex")]) == 2
     assert "2 statements: 1 proved, 1 undecided; 1 not understood." in capsys.readouterr().out
+
+
+def test_results_stand_by_place_and_numbers_are_those_of_latex(tmp_path, capsys):
+    text = (
+        "%% sharpflow: symbols: {x: real, y: real}\n$$ (x+1)^2 = x^2+1 $$\n$$ x+x=2x \\tag{1} $$\n"
+        "\\begin{equation} x + y = 1 \\tag{A} \\label{a} \\end{equation}\n"
+        "\\begin{align} 2x &= x + x \\\\ &= 3x - x \\label{two} \\\\ x &= x \\nonumber \\end{align}\n"
+        "\\begin{equation*} y = 1 - x \\text{ by (A)} \\end{equation*}\n"
+        "\\[ y = 2 - x \\text{ by } \\eqref{a} \\]\n"
+        "$$ y + 1 = 3 - x \\implies y = 2 - x $$\n"
+        "\\begin{subequations}\\begin{gather} x = x \\\\ y = y \\text{ by (2)} \\end{gather}\\end{subequations}\n"
+        "$$ x = x \\text{ by (1)} $$\n"
+    )
+    path = _file(tmp_path, text, "a.tex")
+    _, results = prove_file(path)
+    assert [(r.line, r.number, r.proof) for r in results] == [
+        (2, "", "refuted"), (3, "1", "proved"), (4, "A", "refuted"), (5, "2", "proved"), (5, "", "proved"),
+        (6, "", "undecided"), (7, "", "refuted"), (8, "", "proved"), (9, "3a", "proved"), (9, "3b", "proved"),
+        (10, "", "undecided"),
+    ]  # fmt: skip
+    assert "(A), which is refuted" in results[5].message
+    assert "several equations before are called '1'" in results[-1].message
+    assert cli.main(["prove", path, "--json", "-"]) == 1
+    assert len(json.loads(capsys.readouterr().out)["statements"]) == len(results)
+
+
+def test_what_leans_on_a_line_that_is_not_proved_is_undecided_however_far(tmp_path, capsys):
+    text = (
+        "---\nsymbols: {x: real, y: real}\n---\n$$ x + y = x - y \\label{5} $$\n"
+        "$$ y = 0 \\text{ by (5)} \\label{6} $$\n"
+        "$$ 2y = 0 \\text{ by (6)} $$\n$$ \\foo = 1 \\label{7} $$\n$$ x = y \\text{ by (7)} $$\n"
+    )
+    path = _file(tmp_path, text)
+    _, results = prove_file(path)
+    assert [r.proof for r in results] == ["refuted", *["undecided"] * 4]
+    assert "which is undecided" in results[2].message
+    assert "not understood" in results[4].message
+    assert cli.main(["prove", path]) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("$$ 1 = 1 $$\n$$ 2 = 2\n", 2),
+        ("\\begin{equation} 1 = 2\n\n\\begin{equation} 1 = 1 \\end{equation}", 1),
+        ("a\n```math\n1 = 1\n", 2),
+        ("\\[ 1 = 1 \n$$ 2 = 2 $$", 1),
+    ],
+)
+def test_what_is_not_closed_is_told_with_its_line(tmp_path, text, line, capsys):
+    assert cli.main(["prove", _file(tmp_path, text)]) == 2
+    said = capsys.readouterr().err
+    assert f"line {line}: this" in said
+    assert "is not closed" in said
+
+
+def test_environments_of_one_formula_and_those_that_are_not_read(tmp_path):
+    text = (
+        "\\begin{multline} 1 + 1 \\\\ + 1 = 3 \\end{multline}\n\\begin{flalign} 1 &= 1 & \\end{flalign}\n"
+        "\\begin{dmath} 1 + 1 = 2 \\end{dmath}\n\\begin{numcases}{x} 1 \\end{numcases}\n"
+        "$$\\begin{align} 1 &= 1 \\end{align}$$\n"
+    )
+    _, results = prove_file(_file(tmp_path, text, "a.tex"))
+    assert [r.proof for r in results] == ["proved", "proved", "proved", "undecided", "proved"]
+    assert "is not read" in results[3].message
 
 
 def test_the_page_shows_the_equations_with_marks_and_curves(tmp_path, capsys):
