@@ -152,7 +152,7 @@ def test_a_changed_constant_or_helper_is_another_rule(run, tmp_path):
 def test_nothing_is_kept_where_nothing_should_be(monkeypatch):
     monkeypatch.setattr(keeping, "cache_folder", cache_folder)
     monkeypatch.setenv("SHARPFLOW_CACHE", "off")
-    assert derived(None, rules.get("normalized-gd"), time=1.0)["edge"] is None
+    assert derived(None, rules.get("normalized-gd"), time=1.0, limit=60.0)["edge"] is None
     assert keeping.entry("derive", "generic").path is None
 
 

@@ -111,12 +111,12 @@ LATEX = {
 # ruff: noqa: RUF001  the letters are meant
 _LETTERS = {
     "Gamma": "Γ", "Rightarrow": "⇒", "Sigma": "Σ", "alpha": "α", "beta": "β", "eta": "η", "gamma": "γ", "lambda": "λ",
-    "mu": "μ", "pi": "π", "tau": "τ", "theta": "θ", "varepsilon": "ε", "zeta": "ζ",
+    "mu": "μ", "nu": "ν", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "theta": "θ", "varepsilon": "ε", "zeta": "ζ",
 }  # fmt: skip
 _OPERATORS = {
     "cos": "cos", "dim": "dim", "exp": "exp", "ge": "≥", "in": "∈", "langle": "⟨", "le": "≤", "log": "log",
     "max": "max", "min": "min", "nabla": "∇", "partial": "∂", "rangle": "⟩", "sim": "∼", "tan": "tan",
-    "det": "det", "int": "∫", "ker": "ker", "perp": "⟂", "sum": "∑",
+    "det": "det", "int": "∫", "ker": "ker", "otimes": "⊗", "perp": "⟂", "sum": "∑",
 }  # fmt: skip
 _SPACES = {",": " ", "quad": " ", "left": "", "right": ""}
 

@@ -38,7 +38,7 @@ def given(monkeypatch, *, lr=0.4, at_edge=0.5):
     monkeypatch.setattr(training_prediction, "edge_flow", flow)
     own = np.array([[9.0, 1], [5.0, 4.9], [4.0, 1], [3.0, 2.9], [1.0, 0.5]])
     run: Any = SimpleNamespace(
-        recipe=SimpleNamespace(pieces=1), names=("seed 0",), entry=np.array([ENTRY]), times=TIMES,
+        recipe=SimpleNamespace(pieces=1, variations=()), names=("seed 0",), entry=np.array([ENTRY]), times=TIMES,
         state=SimpleNamespace(entry_weights=np.array([[3.0, 4.0]], np.float32)),
         columns={"effective_lr": np.array([[0.1], [lr], [0.5], [0.66], [1.0]]), "spectrum": own[:, None, :]},
     )  # fmt: skip
