@@ -114,9 +114,10 @@ _LETTERS = {
     "mu": "μ", "nu": "ν", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "theta": "θ", "varepsilon": "ε", "zeta": "ζ",
 }  # fmt: skip
 _OPERATORS = {
-    "cos": "cos", "dim": "dim", "exp": "exp", "ge": "≥", "in": "∈", "langle": "⟨", "le": "≤", "log": "log",
+    "angle": "∠", "arccos": "arccos", "cos": "cos", "dim": "dim", "exp": "exp", "ge": "≥", "in": "∈", "langle": "⟨",
+    "le": "≤", "log": "log",
     "max": "max", "min": "min", "nabla": "∇", "partial": "∂", "rangle": "⟩", "sim": "∼", "tan": "tan",
-    "det": "det", "int": "∫", "ker": "ker", "otimes": "⊗", "perp": "⟂", "sum": "∑",
+    "det": "det", "int": "∫", "ker": "ker", "otimes": "⊗", "perp": "⟂", "sum": "∑", "top": "⊤",
 }  # fmt: skip
 _SPACES = {",": " ", "quad": " ", "left": "", "right": ""}
 
@@ -337,6 +338,11 @@ def _command(dom: Any, tokens: list[str], i: int) -> tuple[Any, int]:
     if name in ("mathrm", "text", "operatorname"):
         end = tokens.index("}", i)
         return _element(dom, "mi", "".join(tokens[i + 2 : end])), end + 1
+    if name == "sqrt":
+        inside, end = _atom(dom, tokens, i + 1)
+        root = dom.createElement("msqrt")
+        root.appendChild(inside)
+        return root, end
     if name in ("frac", "tfrac"):
         holder = dom.createElement("mfrac")
         for _ in range(2):
