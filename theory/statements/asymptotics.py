@@ -12,9 +12,8 @@ import sympy as sp
 from sharpflow.theory.limits import TimeLimitExceeded, time_limit
 from sharpflow.theory.proving.proof import Status
 from sharpflow.theory.proving.zero import decide_zero
-from sharpflow.theory.statements.consequence import Supposed
 from sharpflow.theory.statements.nodes import Landau
-from sharpflow.theory.statements.statement import Checked, Relation
+from sharpflow.theory.statements.statement import Checked, Relation, Supposed
 from sharpflow.theory.statements.witness import nice_points
 
 __all__ = ["check_asymptotic"]

@@ -8,8 +8,9 @@ that they span, which a Groebner basis decides; a factor that cannot vanish is d
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -21,36 +22,14 @@ from sharpflow.theory.proving.sign import prove_sign
 from sharpflow.theory.proving.tower import NotAlgebraic, Tower
 from sharpflow.theory.proving.zero import decide_zero
 from sharpflow.theory.statements.inequalities import inequality_follows
-from sharpflow.theory.statements.statement import Checked, Relation
-from sharpflow.theory.statements.witness import Witness, holds_at, nice_points
+from sharpflow.theory.statements.statement import Checked, Relation, Supposed
+from sharpflow.theory.statements.witness import Witness, nice_points, witness_at
 
-__all__ = ["Supposed", "follows", "suppose"]
+__all__ = ["follows", "suppose"]
 
 SECONDS = 6.0
-
-
-@dataclass(frozen=True)
-class Supposed:
-    """The suppositions, made ready.
-
-    Attributes:
-        fixed: symbols that equations give, in the others.
-        equations: those that give none, as expressions that are 0.
-        bounds: inequalities.
-        domain: intervals of symbols, of the chart and of bounds such as a > 2.
-        impossible: which of what is supposed is false; empty where nothing is known to be.
-    """
-
-    fixed: Mapping[sp.Symbol, sp.Expr] = field(default_factory=dict)
-    equations: tuple[sp.Expr, ...] = ()
-    bounds: tuple[Relation, ...] = ()
-    domain: Mapping[sp.Symbol, tuple[Any, Any]] = field(default_factory=dict)
-    impossible: str = ""
-
-    def apply(self, e: sp.Expr) -> sp.Expr:
-        """The expression with the fixed symbols put in."""
-        found: sp.Expr = e.subs(self.fixed) if self.fixed else e
-        return found
+# To see that nothing satisfies what is supposed.
+SHORT = 2.0
 
 
 def suppose(given: Sequence[Relation], domain: Mapping[sp.Symbol, tuple[Any, Any]], /) -> Supposed:
@@ -58,7 +37,7 @@ def suppose(given: Sequence[Relation], domain: Mapping[sp.Symbol, tuple[Any, Any
     ends = {s: (sp.sympify(a), sp.sympify(b)) for s, (a, b) in domain.items()}
     for r in given:
         _interval(r, ends)
-    open_equations = [r.lhs - r.rhs for r in given if r.symbol in ("=", ":=")]
+    open_equations = [r.lhs - r.rhs for r in given if r.symbol in ("=", ":=")] + _squeezed(given)
     fixed: dict[sp.Symbol, sp.Expr] = {}
     equations: list[sp.Expr] = []
     while open_equations:
@@ -83,25 +62,62 @@ def suppose(given: Sequence[Relation], domain: Mapping[sp.Symbol, tuple[Any, Any
         relation = Relation(r.lhs.subs(fixed), r.symbol, r.rhs.subs(fixed))
         if not _interval(relation, ends):
             bounds.append(relation)
-    # A symbol of a declared sign that is given by others keeps its sign as a bound.
+    # A symbol of a declared sign or interval that is given by others keeps it as a bound.
     for s, value in fixed.items():
         if s.is_positive and not value.is_positive:
             bounds.append(Relation(value, ">", sp.Integer(0)))
         elif s.is_nonnegative and not value.is_nonnegative:
             bounds.append(Relation(value, ">=", sp.Integer(0)))
-    return Supposed(fixed, tuple(equations), tuple(bounds), ends)
+        bounds += [
+            Relation(value, sign, end) for sign, end in zip("><", ends.get(s, ()), strict=False) if end.is_finite
+        ]
+    found = Supposed(tuple(given), fixed, tuple(equations), tuple(bounds), ends)
+    return replace(found, impossible=_impossible(found))
+
+
+def _squeezed(given: Sequence[Relation]) -> list[sp.Expr]:
+    """What two opposite bounds, or one against a declared sign, make 0: x <= y and y <= x."""
+    above = [r.lhs - r.rhs if r.symbol == ">=" else r.rhs - r.lhs for r in given if r.symbol in ("<=", ">=")]
+    return [k for i, k in enumerate(above) if k.is_nonpositive or any(sp.expand(k + o) == 0 for o in above[:i])]
+
+
+def _impossible(supposed: Supposed) -> str:
+    """What no values of the symbols satisfy; empty where nothing is seen."""
+    for s, (low, high) in supposed.domain.items():
+        if sp.sympify(low >= high) == sp.true:
+            return f"no {s} is above {sp.sstr(low)} and below {sp.sstr(high)}"
+    for s, value in supposed.fixed.items():
+        if (s.is_integer and value.is_integer is False) or (s.is_real and value.is_real is False):
+            return f"{s} = {sp.sstr(value)} is no {'whole' if s.is_integer else 'real'} number"
+    if not (supposed.equations or supposed.bounds):
+        return ""
+    nothing = "no values of the symbols satisfy all of it"
+    with (
+        contextlib.suppress(NotAlgebraic, sp.PolynomialError, NotImplementedError, TimeLimitExceeded),
+        time_limit(SHORT),
+    ):
+        if supposed.equations and _in_ideal(sp.Integer(1), supposed):
+            return nothing
+    with (
+        contextlib.suppress(NotAlgebraic, sp.PolynomialError, NotImplementedError, TimeLimitExceeded),
+        time_limit(SHORT),
+    ):
+        never = Relation(sp.Integer(-1), ">=", sp.Integer(0))
+        if _bounded(never, supposed):
+            return nothing
+    return ""
 
 
 def _given_symbol(
     equation: sp.Expr, charted: set[sp.Symbol], ends: Mapping[sp.Symbol, tuple[Any, Any]]
 ) -> tuple[sp.Symbol, sp.Expr] | None:
     """A symbol that the equation gives: it is linear in it, with a coefficient that cannot vanish."""
-    for symbol in sorted(equation.free_symbols - charted, key=lambda s: (len(s.name), s.name), reverse=True):
+    for symbol in sorted(equation.free_symbols, key=lambda s: (len(s.name), s.name), reverse=True):
         coefficient = sp.diff(equation, symbol)
         if coefficient.has(symbol) or not (coefficient.is_nonzero or _keeps_off_zero(coefficient, ends)):
             continue
         rest = equation.subs(symbol, 0)
-        if not rest.has(symbol):
+        if not (rest.has(symbol) or (symbol in charted and rest.free_symbols)):
             return symbol, sp.cancel(-rest / coefficient) if rest.is_rational_function() else -rest / coefficient
     return None
 
@@ -134,15 +150,19 @@ def follows(lhs: sp.Expr, symbol: str, rhs: sp.Expr, supposed: Supposed, /) -> C
                 message = f"what is given holds and this does not {witness.sentence}"
                 return Checked(Status.REFUTED, "evaluation at a point", witness=witness.text, message=message)
             link = Relation(lhs, symbol, rhs)
-            if symbol != "=" and (
-                how := inequality_follows(link, supposed.equations, supposed.bounds, supposed.domain)
-            ):
+            if symbol != "=" and (how := _bounded(link, supposed)):
                 return Checked(Status.PROVED, f"computer algebra: {how}")
+            if symbol == "=" and all(_bounded(Relation(lhs, sign, rhs), supposed) for sign in ("<=", ">=")):
+                return Checked(Status.PROVED, "computer algebra: neither side is above the other")
     except TimeLimitExceeded:
         return Checked(Status.UNDECIDED, message=f"given up after {SECONDS:g} s")
     except (NotAlgebraic, sp.PolynomialError, NotImplementedError) as reason:
         return Checked(Status.UNDECIDED, message=f"not a question about polynomials ({reason})")
     return Checked(Status.UNDECIDED, message="it was not found to follow from what is given, nor not to")
+
+
+def _bounded(link: Relation, supposed: Supposed) -> str:
+    return inequality_follows(link, supposed.equations, supposed.bounds, supposed.domain)
 
 
 def _in_ideal(residual: sp.Expr, supposed: Supposed) -> bool:
@@ -180,24 +200,6 @@ def _refuted(lhs: sp.Expr, symbol: str, rhs: sp.Expr, supposed: Supposed) -> Wit
             for solution in solutions[:4]:
                 if set(solution) != set(unknown) or any(v.free_symbols for v in solution.values()):
                     continue
-                whole = {**point, **solution}
-                if not _may_be(whole, supposed):
-                    continue
-                if holds_at(lhs, symbol, rhs, whole) is False:
-                    shown = {**whole, **{s: v.subs(whole) for s, v in supposed.fixed.items()}}
-                    return Witness({s: sp.N(v, 15) if not v.is_Rational else v for s, v in shown.items()},
-                                   sp.N(lhs.subs(whole), 20), sp.N(rhs.subs(whole), 20))  # fmt: skip
+                if found := witness_at(Relation(lhs, symbol, rhs), {**point, **solution}, supposed):
+                    return found
     return None
-
-
-def _may_be(point: Mapping[sp.Symbol, sp.Expr], supposed: Supposed) -> bool:
-    for s, v in point.items():
-        value = sp.N(v, 20)
-        if not value.is_real or (s.is_positive and value <= 0) or (s.is_nonnegative and value < 0):
-            return False
-        if s.is_integer and not v.is_integer:
-            return False
-        low, high = supposed.domain.get(s, (-sp.oo, sp.oo))
-        if not low < value < high:
-            return False
-    return all(holds_at(r.lhs, r.symbol, r.rhs, point) for r in supposed.bounds)

@@ -25,6 +25,8 @@ Domain = Mapping[sp.Symbol, tuple[Any, Any]]
 Bound = tuple[sp.Expr, bool]
 POLYNOMIAL = 80
 UNKNOWNS = 4
+# A bound put in may bring another, the sign of its symbol.
+DEEPEST = 6
 
 
 def inequality_follows(
@@ -74,14 +76,16 @@ def _solved(k: sp.Expr, domain: Domain) -> Iterator[tuple[sp.Symbol, sp.Expr, sp
             yield y, c, sp.expand(-(k - c * y) / c)
 
 
-def _by_slack(f: sp.Expr, strict: bool, known: Sequence[Bound], domain: Domain) -> bool:
+def _by_slack(f: sp.Expr, strict: bool, known: Sequence[Bound], domain: Domain, depth: int = DEEPEST) -> bool:
     """Bounds put in one after the other: y = r + s, s of the sign that the bound says."""
-    if not known:
+    if not known or not depth:
         return _sure(f, strict, domain)
     (k, whether), *others = known
+    if k.is_negative or (whether and k.is_nonpositive):
+        return True  # what is given cannot be, and anything follows
     for y, c, r in _solved(k, domain):
         s = sp.Dummy("s", positive=True) if whether else sp.Dummy("s", nonnegative=True)
-        value = r + s / sp.Abs(c) * sp.sign(c)
+        value = r if k.is_nonpositive else r + s / sp.Abs(c) * sp.sign(c)
         rest = [(sp.expand(other.subs(y, value)), w) for other, w in others]
         # The sign that y was declared with is one more bound, unless it shows.
         if (
@@ -91,7 +95,7 @@ def _by_slack(f: sp.Expr, strict: bool, known: Sequence[Bound], domain: Domain) 
             and len(rest) < 2
         ):
             rest.append((value, bool(y.is_positive)))
-        if _by_slack(f.subs(y, value), strict, rest, domain):
+        if _by_slack(f.subs(y, value), strict, rest, domain, depth - 1):
             return True
     return False
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import sympy as sp
 
 from sharpflow.theory.proving.proof import Status, Step
 
-__all__ = ["RELATIONS", "Checked", "Relation", "Statement"]
+__all__ = ["RELATIONS", "Checked", "Relation", "Statement", "Supposed"]
 
 # As text, with how they are negated for a witness; ~ is asymptotic equality, := a definition.
 RELATIONS = ("=", "<=", "<", ">=", ">", "~", ":=")
@@ -42,6 +43,32 @@ class Statement:
     def __str__(self) -> str:
         said = " and ".join(map(str, self.links))
         return f"{'; '.join(map(str, self.given))} => {said}" if self.given else said
+
+
+@dataclass(frozen=True)
+class Supposed:
+    """The suppositions, made ready.
+
+    Attributes:
+        given: all of them, as they were stated: a witness satisfies each.
+        fixed: symbols that equations give, in the others.
+        equations: those that give none, as expressions that are 0.
+        bounds: inequalities.
+        domain: intervals of symbols, of the chart and of bounds such as a > 2.
+        impossible: which of what is supposed is false; empty where nothing is known to be.
+    """
+
+    given: tuple[Relation, ...] = ()
+    fixed: Mapping[sp.Symbol, sp.Expr] = field(default_factory=dict)
+    equations: tuple[sp.Expr, ...] = ()
+    bounds: tuple[Relation, ...] = ()
+    domain: Mapping[sp.Symbol, tuple[Any, Any]] = field(default_factory=dict)
+    impossible: str = ""
+
+    def apply(self, e: sp.Expr) -> sp.Expr:
+        """The expression with the fixed symbols put in."""
+        found: sp.Expr = e.subs(self.fixed) if self.fixed else e
+        return found
 
 
 @dataclass(frozen=True)

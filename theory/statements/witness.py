@@ -9,9 +9,11 @@ from typing import Any
 import sympy as sp
 
 from sharpflow.theory.limits import TimeLimitExceeded, time_limit
-from sharpflow.theory.statements.statement import Relation
+from sharpflow.theory.proving.proof import Status
+from sharpflow.theory.proving.zero import decide_zero
+from sharpflow.theory.statements.statement import Relation, Supposed
 
-__all__ = ["Witness", "counterexample", "holds_at", "nice_points"]
+__all__ = ["Witness", "admitted", "counterexample", "holds_at", "nice_points", "witness_at"]
 
 # Values that no formula of the theory singles out, tried in this order; small ones for what is small.
 NICE = tuple(sp.Rational(n, 10) for n in (3, 7, 12, 5, 9, 16, 4, 23, 8, 31))
@@ -22,6 +24,8 @@ SMALL_NAMES = ("rate", "learning_rate", "weight_decay", "effective_lr_0", "effec
 DIGITS = 30
 # Two numbers of 30 digits that differ by less than this share of their size are not told apart.
 APART = sp.Float("1e-15", DIGITS)
+# An exact zero is less, however it is written.
+NOTHING = sp.Float("1e-25", DIGITS)
 ATTEMPTS = 14
 SECONDS = 3.0
 
@@ -48,37 +52,38 @@ class Witness:
         return f"{f'at {at}: ' if at else ''}{left} against {right}"
 
 
-def counterexample(
-    lhs: sp.Expr, symbol: str, rhs: sp.Expr, /, *, domain: Mapping[sp.Symbol, tuple[Any, Any]],
-    given: Sequence[Relation] = (), fixed: Mapping[sp.Symbol, sp.Expr] | None = None,
-) -> Witness | None:  # fmt: skip
-    """A point where ``given`` holds and ``lhs symbol rhs`` does not; ``None`` where none was found.
-
-    Args:
-        lhs, symbol, rhs: the relation, names replaced.
-        domain: intervals of symbols.
-        given: relations that must hold there, each of them a strict or nonstrict inequality.
-        fixed: symbols that are functions of the others.
-    """
-    fixed = dict(fixed or {})
-    free = sorted((lhs.free_symbols | rhs.free_symbols) - set(fixed), key=lambda s: s.name)
-    for value in fixed.values():
-        free += sorted(value.free_symbols - set(free), key=lambda s: s.name)
-    for r in given:
-        free += sorted((r.lhs.free_symbols | r.rhs.free_symbols) - set(free) - set(fixed), key=lambda s: s.name)
+def counterexample(link: Relation, supposed: Supposed, /) -> Witness | None:
+    """A point where all that is supposed holds and the relation does not; ``None`` where none was found."""
+    parts = (link.lhs, link.rhs, *supposed.fixed.values(), *(side for r in supposed.bounds for side in (r.lhs, r.rhs)))
+    symbols = dict.fromkeys(s for e in parts for s in sorted(e.free_symbols, key=lambda s: s.name))
+    free = [s for s in symbols if s not in supposed.fixed]
     try:
         with time_limit(SECONDS):
-            for point in nice_points(free, domain):
-                whole = {**point, **{s: v.subs(point) for s, v in fixed.items()}}
-                if not all(_fits(s, v) for s, v in whole.items()):
-                    continue
-                if given and not all(holds_at(r.lhs, r.symbol, r.rhs, whole) for r in given):
-                    continue
-                if holds_at(lhs, symbol, rhs, whole) is False:
-                    return Witness(whole, _number(lhs, whole), _number(rhs, whole))
+            for point in nice_points(free, supposed.domain):
+                if found := witness_at(link, point, supposed):
+                    return found
     except TimeLimitExceeded:
         return None
     return None
+
+
+def witness_at(link: Relation, point: Mapping[sp.Symbol, sp.Expr], supposed: Supposed, /) -> Witness | None:
+    """The point (values of all symbols but the fixed ones) as a witness, where it is one.
+
+    Every symbol has a value that it may have, all that is supposed holds, both sides are finite real numbers, and the
+    relation fails.
+    """
+    if (whole := admitted(point, supposed)) is None or holds_at(link.lhs, link.symbol, link.rhs, whole) is not False:
+        return None
+    return Witness(whole, _number(link.lhs, whole), _number(link.rhs, whole))
+
+
+def admitted(point: Mapping[sp.Symbol, sp.Expr], supposed: Supposed, /) -> dict[sp.Symbol, sp.Expr] | None:
+    """The point with the fixed symbols, where all that is supposed holds; else ``None``."""
+    whole = {**point, **{s: v.subs(point) for s, v in supposed.fixed.items()}}
+    if not all(_fits(s, v) and _inside(v, supposed.domain.get(s)) for s, v in whole.items()):
+        return None
+    return whole if all(holds_at(r.lhs, r.symbol, r.rhs, whole) for r in supposed.given) else None
 
 
 def nice_points(
@@ -115,45 +120,66 @@ def _nice(s: sp.Symbol, index: int, attempt: int, interval: tuple[Any, Any] | No
     return sp.Rational(str(sp.N(low + (high - low) * share, 3)))
 
 
-def _inside(value: sp.Rational, interval: tuple[Any, Any] | None) -> bool:
-    return interval is None or bool(interval[0] < value < interval[1])
+def _inside(value: sp.Expr, interval: tuple[Any, Any] | None) -> bool:
+    return interval is None or bool(interval[0] < (value if value.is_Rational else sp.N(value, DIGITS)) < interval[1])
 
 
 def _fits(s: sp.Symbol, value: sp.Expr) -> bool:
     """True where the value may be put for the symbol."""
     number = sp.N(value, DIGITS)
-    if not number.is_real:
+    if not (number.is_real and number.is_finite) or (s.is_integer and not value.is_integer):
         return False
     if s.is_positive:
-        return bool(number > 0)
+        return bool(number > NOTHING)
     if s.is_nonnegative:
         return bool(number >= 0)
-    return not (s.is_negative and number >= 0)
+    if s.is_negative:
+        return bool(number < -NOTHING)
+    return not (s.is_nonpositive and number > 0) and not (s.is_nonzero and abs(number) < NOTHING)
 
 
 def holds_at(lhs: sp.Expr, symbol: str, rhs: sp.Expr, point: Mapping[sp.Symbol, sp.Expr]) -> bool | None:
     """True where the relation holds at a point; ``None`` where a side is no real number there, or too close to tell."""
     left, right = _number(lhs, point), _number(rhs, point)
-    if left is None or right is None:
+    if left is None or right is None or symbol not in ("=", ":=", "<", "<=", ">", ">="):
         return None
     size = max(abs(left), abs(right), sp.Integer(1))
     if abs(left - right) <= APART * size:
-        if symbol not in ("<", ">"):
-            return True
-        # A strict inequality fails where the two sides are the very same number.
-        return False if (sp.sympify(lhs) - rhs).subs(point) == 0 else None
+        difference = (sp.sympify(lhs) - rhs).subs(point)
+        same = difference == 0 or decide_zero(difference).status is Status.PROVED
+        return symbol not in ("<", ">") if same else None
     if symbol in ("=", ":="):
         return False
     return bool(left < right) if symbol in ("<", "<=") else bool(left > right)
 
 
 def _number(e: sp.Expr, point: Mapping[sp.Symbol, sp.Expr]) -> Any:
-    """The value at a point with 30 digits; ``None`` where it is no finite real number."""
+    """The value at a point with 30 digits; ``None`` where it, or a part of it, is no finite real number."""
+    whole = sp.sympify(e)
     try:
-        value = sp.sympify(e).subs(point).evalf(DIGITS)
+        if not _defined(whole, point):
+            return None
+        value = whole.subs(point).evalf(DIGITS)
     except (ZeroDivisionError, ValueError, TypeError, ArithmeticError):
         return None
     return value if value.is_Float or value.is_Rational else None
+
+
+def _defined(e: sp.Expr, point: Mapping[sp.Symbol, sp.Expr]) -> bool:
+    """False where a logarithm, a quotient or a root in it has no value, though the whole may: 1/log(1 - 1) is 0."""
+    for node in e.atoms(sp.log, sp.Pow, sp.tan, sp.cot):
+        if node.subs(point).has(sp.nan, sp.zoo, sp.oo, -sp.oo):
+            return False
+        exponent = node.exp.subs(point) if isinstance(node, sp.Pow) else sp.Integer(1)
+        logarithm = isinstance(node, sp.log)
+        if logarithm or not (exponent.is_integer and exponent.is_nonnegative):
+            inner = node.args[0].subs(point).evalf(DIGITS)
+            if abs(inner) < NOTHING and (logarithm or not exponent.is_positive):
+                return False
+            # Of a negative number they are complex, and their rules have exceptions.
+            if inner.is_real and inner < -NOTHING and (logarithm or not exponent.is_integer):
+                return False
+    return True
 
 
 def _short(value: sp.Expr) -> str:
