@@ -76,13 +76,13 @@ def suppose(given: Sequence[Relation], domain: Mapping[sp.Symbol, tuple[Any, Any
 
 
 def _squeezed(given: Sequence[Relation]) -> list[sp.Expr]:
-    """What two opposite bounds, or one against a declared sign, make 0: x <= y and y <= x."""
+    """k = 0 for two opposite bounds, or one against a declared sign: x <= y and y <= x."""
     above = [r.lhs - r.rhs if r.symbol == ">=" else r.rhs - r.lhs for r in given if r.symbol in ("<=", ">=")]
     return [k for i, k in enumerate(above) if k.is_nonpositive or any(sp.expand(k + o) == 0 for o in above[:i])]
 
 
 def _impossible(supposed: Supposed) -> str:
-    """What no values of the symbols satisfy; empty where nothing is seen."""
+    """The contradiction in what is supposed; empty where none is seen."""
     for s, (low, high) in supposed.domain.items():
         if sp.sympify(low >= high) == sp.true:
             return f"no {s} is above {sp.sstr(low)} and below {sp.sstr(high)}"
