@@ -6,11 +6,13 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import sympy as sp
 
-from sharpflow.naming.tokens import Token
-from sharpflow.statements.displays import Display, Document, read_document
+from sharpflow.naming.tokens import Token, fail
+from sharpflow.statements.displays import Display, Document, Note, read_document
 from sharpflow.statements.latex import latex_tokens
 from sharpflow.statements.lexemes import GREEK
 from sharpflow.statements.prove import StatementResult, names_for, told
@@ -144,24 +146,39 @@ class EquationCall:
 
 def read_equations(path: str, /) -> DerivationFile:
     """The equations of a file, read in order: definitions are put in as they come."""
+    from sharpflow.naming.specs import resolve_rule
+
     document = read_document(path)
     head = document.head
+    entry = "rule"
     try:
-        names = names_for(
-            head.get("loss"), head.get("rule"), symbols=head.get("symbols"),
-        )  # fmt: skip
+        rule = resolve_rule(_beside(path, head["rule"])) if "rule" in head else None
+        entry = "loss"
+        names = names_for(_beside(path, head.get("loss")), rule)
+        entry = "symbols"
+        names = names_for(names.loss, names.rule, symbols=head.get("symbols"))
         reader = _Reading(document, names)
+        entry = "define"
         for name, text in (head.get("define") or {}).items():
             names.defined[name] = reader.formula(str(text))
+        entry = "given"
         given = head.get("given") or []
         supposed = [reader.supposition(text) for text in ([given] if isinstance(given, str) else given)]
     except InputError as error:
-        raise InputError(f"{path}, head: {error}") from None
+        line = document.lines.get(entry, document.lines.get("rule", 1))
+        raise InputError(f"{path}, line {line}, {entry}: {error}") from None
     reader.always = tuple(relation for statement in supposed for relation in statement.links)
     equations = tuple(reader.equations())
     free = sorted(name for name in reader.free if name not in names.defined)
     said = (f"read as real symbols, as nothing else is said of them: {', '.join(free)}",) if free else ()
     return DerivationFile(document, names, equations, (*said, *reader.doubled))
+
+
+def _beside(path: str, spec: Any, /) -> Any:
+    """A spec as the head gives it: of a file beside the derivation, where there is one."""
+    place, colon, name = str(spec).rpartition(":") if ":" in str(spec) else (str(spec), "", "")
+    beside = Path(path).parent / place
+    return f"{beside}{colon}{name}" if place.endswith(".py") and beside.is_file() else spec
 
 
 class _Reading:
@@ -170,6 +187,8 @@ class _Reading:
     def __init__(self, document: Document, names: Names) -> None:
         self.document, self.names = document, names
         self.functions = functions_of(names)
+        if "fast" in self.functions and "T" not in names.declared:
+            names.defined["T"] = _symbol(names, "tau") / sp.sqrt(_symbol(names, "rate"))
         self.always: tuple[Relation, ...] = ()
         self.free: dict[str, sp.Symbol] = {}
         self.seen: set[str] = set()
@@ -192,12 +211,15 @@ class _Reading:
 
     def tokens(self, text: str) -> list[Token]:
         known = self.names.symbols()
-        chart = self.names.chart
+        chart = [str(q) for q in self.names.chart]
+        clocks = ("tau", "T", "t", "zeta", "X", "U") if self.names.rule is not None else ()
         return latex_tokens(
             text,
             lambda n: n in known,
             lambda n: n in self.functions,
-            coordinate=str(chart[0]) if len(chart) == 1 else "",
+            coordinate=chart[0] if len(chart) == 1 else "",
+            arguments={*chart, *clocks} - set(self.names.declared),
+            meant=self.names.table.keys(),
         )
 
     def symbol(self, name: str) -> sp.Symbol | None:
@@ -249,18 +271,37 @@ class _Reading:
         used = {t.text for t in tokens if t.kind == "name"}
         try:
             statement = read_tokens(display.text, tokens[implied:], self.names, free=self.symbol)
+            supposed = [link for n in notes if n.command == "condition" for link in self.condition(n)]
+            statement = Statement(statement.links, (*supposed, *statement.given))
             leans = self.leaning([r for n in notes for r in n.references], implied)
         except InputError as error:
             return self.unread(display, error, source, begin)
         role = "given" if any(n.supposes for n in notes) else "claim"
         if role == "claim" and (name := self.defines(statement, used)):
-            role = "definition"
+            # x = A = B brings in x by the first, and claims the rest.
             self.names.defined[name] = statement.links[0].rhs
+            role = "claim" if statement.links[1:] else "definition"
+            statement = Statement(statement.links[1:] or statement.links)
+        elif role == "claim" and (name := self.counts(statement)):
+            role = "definition"
+            self.names.defined[name] = _symbol(self.names, "tau") / _symbol(self.names, "rate")
         self.seen |= used
         given = [r for e in leans if e.statement is not None for r in e.statement.links]
         whole = Statement(statement.links, (*self.always, *given, *statement.given))
         leans_on = tuple(dict.fromkeys(e.index for e in leans))
         return Equation(len(self.found), "", line, column, source, whole, role=role, leans_on=leans_on)
+
+    def condition(self, note: Note) -> tuple[Relation, ...]:
+        """What an equation supposes by the words behind it; none for "for all p"."""
+        if note.says_nothing:
+            return ()
+        text = " " * note.offset + note.content
+        try:
+            return read_tokens(text, self.tokens(text), self.names, free=self.symbol).links
+        except InputError as error:
+            said = " ".join(f"{note.words} {note.content}".split())
+            what = f"the condition '{said}' is not understood ({unread(error)[0]})"
+            fail(text, note.offset, what, "write \\text{for } K > 0, or another relation")
 
     def unread(self, display: Display, error: InputError, source: str, begin: int) -> Equation:
         problem, column = unread(error)
@@ -284,13 +325,33 @@ class _Reading:
     def defines(self, statement: Statement, used: set[str]) -> str:
         """The name that an equation brings in: a letter of its own on the left, not seen before; else empty."""
         first = statement.links[0]
-        if statement.given or len(statement.links) > 1 or first.symbol not in ("=", ":="):
+        if statement.given or any(link.symbol not in ("=", ":=") for link in statement.links[:1]):
             return ""
         symbol = first.lhs
-        if isinstance(symbol, Meant) or not symbol.is_Symbol or symbol in first.rhs.free_symbols:
+        if (
+            isinstance(symbol, Meant)
+            or not symbol.is_Symbol
+            or any(symbol in r.rhs.free_symbols for r in statement.links)
+        ):
+            return ""
+        if statement.links[1:] and any(symbol in link.lhs.free_symbols for link in statement.links[1:]):
             return ""
         fresh = symbol.name in self.free and symbol.name not in self.seen
         return symbol.name if fresh else ""
+
+    def counts(self, statement: Statement) -> str:
+        """The letter of the iterations in tau = rate t or T = sqrt(rate) t, where it comes in; else empty."""
+        link = statement.links[0]
+        if statement.given or len(statement.links) > 1 or "tau" not in self.names.table:
+            return ""
+        tau, rate = _symbol(self.names, "tau"), _symbol(self.names, "rate")
+        letter = link.rhs * tau / (rate * link.lhs)
+        own = letter.is_Symbol and (letter.name in self.free or letter.name in self.names.declared)
+        return letter.name if own and link.lhs.has(tau) and letter.name not in self.seen else ""
+
+
+def _symbol(names: Names, name: str) -> sp.Symbol:
+    return names.table[name].symbol
 
 
 def _split(tokens: list[Token], display: Display) -> Iterator[tuple[list[Token], int, int]]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from sharpflow.naming.grammar import LENGTH
 from sharpflow.theory.errors import InputError, did_you_mean
 
 __all__ = ["Display", "Document", "read_document"]
@@ -49,26 +50,48 @@ _LEANS = re.compile(r"\b(by|from|using|see|eqs?|equations?)\b", re.IGNORECASE)
 _GIVEN = re.compile(r"\b(given|assum\w*|suppos\w*|hypothes\w*)\b", re.IGNORECASE)
 
 
+# Words after which mathematics behind an equation is a condition, and those that begin another equation.
+_IF = re.compile(
+    r"\b(if|when|whenever|unless|provided|near|for (?:small|large|sufficiently|which)|in the limit|order)\b"
+)
+_BEFORE = re.compile(r"^(?:if|when|whenever|for|unless|provided)\b", re.IGNORECASE)
+_THEN = re.compile(
+    r"^[,;.\s]*(?:and )?(?:so|so that|then|hence|thus|therefore|that is|i\.e\.|which gives|we have|we get)[,\s]*$"
+)
+_EVERY = re.compile(r"^[,;\s]*(?:and )?for(?: (?:all|any|every|each|arbitrary))?\s*$|^\\forall$")
+_MEMBERS = re.compile(
+    r"(?:[\s,]|\\,|\\?[A-Za-z]+(?![A-Za-z])(?:_\{?\w+\}?)?)*(?:\\in\s*(?:\\mathbb\s*\{?R\}?|\\Gamma))?[\s.,]*"
+)
+
+
 @dataclass(frozen=True)
 class Note:
-    """The words of a label, a tag or a text beside an equation."""
+    """The words of a label, a tag or a text beside an equation; of a condition also the mathematics behind them."""
 
     command: str
     content: str
     offset: int
+    words: str = ""
 
     @property
     def references(self) -> tuple[str, ...]:
         """Labels and numbers that it names: "by (A)" as well; a tag that is a number alone names itself."""
-        if self.command == "label" or (self.command == "tag" and re.fullmatch(r"\([^()]*\)", self.content)):
+        if self.command in ("label", "condition") or (
+            self.command == "tag" and re.fullmatch(r"\([^()]*\)", self.content)
+        ):
             return ()
         pattern = _NAMED if _LEANS.search(self.content) else _REFERENCE
         return tuple(a or b for a, b in pattern.findall(self.content))
 
     @property
+    def says_nothing(self) -> bool:
+        """True for "for all p", "for p in R": that an equation holds everywhere is what it says anyhow."""
+        return bool(_EVERY.match(self.words) and _MEMBERS.fullmatch(self.content))
+
+    @property
     def supposes(self) -> bool:
         """True where it says that the equation is given."""
-        return self.command != "label" and bool(_GIVEN.search(self.content)) and not self.references
+        return self.command not in ("label", "condition") and bool(_GIVEN.search(self.content)) and not self.references
 
 
 @dataclass(frozen=True)
@@ -169,6 +192,9 @@ def _unclosed(text: str, offset: int, document: Document) -> InputError:
 def _display(match: re.Match[str], group: str, text: str, count: _Count) -> Iterator[Display]:
     offset, name = match.start(group), match["name"] or ""
     kind = name.rstrip("*")
+    if len(text) > LENGTH:
+        yield Display(text, offset, problem=f"the equation has {len(text)} characters; {LENGTH} is the limit")
+        return
     if kind == "alignat":
         text = re.sub(r"^\s*\{\d+\}", lambda m: " " * len(m[0]), text)
     notes = tuple(
@@ -181,12 +207,52 @@ def _display(match: re.Match[str], group: str, text: str, count: _Count) -> Iter
     rows = tuple(_rows(text, notes, count, match.start(), numbered, kind in ROWS))
     for m in [*_NOTE.finditer(text), *_INNER.finditer(text)]:
         if m.re is _INNER or any(note.offset == m.start() for note in notes):
-            text = text[: m.start()] + " " * len(m[0]) + text[m.end() :]
+            text = text[: m.start()] + _MARK * len(m[0]) + text[m.end() :]
+    text, conditions, problem = _conditions(text, notes)
+    notes = (*notes, *conditions)
     if kind in BROKEN:
         text = _BREAK.sub(lambda m: " " * len(m[0]), text)
     if text.strip():
-        problem = f"\\begin{{{name}}} is not read; equation, align, gather and multline are" if kind in UNREAD else ""
+        if kind in UNREAD:
+            problem = f"\\begin{{{name}}} is not read; equation, align, gather and multline are"
         yield Display(text, offset, notes, rows, problem)
+
+
+# Where a note stood, until what surrounds it is read.
+_MARK = "\0"
+
+
+def _conditions(text: str, notes: Sequence[Note]) -> tuple[str, list[Note], str]:
+    """The mathematics without notes, what stands behind an equation under words such as "for" and "if", a problem."""
+    found, problem = [], ""
+    text = re.sub(r"\\forall\b", _MARK * 7, text) if (every := [*re.finditer(r"\\forall\b", text)]) else text
+    words = [Note("text", "\\forall", m.start()) for m in every]
+    for note in sorted([*notes, *words], key=lambda n: n.offset, reverse=True):
+        begin = note.offset
+        end = begin + len(text[begin:]) - len(text[begin:].lstrip(_MARK))
+        stops = [m.start() for m in re.finditer(rf"\\\\|{_MARK}", text[end:])]
+        stop = end + min(stops, default=len(text) - end)
+        behind = text[end:stop]
+        before = re.split(r"\\\\(?:\s*\[[^\]]*\])?", text[:begin])[-1]
+        spoken = note.command in ("text", "textrm", "mbox") and not note.references and not note.supposes
+        said, dollar, inner = note.content.partition("$")
+        empty = r"(?:[\s&,;.~]|\\[,;:! ]|\\q?quad(?![A-Za-z]))*"
+        if spoken and _THEN.match(note.content) and re.sub(empty, "", before):
+            text = text[:begin] + ";" + text[begin + 1 :]
+        elif spoken and (dollar or re.sub(empty, "", behind)) and re.sub(rf"{empty}|{_MARK}", "", before):
+            content, place = (inner.strip("$ ."), begin) if dollar else (behind, end)
+            found.append(Note("condition", content, place, said.strip()))
+            text = text[:end] + " " * (stop - end) + text[stop:]
+        elif spoken and re.sub(empty, "", behind) and _BEFORE.match(note.content):
+            problem = f"{note.content!r} in front of what it supposes; write that behind: a = b \\text{{ for }} K > 0"
+        elif spoken and _IF.search(note.content.lower()):
+            found.append(Note("condition", "", begin, note.content))
+        if not re.sub(empty, "", text[end:stop]):
+            # The comma before what is said of an equation separates it from nothing.
+            head = text[:begin].rstrip()
+            kept = re.sub(r"(?:[\s,;]|\\q?quad(?![A-Za-z]))+$", "", head)
+            text = kept + " " * (begin - len(kept)) + text[begin:]
+    return text.replace(_MARK, " "), found, problem
 
 
 class _Count:

@@ -10,12 +10,12 @@ meaning here is refused by name. Sizes are bounded by the parser that the words 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NoReturn
 
 from sharpflow.naming.grammar import DEPTH, LENGTH
 from sharpflow.naming.tokens import Token, fail
-from sharpflow.statements import latex_vectors as vectors
+from sharpflow.statements import latex_parts as parts
 from sharpflow.statements import lexemes as signs
 from sharpflow.statements.lexemes import Lexeme, lexemes_of
 from sharpflow.theory.errors import InputError
@@ -24,8 +24,9 @@ __all__ = ["latex_tokens"]
 
 
 def latex_tokens(
-    text: str, known: Callable[[str], bool], functions: Callable[[str], bool], /, *, coordinate: str = ""
-) -> list[Token]:
+    text: str, known: Callable[[str], bool], functions: Callable[[str], bool], /, *, coordinate: str = "",
+    arguments: Collection[str] = (), meant: Collection[str] = (),
+) -> list[Token]:  # fmt: skip
     r"""The words of a displayed equation, with relations among them and an end.
 
     Args:
@@ -33,6 +34,8 @@ def latex_tokens(
         known: whether a name has a meaning.
         functions: whether a name takes arguments.
         coordinate: the only one of the chart, where there is only one: g is its component of the gradient.
+        arguments: coordinates and clocks: a name applied to them, K(p) or p(\tau), is that name.
+        meant: names with a meaning of their own, for a loss and a rule.
 
     Raises:
         InputError: something has no meaning here, with its place.
@@ -42,14 +45,16 @@ def latex_tokens(
     """
     if len(text) > LENGTH:
         raise InputError(f"the equation has {len(text)} characters; {LENGTH} is the limit")
-    return _Reader(text, known, functions, coordinate).tokens()
+    return _Reader(text, known, functions, coordinate, arguments, meant).tokens()
 
 
 class _Reader:
     def __init__(
-        self, text: str, known: Callable[[str], bool], functions: Callable[[str], bool], coordinate: str
-    ) -> None:
+        self, text: str, known: Callable[[str], bool], functions: Callable[[str], bool], coordinate: str,
+        arguments: Collection[str], meant: Collection[str],
+    ) -> None:  # fmt: skip
         self.text, self.known, self.functions, self.coordinate = text, known, functions, coordinate
+        self.arguments, self.meant = arguments, meant
         self.lexemes = list(lexemes_of(text))
         self.position = 0
         self.depth = 0
@@ -203,12 +208,18 @@ class _Reader:
         """An atom with what stands above it."""
         column = self.next.column
         base = self.atom()
+        if self.next.text == "'" and len(base) == 1 and base[0].text in self.meant and base[0].text not in parts.MOVING:
+            advice = "write \\frac{d}{d\\tau} or \\frac{d}{dp} of it; X' is dX/dT"
+            self.fail(self.next.column, f"a prime at {base[0].text} may be one of several derivatives", advice)
         while self.accept("'"):
             base = signs.call("fast", base, column)
-        if self.next.text == "^" and vectors.transposes(self):
+            parts.own_argument(self, "")
+        if self.next.text == "^" and parts.transposes(self):
             base = signs.call("T", base, column)
         if self.accept("^"):
             begin, end = self.group("^")
+            if len(base) == 1 and base[0].kind == "name":
+                parts.own_argument(self, base[0].text)
             base = [*base, Token("operator", "^", column), *signs.parenthesised(self.inside(begin, end), column)]
             if self.next.text == "^":
                 self.fail(self.next.column, "a second exponent", "write {x^a}^b or x^{ab}")
@@ -279,18 +290,21 @@ class _Reader:
             return signs.call("O", self.closed(")", column)[1:-1], column)
         meant = signs.MEANINGS.get(name, name)
         name = meant if self.known(meant) else name
+        if not self.known(name):
+            parts.reserved(self, name, column)
         if self.functions(name) and self.next.text == "(":
             self.take()
             return signs.call(name, self.closed(")", column)[1:-1], column)
+        parts.own_argument(self, name)
         if name == "g" and self.coordinate and self.functions("g"):
             return signs.spelled(("g", "(", self.coordinate, ")"), column)
         return [Token("name", name, column)]
 
     def command(self, name: str, column: int) -> list[Token]:
         if name in ("frac", "dfrac", "tfrac"):
-            return self.fraction(column)
+            return parts.fraction(self, column)
         if name == "sqrt":
-            return self.root(column)
+            return parts.root(self, column)
         if name in signs.CALLS:
             return self.applied(signs.CALLS[name], column)
         if name == "pi":
@@ -305,9 +319,11 @@ class _Reader:
             return self.named(f"{re.sub(r'[^A-Za-z0-9_]', '', self.plain(begin, end))}_{name}", column)
         if name == "dot":
             begin, end = self.group("\\dot")
-            return self.moving(self.inside(begin, end), column)
+            moved = self.moving(self.inside(begin, end), column)
+            parts.own_argument(self, "")
+            return moved
         if name in ("langle", "nabla", "begin"):
-            return {"langle": _Reader.average, "nabla": vectors.gradient, "begin": vectors.array}[name](self, column)
+            return {"langle": _Reader.average, "nabla": parts.gradient, "begin": parts.array}[name](self, column)
         if name in signs.EXECUTED.split() or name.startswith(("write", "input", "def")):
             self.fail(column, f"\\{name} is refused", "nothing is executed here; write the formula out")
         advice = (
@@ -330,55 +346,15 @@ class _Reader:
             return signs.call("fast", tokens, column)
         return signs.call("along", tokens, column)
 
-    def root(self, column: int) -> list[Token]:
-        index: list[Token] = []
-        if self.accept("["):
-            index = self.closed("]", column)
-        begin, end = self.group("\\sqrt")
-        inner = self.inside(begin, end)
-        if not index:
-            return signs.call("sqrt", inner, column)
-        one = [Token("number", "1", column), Token("operator", "/", column), *index]
-        return [*signs.parenthesised(inner, column), Token("operator", "^", column), *signs.parenthesised(one, column)]
-
-    def fraction(self, column: int) -> list[Token]:
-        above, below = self.group("\\frac"), self.group("\\frac")
-        derivative = self.derivative(above, below, column)
-        if derivative is not None:
-            return derivative
-        top, bottom = (signs.parenthesised(self.inside(*part), column) for part in (above, below))
-        return signs.parenthesised([*top, Token("operator", "/", column), *bottom], column)
-
-    def derivative(self, above: tuple[int, int], below: tuple[int, int], column: int) -> list[Token] | None:
-        r"""\frac{d e}{d x}, or \frac{d}{d x} in front of e."""
-        by, of = self.after_d(below), self.after_d(above)
-        if by is None or of is None:
-            return None
-        variable = self.inside(*by)
-        if len(variable) != 1 or variable[0].kind != "name":
-            self.fail(column, "a derivative of higher order, or by no single letter", "write \\frac{d}{dx} twice")
-        inner = self.inside(*of) if of[0] < of[1] else self.factor()
-        if variable[0].text == "tau" and (self.functions("along") or self.known("velocity")):
-            return self.moving(inner, column)
-        if variable[0].text == "T" and self.functions("fast"):
-            return signs.call("fast", inner, column)
-        return signs.call("diff", [*inner, Token("operator", ",", column), *variable], column)
-
-    def after_d(self, part: tuple[int, int]) -> tuple[int, int] | None:
-        """The rest after a d, of a part that begins with one."""
-        begin, end = part
-        first = self.lexemes[begin].text if begin < end else ""
-        if first in ("d", "\\partial"):
-            return begin + 1, end
-        if first == "\\mathrm" and self.plain(begin, begin + 4) == "{d}":
-            return begin + 4, end
-        return None
-
     def applied(self, name: str, column: int) -> list[Token]:
         r"""\sin^2 2p \cos p: a power before the argument, which ends at the next operator or function."""
         power: list[Token] = []
         if self.accept("^"):
-            power = [Token("operator", "^", column), *signs.parenthesised(self.inside(*self.group("^")), column)]
+            begin, end = self.group("^")
+            if self.plain(begin, end) in ("-1", "{-1}"):
+                name = parts.inverse(self, name, column)
+            else:
+                power = [Token("operator", "^", column), *signs.parenthesised(self.inside(begin, end), column)]
         if self.next.text in ("(", "["):
             opened = self.take()
             argument = self.closed({"(": ")", "[": "]"}[opened.text], opened.column)[1:-1]

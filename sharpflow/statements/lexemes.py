@@ -69,6 +69,7 @@ EXECUTED = (
 MEANINGS = {
     "eta": "learning_rate", "lambda": "weight_decay", "varepsilon": "rate", "epsilon": "rate", "eta_in": "intrinsic_lr",
     "eta_eff": "effective_lr", "E": "energy", "eta_eff0": "effective_lr_0", "eta_0": "effective_lr_0",
+    "lambda_max": "lambda_1",
 }  # fmt: skip
 # Averages, as they are written without spaces and fonts.
 AVERAGES = {

@@ -89,7 +89,8 @@ def test_what_is_given_in_the_head_holds_everywhere(tmp_path):
     ("text", "said"),
     [
         ("---\nlos: ridge\n---\n$$1=1$$", "line 2: no key 'los'; did you mean loss?"),
-        ("---\nloss: rigde\n---\n$$1=1$$", "did you mean ridge?"),
+        ("---\nrule: gd-wd\nloss: rigde\n---\n$$1=1$$", "line 3, loss: "),
+        ("---\nloss: ridge\nrule: gdwd\n---\n$$1=1$$", "line 3, rule: "),
         ("---\nsymbols: {a: huge}\n---\n$$1=1$$", "a is 'huge'"),
         ("---\nloss: !!python/x\n---\n$$1=1$$", "of YAML only"),
         ("---\nsymbols: a\n---\n$$1=1$$", "symbols is a mapping"),
@@ -120,6 +121,13 @@ def test_a_wrong_head_is_told_with_its_line(tmp_path, text, said, capsys):
         (r"\implies x = 1", "no equation before"),
         (r"\mathrm{sharpnes} = 1", "did you mean sharpness"),
         (r"x = 1 \text{ by \eqref{no}}", "called 'no'"),
+        (r"\lambda_1' = 0", "a prime at lambda_1"),
+        (r"e^{i\pi} = -1", "imaginary unit"),
+        (r"f(x) = x^2", "a product or a function"),
+        (r"K(0) = 0", "the value there"),
+        (r"\lambda_1 = 3 \text{ for small } p", "condition 'for small p'"),
+        (r"\lambda_1 = 3 \text{ if p is zero}", "condition 'if p is zero'"),
+        (r"\text{If } p = 0, \quad \lambda_1 = 3", "in front of what it supposes"),
     ],
 )
 def test_what_is_not_understood_is_named_and_the_other_lines_go_on(tmp_path, equation, said):
@@ -198,6 +206,44 @@ def test_environments_of_one_formula_and_those_that_are_not_read(tmp_path):
     _, results = prove_file(_file(tmp_path, text, "a.tex"))
     assert [r.proof for r in results] == ["proved", "proved", "proved", "undecided", "proved"]
     assert "is not read" in results[3].message
+
+
+MEANT = r"""---
+loss: ridge
+---
+$$ \lambda_1(p) = 2 + \cos 2p \text{ for all } p $$
+$$ K(p)^2 = K^2(p(\tau)), \qquad \forall p \in \mathbb{R} $$
+$$ \dot p(\tau) = -\frac{2g(p)}{4+K(p)^2} $$
+$$ \tau = \varepsilon t $$
+$$ T = \sqrt{\varepsilon}\, t $$
+$$ \kappa = \lambda_1^2 = (2+\cos 2p)^2 $$
+$$ \sin^{-1} x = \arcsin x $$
+$$ \lambda_1 > 2, \quad \text{ for } \cos 2p > 0 $$
+$$ X'(T) = X U $$
+$$ \lambda_1 = 2 + a \text{ where $a = \cos 2p$} $$
+"""
+
+
+def test_what_papers_write_is_read_as_they_mean_it(tmp_path):
+    _, results = prove_file(_file(tmp_path, MEANT))
+    assert [r.proof for r in results] == [*["proved"] * 3, "none", *["proved"] * 6]
+    wrong = MEANT.replace(r"\lambda_1 > 2", r"\lambda_1 > 3").replace("= (2+", "= (3+")
+    assert [r.line for r in prove_file(_file(tmp_path, wrong))[1] if r.proof == "refuted"] == [9, 11]
+
+
+def test_a_name_with_a_meaning_is_not_defined_again(tmp_path):
+    text = "---\nloss: ridge\n---\n$$ T = 5 $$\n$$ \\lambda_{\\max} = 99 $$\n$$ \\lambda_2 = 12 $$\n"
+    _, results = prove_file(_file(tmp_path, text))
+    assert [r.proof for r in results] == ["refuted", "refuted", "undecided"]
+
+
+def test_a_loss_beside_the_file_is_found(tmp_path):
+    (tmp_path / "loss.py").write_text(
+        "from sharpflow.naming.specs import resolve_loss\n\nmine = resolve_loss('ridge')\n"
+    )
+    text = "---\nloss: loss.py:mine\n---\n$$ \\lambda_1 = 2 + \\cos 2p $$\n"
+    _, results = prove_file(_file(tmp_path, text))
+    assert [r.proof for r in results] == ["proved"]
 
 
 def test_the_page_shows_the_equations_with_marks_and_curves(tmp_path, capsys):
