@@ -292,7 +292,7 @@ class _Reading:
         return Equation(len(self.found), "", line, column, source, whole, role=role, leans_on=leans_on)
 
     def condition(self, note: Note) -> tuple[Relation, ...]:
-        """What an equation supposes by the words behind it; none for "for all p"."""
+        """Relations that an equation supposes by the words behind it; none for "for all p"."""
         if note.says_nothing:
             return ()
         text = " " * note.offset + note.content
