@@ -7,7 +7,9 @@ import os
 import re
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from numbers import Integral, Real
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -109,6 +111,30 @@ class Rule:
     def parameters(self, rate: Any) -> SimpleNamespace:
         """All parameters at ``rate`` (a float): what ``update`` reads as ``p``."""
         return SimpleNamespace(**self.at_rate(rate), **self.constants)
+
+    @cached_property
+    def fixed(self) -> dict[str, Any]:
+        """The numbers of at_rate that are the same at every rate, the rate's own factors not among them."""
+        first, second = (self.at_rate(rate) for rate in (0.25, 0.0625))
+        inside = re.findall(r"[A-Za-z_]\w*", self.rate)
+        return {
+            name: value
+            for name, value in first.items()
+            if isinstance(value, Real) and not isinstance(value, bool) and second.get(name) == value
+            and name not in inside
+        }  # fmt: skip
+
+    @cached_property
+    def with_constants(self) -> Rule:
+        """The same rule, its `fixed` numbers of order one among the constants, which the theory keeps as symbols."""
+        moved = {n: float(v) for n, v in self.fixed.items() if v > 0 and not isinstance(v, Integral)}
+        if not moved:
+            return self
+
+        def at_rate(rate: Any) -> dict[str, Any]:
+            return {name: value for name, value in self.at_rate(rate).items() if name not in moved}
+
+        return replace(self, at_rate=at_rate, constants={**self.constants, **moved})
 
     def parameter_symbols(self) -> dict[str, sp.Symbol]:
         """Positive symbols, one for each parameter and constant."""

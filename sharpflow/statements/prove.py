@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,8 @@ import sympy as sp
 
 from sharpflow.naming.expressions import parse_expression
 from sharpflow.statements.reader import declared, read_expression, read_statement
-from sharpflow.theory.errors import InputError
+from sharpflow.theory.edge.edge_law import edge_law
+from sharpflow.theory.errors import InputError, NoClosedForm
 from sharpflow.theory.limits import OF_STATEMENTS
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.proving.proof import Step
@@ -150,6 +152,7 @@ def names_for(
         rule = "gd-wd"
     if isinstance(rule, str):
         rule = resolve_rule(rule)
+    rule = None if rule is None else _with_constants(rule)
     own = declared(dict(symbols or {}))
     names = Names(loss, rule, rate=None if rule is None else _rate(rule), declared=own)
     clash = sorted(set(own) & {name.partition("(")[0] for name in names.table})
@@ -158,6 +161,15 @@ def names_for(
     for name, text in (define or {}).items():
         names.defined[name] = read_expression(text, names)
     return names
+
+
+def _with_constants(rule: Rule) -> Rule:
+    """The rule with the fixed numbers of its at_rate as symbols, where the theory covers it so."""
+    if rule.with_constants is not rule:
+        with contextlib.suppress(NoClosedForm, InputError):
+            _ = edge_law(rule.with_constants).edge
+            return rule.with_constants
+    return rule
 
 
 def _rate(rule: Rule) -> sp.Expr | None:

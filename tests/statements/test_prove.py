@@ -197,3 +197,40 @@ def test_gradient_descent_gives_a_number_beside_the_formulas(text):
     seen = prove(text, loss="ridge", measure=True).measured
     assert seen.value == pytest.approx(seen.left, rel=0.04)
     assert seen.left == pytest.approx(seen.right)
+
+
+FILE_OF_RULES = """
+from sharpflow import Rule
+def update(w, gradient, state, p, ops):
+    momentum = p.beta * state.momentum + gradient(w)
+    return (1 - p.learning_rate*p.weight_decay) * w - p.learning_rate * momentum, {"momentum": momentum}
+ball = Rule(name="ball", update=update, state=("momentum",),
+            at_rate=lambda rate: dict(learning_rate=1, weight_decay=rate, beta=0.5))
+def scaled(w, gradient, state, p, ops):
+    return (1 - p.learning_rate*p.weight_decay) * w - p.factor * p.learning_rate * gradient(w), {}
+twice = Rule(name="twice", update=scaled, at_rate=lambda rate: dict(learning_rate=1, weight_decay=rate, factor=2))
+"""
+
+
+def test_a_number_in_at_rate_is_a_symbol_or_has_its_value(tmp_path):
+    (tmp_path / "rules.py").write_text(FILE_OF_RULES)
+    ball, twice = (f"{tmp_path / 'rules.py'}:{name}" for name in ("ball", "twice"))
+    assert prove("edge = 2*(1 + beta)", rule=ball).proof == "proved"
+    assert "the sign of" in prove("edge = 2*(1 - beta)", rule=ball).message
+    # A whole number stays one, in the derivation and in the statement.
+    assert prove("norm_squared = factor*learning_rate*sharpness/2", rule=twice).proof == "proved"
+    assert prove("norm_squared = learning_rate*sharpness/2", rule=twice).proof == "refuted"
+
+
+@pytest.mark.parametrize(
+    ("text", "proof"),
+    [
+        ("(1 - h)^4 ~ 1 + 100*h", "refuted"), ("(1 - h)^4 ~ 1 - 4*h", "proved"), ("1 + 100*h ~ (1 - h)^4", "refuted"),
+        ("1 + h ~ 1", "proved"), ("a*(1 - h)^2 ~ a*(1 + 100*h)", "refuted"), ("sin(h) ~ h - h^3/5", "refuted"),
+        ("a = 2 => (a - h)^2 ~ 4 - 4*h", "proved"), ("a^2 = a + 1 => (1 - h)^2 ~ 1 - a*h", "undecided"),
+        ("cos(a) ~ 1 - a^2/2", "undecided"),
+    ],
+)  # fmt: skip
+def test_every_term_of_an_expansion_is_checked(text, proof):
+    result = prove(text, symbols={"a": "positive", "h": "positive"})
+    assert result.proof == proof, result.message

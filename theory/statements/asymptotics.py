@@ -1,6 +1,7 @@
 """A ~ B, A = B + O(e): checked as the order that is stated, by limits as the small parameter goes to 0.
 
-A ~ B:  A/B -> 1;        A = B + O(e):  (A - B)/e stays bounded.
+A ~ B:  A/B -> 1;        A = B + O(e):  (A - B)/e stays bounded;
+A ~ B, B = b_0 + b_1 + ... + b_n with terms of falling order: (A - B)/b_n -> 0, so that every term is checked.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from sharpflow.theory.proving.proof import Status
 from sharpflow.theory.proving.zero import decide_zero
 from sharpflow.theory.statements.nodes import Landau
 from sharpflow.theory.statements.statement import Checked, Relation, Supposed
-from sharpflow.theory.statements.witness import nice_points
+from sharpflow.theory.statements.witness import admitted, nice_points
 
 __all__ = ["check_asymptotic"]
 
@@ -37,26 +38,34 @@ def check_asymptotic(link: Relation, supposed: Supposed, /) -> Checked:
     if small is None:
         message = "asymptotic, and nothing in it is known to go to 0: write O(...) with the small parameter in it"
         return Checked(Status.UNDECIDED, message=message)
-    size = sum((sp.Abs(e) if not e.is_positive else e for e in orders), sp.Integer(0)) if orders else None
     positive = sp.Symbol("small", positive=True)
-    quotient = (exact / size if orders else lhs / rhs).subs(small, positive)
     try:
         with time_limit(SECONDS):
+            last = None if orders else _last_term(rhs if _in_powers(rhs, small) or rhs.is_Add else lhs, small)
+            size = last or sum((sp.Abs(e) if not e.is_positive else e for e in orders), sp.Integer(0))
+            quotient = (lhs / rhs if size == 0 else exact / size).subs(small, positive)
             found = sp.limit(sp.simplify(quotient), positive, 0, "+")
     except (TimeLimitExceeded, NotImplementedError, ValueError, sp.PolynomialError) as reason:
         return Checked(Status.UNDECIDED, message=f"no limit was found ({type(reason).__name__})")
-    near = _near(quotient, positive)
+    near = _near(quotient.subs(positive, small), small, supposed)
     if found.has(sp.Limit, sp.AccumBounds, sp.nan) or near is None:
         return Checked(Status.UNDECIDED, message="no limit was found")
-    what = f"({sp.sstr(link.lhs)} - ({sp.sstr(link.rhs)}))/O" if orders else "the quotient of the two sides"
+    difference = f"({sp.sstr(link.lhs)} - ({sp.sstr(link.rhs)}))"
+    what = "the quotient of the two sides" if size == 0 else f"{difference}/{'O' if orders else f'({sp.sstr(last)})'}"
     sentence = f"{what} tends to {sp.sstr(found)} as {small} goes to 0"
-    holds = found.is_finite if orders else bool(sp.simplify(found - 1) == 0)
+    holds = found.is_finite if orders else bool(sp.simplify(found - (1 if last is None else 0)) == 0)
     agrees = _agrees(found, near)
     if holds is None or not agrees:
         return Checked(Status.UNDECIDED, message=f"{sentence}, which is not settled by its value at {NEAR}")
     if holds:
         return Checked(Status.PROVED, f"computer algebra: {sentence}", message=sentence)
-    witness = {s.name: str(v) for s, v in near[0].items()} | {small.name: str(NEAR), "left": str(near[1]), "right": "1"}
+    if supposed.equations:
+        return Checked(Status.UNDECIDED, message=f"{sentence}; whether so where all that is given holds is open")
+    witness = {s.name: str(v) for s, v in near[0].items()} | {
+        small.name: str(NEAR),
+        "left": str(near[1]),
+        "right": "1" if size == 0 else "0" if last else "bounded",
+    }
     return Checked(Status.REFUTED, "limit", witness=witness, message=sentence)
 
 
@@ -70,10 +79,33 @@ def _small(orders: list[sp.Expr], exact: sp.Expr) -> sp.Symbol | None:
     return chosen
 
 
-def _near(quotient: sp.Expr, small: sp.Symbol) -> tuple[dict[sp.Symbol, sp.Rational], Any] | None:
+def _last_term(e: sp.Expr, small: sp.Symbol) -> sp.Expr | None:
+    """The term of the highest order of an expansion in the small symbol; ``None`` where e is none, or of one order."""
+    if not (e.is_Add or _in_powers(e, small)):
+        return None
+    positive = sp.Symbol("small", positive=True)
+    last, *others = sp.Add.make_args(sp.expand_mul(e))
+    several = False
+    for term in others:
+        ratio = sp.limit((term / last).subs(small, positive), positive, 0, "+")
+        several = several or ratio == 0 or ratio.is_infinite is True
+        last = term if ratio == 0 else last
+    return last if several else None
+
+
+def _in_powers(e: sp.Expr, small: sp.Symbol) -> bool:
+    """True for a sum of powers of the small symbol."""
+    powers = (t.as_independent(small, as_Add=False)[1] for t in sp.Add.make_args(sp.expand_mul(e)))
+    return all(power.as_base_exp()[0] in (small, 1) for power in powers)
+
+
+def _near(quotient: sp.Expr, small: sp.Symbol, supposed: Supposed) -> tuple[dict[sp.Symbol, sp.Rational], Any] | None:
     """A point, and the quotient there at `NEAR`."""
-    symbols = sorted(quotient.free_symbols - {small}, key=lambda s: s.name)
-    for point in nice_points(symbols, {}, 5):
+    parts = (*supposed.fixed.values(), *(side for r in supposed.given for side in (r.lhs, r.rhs)))
+    here = quotient.free_symbols.union(*(e.free_symbols for e in parts)) - {small} - set(supposed.fixed)
+    for point in nice_points(sorted(here, key=lambda s: s.name), supposed.domain, 5):
+        if not supposed.equations and admitted({**point, small: NEAR}, supposed) is None:
+            continue
         value = sp.N(quotient.subs({**point, small: NEAR}), 20, maxn=200)
         if value.is_real and value.is_finite:
             return point, value

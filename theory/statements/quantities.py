@@ -27,7 +27,7 @@ from sharpflow.theory.loss import Loss
 from sharpflow.theory.proving.proof import Proof
 from sharpflow.theory.rule import Rule
 from sharpflow.theory.sphere.entering import rest_factor
-from sharpflow.theory.sphere.reduction import reduce_rule
+from sharpflow.theory.sphere.reduction import exact, reduce_rule
 from sharpflow.theory.statements.nodes import Meaning
 
 __all__ = ["Quantities", "symbol"]
@@ -58,7 +58,11 @@ class Quantities:
     def meanings(self) -> Iterator[Meaning]:
         """All of them, what others rest on first."""
         for name in dict.fromkeys((*self.rule.at_rate(0.25), *self.rule.constants)):
-            yield Meaning(name, "a parameter of the rule", None, POSITIVE)
+            value = self.rule.fixed.get(name)
+            words = "a parameter of the rule" + ("" if value is None else ", a number at every rate")
+            yield Meaning(
+                name, words, None if value is None else partial(exact, value), POSITIVE if value is None else REAL
+            )
         yield Meaning("rate", f"{self.rule.rate}, the small parameter; rate*iterations is flow time", None, POSITIVE)
         yield Meaning("intrinsic_lr", "the scale of the oscillation", self._intrinsic_lr, POSITIVE)
         yield Meaning("tau", "flow time", None, NONNEGATIVE)
