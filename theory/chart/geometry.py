@@ -230,7 +230,7 @@ class Geometry:
 
 def index_of_largest(column: sp.Matrix) -> int:
     """The first of the largest absolute values, to nine digits."""
-    return max(range(len(column)), key=lambda i: (round(abs(float(column[i])), 9), -i))
+    return max(range(len(column)), key=lambda i: (round(abs(complex(column[i])), 9), -i))
 
 
 def elementary(matrix: sp.Matrix, count: int) -> tuple[sp.Expr, ...]:

@@ -13,6 +13,8 @@ import re
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from sharpflow.theory.proving.tower import HYPERBOLIC, in_exponentials
+
 __all__ = ["NotExported", "Terms", "plain"]
 
 # Words of Coq's language, and names of its library that a statement would hide from itself.
@@ -22,7 +24,6 @@ RESERVED = frozenset({
     "tan", "exp", "ln", "sqrt", "PI", "nat", "Rpower", "is_derive", "is_RInt",
 })  # fmt: skip
 FUNCTIONS = {sp.sin: "sin", sp.cos: "cos", sp.exp: "exp", sp.log: "ln", sp.Abs: "Rabs", sp.atan: "atan"}
-HYPERBOLIC = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
 TRIGONOMETRIC = (sp.tan, sp.cot, sp.sec, sp.csc)
 # Precedences: a sum, a product, a power, an application.
 SUM, PRODUCT, POWER, ATOM = range(4)
@@ -35,7 +36,7 @@ class NotExported(Exception):
 def plain(expression: sp.Expr, /) -> sp.Expr:
     """The same in the functions that statements are made of: tan = sin/cos, cosh in exponentials."""
     expression = sp.sympify(expression)
-    expression = expression.replace(lambda e: isinstance(e, HYPERBOLIC), lambda e: e.rewrite(sp.exp))
+    expression = expression.replace(lambda e: isinstance(e, HYPERBOLIC), in_exponentials)
 
     def quotient(e: sp.Expr) -> sp.Expr:
         sine, cosine = sp.sin(e.args[0]), sp.cos(e.args[0])

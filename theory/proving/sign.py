@@ -24,6 +24,7 @@ from sharpflow.theory.limits import TimeLimitExceeded, time_limit
 from sharpflow.theory.proving.calculus import sign_by_calculus
 from sharpflow.theory.proving.positivity import prove_positive
 from sharpflow.theory.proving.proof import Status, Step
+from sharpflow.theory.proving.tower import HYPERBOLIC, in_exponentials
 from sharpflow.theory.proving.zero import decide_zero, normal_form
 
 __all__ = ["prove_sign"]
@@ -179,7 +180,7 @@ def _rational(
             p in e.free_symbols for e in f.atoms(sp.sin, sp.cos, sp.tan, sp.exp)
         ):
             t = sp.Dummy(f"t_{p}", real=True)
-            plain = sp.expand_trig(f.rewrite(sp.exp) if f.has(sp.sinh, sp.cosh) else f)
+            plain = sp.expand_trig(f.replace(lambda e: isinstance(e, HYPERBOLIC), in_exponentials))
             halves = {sp.cos(p): (1 - t**2) / (1 + t**2), sp.sin(p): 2 * t / (1 + t**2), sp.tan(p): 2 * t / (1 - t**2)}
             changed = plain.subs(halves)
             ends = (-sp.oo, sp.oo)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-__all__ = ["NotAlgebraic", "Tower"]
+__all__ = ["HYPERBOLIC", "NotAlgebraic", "Tower", "in_exponentials", "normal_form"]
 
-
+HYPERBOLIC = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
 _Element = dict[int, Any]
 
 
@@ -33,11 +34,14 @@ class Tower:
         return symbol
 
     def prepare(self, expression: sp.Expr) -> sp.Expr:
-        """The expression in functions that the tower takes, with the common denominators of their arguments noted."""
+        """The expression in functions that the tower takes, arguments in normal form, their denominators noted."""
         expression = expression.replace(lambda e: isinstance(e, sp.Derivative), lambda e: self.opaque(e))
         expression = expression.replace(lambda e: isinstance(e, AppliedUndef | sp.Subs), lambda e: self.opaque(e))
-        hyperbolic = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
-        expression = expression.replace(lambda e: isinstance(e, hyperbolic), lambda e: e.rewrite(sp.exp))
+        # On a circle cos(p)/sqrt(sin(p)^2 + cos(p)^2) is cos(p): equal arguments must become one symbol.
+        expression = expression.replace(
+            lambda e: isinstance(e, sp.Function) and len(e.args) == 1, lambda e: e.func(normal_form(e.args[0]))
+        )
+        expression = expression.replace(lambda e: isinstance(e, HYPERBOLIC), in_exponentials)
         others = (sp.tan, sp.cot, sp.sec, sp.csc)
         expression = expression.replace(lambda e: isinstance(e, others), lambda e: e.rewrite(sp.cos).rewrite(sp.sin)
                                         if isinstance(e, sp.sec | sp.csc) else _as_quotient(e))  # fmt: skip
@@ -278,6 +282,36 @@ class _Field:
 
 def _by_name(symbol: sp.Symbol) -> tuple[str, int]:
     return symbol.name, getattr(symbol, "dummy_index", 0)
+
+
+def normal_form(expression: sp.Expr) -> sp.Expr:
+    """The expression in canonical form over its tower, written back in the original functions.
+
+    Falls back to the expanded expression where the tower does not cover it (a power with a symbolic exponent, say).
+    """
+    return _normal_form(sp.sympify(expression))
+
+
+# The proofs about one loss bring the same pieces to normal form again and again.
+@lru_cache(maxsize=8192)
+def _normal_form(expression: sp.Expr) -> sp.Expr:
+    tower = Tower()
+    try:
+        reduced = tower.reduce_fraction(tower.convert(tower.prepare(expression)))
+    except (NotAlgebraic, sp.PolynomialError):
+        return sp.expand(expression)
+    for symbol in reversed(list(tower.back)):
+        reduced = reduced.subs(symbol, tower.back[symbol])
+    return reduced
+
+
+def in_exponentials(e: sp.Expr) -> sp.Expr:
+    """A hyperbolic function in real exponentials of its argument, which stays as it is.
+
+    SymPy's rewrite goes on into the argument and turns sin and cos there into complex exponentials.
+    """
+    x = sp.Dummy("x", real=True)
+    return e.func(x).rewrite(sp.exp).xreplace({x: e.args[0]})
 
 
 def _as_quotient(e: sp.Expr) -> sp.Expr:

@@ -21,7 +21,7 @@ from sympy.core.function import AppliedUndef
 from sharpflow.theory.limits import TimeLimitExceeded, time_limit
 from sharpflow.theory.proving.checker import confirm
 from sharpflow.theory.proving.proof import Status, Step
-from sharpflow.theory.proving.tower import NotAlgebraic, Tower
+from sharpflow.theory.proving.tower import NotAlgebraic, Tower, normal_form
 
 __all__ = ["Decision", "decide_zero", "normal_form", "prove_equal", "witness_of"]
 
@@ -47,31 +47,6 @@ class Decision:
     method: str
     residual: Any
     witness: Mapping[str, str]
-
-
-def normal_form(expression: sp.Expr) -> sp.Expr:
-    """The expression in canonical form over its tower, written back in the original functions.
-
-    Falls back to the expanded expression where the tower does not cover it (a power with a symbolic exponent, say).
-    """
-    return _normal_form(sp.sympify(expression))
-
-
-# The proofs about one loss bring the same pieces to normal form again and again.
-@lru_cache(maxsize=8192)
-def _normal_form(expression: sp.Expr) -> sp.Expr:
-    tower = Tower()
-    try:
-        reduced = tower.reduce_fraction(tower.convert(tower.prepare(expression)))
-    except (NotAlgebraic, sp.PolynomialError):
-        return sp.expand(expression)
-    return _write_back(reduced, tower)
-
-
-def _write_back(reduced: sp.Expr, tower: Tower) -> sp.Expr:
-    for symbol in reversed(list(tower.back)):
-        reduced = reduced.subs(symbol, tower.back[symbol])
-    return reduced
 
 
 def witness_of(

@@ -40,6 +40,15 @@ def check(loss):
         assert prove_equal(title, left, right, domain=geometry.domain).status is Status.PROVED, title
 
 
+def test_roots_and_quotients_in_the_arguments_of_functions():
+    """On the circle cos p/sqrt(sin^2 p + cos^2 p) = cos p also inside exp, and both routes see it."""
+    x, y, z, p = sp.symbols("x y z p", real=True)
+    expression = z**2 / (x**2 + y**2 + z**2) * (2 + sp.exp(x / sp.sqrt(x**2 + y**2)))
+    circle = Minima(chart=(p,), point=(sp.cos(p), sp.sin(p), 0), start=(0.35,), domain=((-3, 3),))
+    loss = Loss(name="nested", variables=(x, y, z), expression=expression, minima=circle)
+    assert prove_drift(loss, rules.get("gd-wd")).status is Status.PROVED
+
+
 @pytest.mark.longest
 @settings(max_examples=5, deadline=None)
 @given(members(*SIMPLE))

@@ -7,6 +7,7 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sharpflow.theory.kernel.terms import plain
 from sharpflow.theory.proving.proof import Proof, Status, Step, combine
 from sharpflow.theory.proving.zero import _rational, decide_zero, normal_form, prove_equal, witness_of
 
@@ -14,7 +15,6 @@ x, y, p, q = sp.symbols("x y p q", real=True)
 c = sp.Symbol("c", positive=True)
 n = sp.Symbol("n", integer=True)
 f = sp.Function("f")
-
 IDENTITIES = (
     (x + y) ** 2 - x**2 - 2 * x * y - y**2,
     1 / (x - 1) - 1 / (x + 1) - 2 / (x**2 - 1),
@@ -109,6 +109,22 @@ def test_the_normal_form_keeps_values_and_decides(a, b):
     assert float(sp.N((quotient - reduced).subs(at))) == pytest.approx(0, abs=1e-9)
     assert decide_zero(quotient - (a**2 - b**2) / (2 + sp.cos(p) + p**2)).status is Status.PROVED
     assert decide_zero(quotient - (a**2 - b**2) / (2 + sp.cos(p) + p**2) - sp.sin(p) / 7).status is Status.REFUTED
+
+
+def test_equal_arguments_of_functions_become_one_symbol():
+    radius = sp.sqrt(sp.cos(p) ** 2 + sp.sin(p) ** 2)
+    assert normal_form(sp.exp(sp.cos(p) / radius) - sp.exp(sp.cos(p))) == 0
+    assert normal_form(sp.log(2 + sp.sin(p) / radius**2) - sp.log(2 + sp.sin(p))) == 0
+    assert normal_form(sp.sin(sp.exp(x / (x + 1) + 1 / (x + 1))) - sp.sin(sp.E)) == 0
+    assert normal_form(sp.tanh(sp.cos(p) / radius) - sp.sinh(sp.cos(p)) / sp.cosh(sp.cos(p))) == 0
+    assert normal_form(sp.exp(sp.cos(p) / radius) - sp.exp(sp.sin(p))) != 0
+
+
+# Found: SymPy's rewrite in exponentials went on into the argument, and lambda_1 came out complex.
+def test_hyperbolic_functions_of_an_angle_stay_real():
+    form = sp.tanh(sp.sin(2 * p) / 2) + sp.cosh(sp.cos(p))
+    assert not normal_form(form).has(sp.I)
+    assert not plain(form).has(sp.I)
 
 
 # Found: a numerator that is zero, but not yet expanded, has degree -oo, and came out as nan.

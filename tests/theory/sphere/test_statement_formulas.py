@@ -297,6 +297,7 @@ def test_of_entries_of_one_size_the_first_is_the_largest():
     assert index_of_largest(sp.Matrix([2, 1, 1])) == 0
     # Equal but for rounding: the choice does not depend on it.
     assert index_of_largest(sp.Matrix([sp.Float(1), sp.Float(1) + sp.Float("4e-15")])) == 0
+    assert index_of_largest(sp.Matrix([1, 2 + sp.Float("1e-21") * sp.I])) == 1  # complex by rounding
 
 
 def test_a_matrix_identity_is_checked_in_every_entry():
