@@ -167,6 +167,7 @@ def read_equations(path: str, /) -> DerivationFile:
     except InputError as error:
         line = document.lines.get(entry, document.lines.get("rule", 1))
         raise InputError(f"{path}, line {line}, {entry}: {error}") from None
+    reader.seen |= set(reader.free)
     reader.always = tuple(relation for statement in supposed for relation in statement.links)
     equations = tuple(reader.equations())
     free = sorted(name for name in reader.free if name not in names.defined)
@@ -297,6 +298,8 @@ class _Reading:
             return ()
         text = " " * note.offset + note.content
         try:
+            if note.content and not note.is_supposed:
+                raise InputError(f"{note.words!r} between formulas")
             return read_tokens(text, self.tokens(text), self.names, free=self.symbol).links
         except InputError as error:
             said = " ".join(f"{note.words} {note.content}".split())

@@ -58,6 +58,12 @@ _BEFORE = re.compile(r"^(?:if|when|whenever|for|unless|provided)\b", re.IGNORECA
 _THEN = re.compile(
     r"^[,;.\s]*(?:and )?(?:so|so that|then|hence|thus|therefore|that is|i\.e\.|which gives|we have|we get)[,\s]*$"
 )
+_SUPPOSES = re.compile(
+    r"^[,;\s]*(?:and )?(?:(?:valid |true |holds )?for(?: (?:all|any|every|each))?|if|when|whenever|where|with|assuming"
+    r"|at|as long as|provided(?: that)?)\s*$"
+)
+# Names written as text, which are mathematics.
+_NAMES = ("sharpness", "edge", "period", "drift", "speed", "velocity", "rate", "energy")
 _EVERY = re.compile(r"^[,;\s]*(?:and )?for(?: (?:all|any|every|each|arbitrary))?\s*$|^\\forall$")
 _MEMBERS = re.compile(
     r"(?:[\s,]|\\,|\\?[A-Za-z]+(?![A-Za-z])(?:_\{?\w+\}?)?)*(?:\\in\s*(?:\\mathbb\s*\{?R\}?|\\Gamma))?[\s.,]*"
@@ -85,8 +91,14 @@ class Note:
 
     @property
     def says_nothing(self) -> bool:
-        """True for "for all p", "for p in R": that an equation holds everywhere is what it says anyhow."""
-        return bool(_EVERY.match(self.words) and _MEMBERS.fullmatch(self.content))
+        """True for "for all p", "on Gamma", "where p is the angle": what an equation says anyhow, or no condition."""
+        everywhere = _EVERY.match(self.words) or (self.words, self.content.strip(" .")) == ("on", "\\Gamma")
+        return bool(everywhere or self.words.endswith(" is")) and bool(_MEMBERS.fullmatch(self.content))
+
+    @property
+    def is_supposed(self) -> bool:
+        """True where its words say that the equation holds under the relation behind them."""
+        return bool(_SUPPOSES.match(self.words))
 
     @property
     def supposes(self) -> bool:
@@ -200,7 +212,7 @@ def _display(match: re.Match[str], group: str, text: str, count: _Count) -> Iter
     notes = tuple(
         Note(m["command"].rstrip("*"), (m["content"] or m["before"]).strip(), m.start())
         for m in _NOTE.finditer(text)
-        if not (m["command"] == "text" and (m["content"] or "").strip() in ("and", ",", "in", "eff"))
+        if not (m["command"] == "text" and (m["content"] or "").strip() in ("and", ",", "in", "eff", *_NAMES))
         and not text[: m.start()].rstrip().endswith(("_", "_{"))
     )
     numbered = kind not in ("", "displaymath") and not name.endswith("*")
@@ -240,8 +252,12 @@ def _conditions(text: str, notes: Sequence[Note]) -> tuple[str, list[Note], str]
         if spoken and _THEN.match(note.content) and re.sub(empty, "", before):
             text = text[:begin] + ";" + text[begin + 1 :]
         elif spoken and (dollar or re.sub(empty, "", behind)) and re.sub(rf"{empty}|{_MARK}", "", before):
-            content, place = (inner.strip("$ ."), begin) if dollar else (behind, end)
-            found.append(Note("condition", content, place, said.strip()))
+            content, place, said = (
+                (behind, end, said.strip()) if not dollar else (inner.strip("$ ."), begin, said.strip())
+            )
+            if named := re.fullmatch(r"([^$]+)\$ (?:is|denotes|are)\b[^$]*", inner):
+                content, said = named[1], f"{said} is"
+            found.append(Note("condition", content, place, said))
             text = text[:end] + " " * (stop - end) + text[stop:]
         elif spoken and re.sub(empty, "", behind) and _BEFORE.match(note.content):
             problem = f"{note.content!r} in front of what it supposes; write that behind: a = b \\text{{ for }} K > 0"

@@ -82,6 +82,11 @@ class _Reader:
         if opened.text != "{":
             if opened.kind not in ("letter", "number", "command"):
                 self.fail(opened.column, f"{what} has no argument", "write it in braces, as in {a}")
+            if opened.text[1:] in signs.FONTS and self.next.text == "{":
+                # \eta_\text{in}: the font with what it is put on.
+                begin = self.position - 1
+                self.group(what)
+                return begin, self.position
             if opened.kind == "number" and len(opened.text) > 1 and "." not in opened.text:
                 # \frac12: each digit is an argument of its own.
                 rest = Lexeme("number", opened.text[1:], opened.column + 1)

@@ -126,6 +126,8 @@ def test_a_wrong_head_is_told_with_its_line(tmp_path, text, said, capsys):
         (r"f(x) = x^2", "a product or a function"),
         (r"K(0) = 0", "the value there"),
         (r"\lambda_1 = 3 \text{ for small } p", "condition 'for small p'"),
+        (r"p = 0 \text{ or } \lambda_1 = 3", "'or' between formulas"),
+        (r"\lambda_1 = 3 \text{ for some } p < 0", "'for some' between formulas"),
         (r"\lambda_1 = 3 \text{ if p is zero}", "condition 'if p is zero'"),
         (r"\text{If } p = 0, \quad \lambda_1 = 3", "in front of what it supposes"),
     ],
@@ -220,13 +222,15 @@ $$ \kappa = \lambda_1^2 = (2+\cos 2p)^2 $$
 $$ \sin^{-1} x = \arcsin x $$
 $$ \lambda_1 > 2, \quad \text{ for } \cos 2p > 0 $$
 $$ X'(T) = X U $$
+$$ \eta_\text{in} = \sqrt{2\varepsilon} $$
 $$ \lambda_1 = 2 + a \text{ where $a = \cos 2p$} $$
+$$ \text{sharpness} = 2 + \cos 2p, \text{ where $p$ is the angle} $$
 """
 
 
 def test_what_papers_write_is_read_as_they_mean_it(tmp_path):
     _, results = prove_file(_file(tmp_path, MEANT))
-    assert [r.proof for r in results] == [*["proved"] * 3, "none", *["proved"] * 6]
+    assert [r.proof for r in results] == [*["proved"] * 3, "none", *["proved"] * 8]
     wrong = MEANT.replace(r"\lambda_1 > 2", r"\lambda_1 > 3").replace("= (2+", "= (3+")
     assert [r.line for r in prove_file(_file(tmp_path, wrong))[1] if r.proof == "refuted"] == [9, 11]
 
