@@ -8,7 +8,7 @@ import jax
 
 from sharpflow.theory.cache import cache_folder
 
-__all__ = ["configure"]
+__all__ = ["configure", "has_device"]
 
 
 @cache
@@ -30,3 +30,11 @@ def configure() -> None:
         # Every program is small here; kept programs save whole seconds in the next process.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def has_device() -> bool:
+    """False where JAX has none of the devices that $JAX_PLATFORMS asks for, which it says by various exceptions."""
+    try:
+        return bool(jax.devices())
+    except Exception:
+        return False

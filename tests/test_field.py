@@ -224,7 +224,16 @@ def test_the_square_of_a_norm_that_vanishes_on_gamma_is_named():
         lambda w: jnp.linalg.norm(w[2:]) ** 2 * (2 + w[0] ** 2 / (w @ w)) / (w @ w), np.array([0.8, 0.6, 0.0, 0.0])
     )
     report = check_loss(
-        objective, checks=["homogeneity", "derivatives", "finite", "smoothness", "minimizers", "simple_sharpness"]
+        objective,
+        checks=[
+            "homogeneity",
+            "derivatives",
+            "finite",
+            "single_precision",
+            "smoothness",
+            "minimizers",
+            "simple_sharpness",
+        ],
     )
     assert [result.check for result in report.failed] == ["finite"]
     said = report["finite"].explain()

@@ -240,6 +240,7 @@ BODIES = {
     "sign": lambda g, ops: g / abs(g),
     "square": lambda g, ops: g**2,
     "numpy": lambda g, ops: np.sign(g),
+    "jax": lambda g, ops: jnp.sign(g),
     "quotient": lambda g, ops: g / g,
     "shift": lambda g, ops: g + 1e-8,
 }
@@ -376,3 +377,9 @@ def test_a_flow_that_never_left_its_start_has_no_figures():
     lines = _lines(stuck)
     assert not any("distance" in line for line in lines)
     assert any("stepsize_underflow" in line for line in lines)
+
+
+def test_an_elementwise_rule_is_no_mistake():
+    results = check_rule(elementwise(BODIES["shift"]), checks=["derivation", "law_on_iterates"])
+    assert [result.outcome for result in results] == [Outcome.NOT_APPLICABLE] * 2
+    assert "entry by entry" in results["derivation"].trial.message

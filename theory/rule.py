@@ -176,6 +176,8 @@ def _blame(error: Exception, p: Any, state: Any) -> str:
         # JAX speaks of its own insides here: what was called is all that an author can mend.
         called = re.search(r"<function (\w+)", said)
         said = f"{called[1] if called else 'a function'} of jax.numpy was given what is no array of JAX"
+        if _VECTORS.search(str(error)):
+            return f"its update fails{where} ({said}): {ELEMENTWISE}"
     elif isinstance(error, TypeError | AttributeError | sp.SympifyError | ShapeError) and _VECTORS.search(said):
         return f"its update fails{where} ({said}): {ELEMENTWISE}"
     if isinstance(error, AttributeError) and "SimpleNamespace" in said:

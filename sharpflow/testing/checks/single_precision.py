@@ -25,6 +25,6 @@ check = Check(
     advice=(
         "Subtract before you square, normalise before you multiply; sums of large numbers that cancel lose everything."
     ),
-    supposes=("homogeneity",),
+    supposes=("homogeneity", "finite"),
     order=10,
 )
