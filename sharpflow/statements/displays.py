@@ -210,7 +210,7 @@ def _display(match: re.Match[str], group: str, text: str, count: _Count) -> Iter
     if kind == "alignat":
         text = re.sub(r"^\s*\{\d+\}", lambda m: " " * len(m[0]), text)
     notes = tuple(
-        Note(m["command"].rstrip("*"), (m["content"] or m["before"]).strip(), m.start())
+        Note(m["command"].rstrip("*"), (m["content"] or m["before"] or "").strip(), m.start())
         for m in _NOTE.finditer(text)
         if not (m["command"] == "text" and (m["content"] or "").strip() in ("and", ",", "in", "eff", *_NAMES))
         and not text[: m.start()].rstrip().endswith(("_", "_{"))

@@ -6,6 +6,7 @@ import time
 import pytest
 import sympy as sp
 
+from sharpflow.statements.derivation_file import read_equations
 from sharpflow.statements.latex import latex_tokens
 from sharpflow.statements.prove import names_for
 from sharpflow.statements.reader import functions_of, read_statement, read_tokens
@@ -76,6 +77,27 @@ PIECES = [
     "\N{MATHEMATICAL ITALIC SMALL X}",
     "\\",
 ]
+# What stands around formulas in a file.
+AROUND = [
+    r"\text{}",
+    r"\text{for } K > 0",
+    r"\text{ if ",
+    "$$",
+    r"\[",
+    r"\tag{1}",
+    r"\label{a}",
+    r"\text{by }(1)",
+    r"\forall p",
+]
+AROUND += [
+    r"\begin{equation}",
+    r"\end{equation}",
+    r"\nonumber",
+    r"(\tau)",
+    r"\sin^{-1}",
+    r"\text{where $a$ is x}",
+    "```math\n",
+]
 
 
 def mutated(draw):
@@ -130,6 +152,25 @@ def test_a_few_hundred(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert fuzz(400, 0) > 40
     assert not list(tmp_path.iterdir())
+
+
+def test_files_with_pieces_put_in_are_read_or_refused(tmp_path):
+    draw, path = random.Random(2), tmp_path / "a.md"
+    texts = [e.text for e in DERIVATIONS if "loss:" not in e.text]
+    pieces = [*PIECES, *AROUND]
+    for _ in range(300):
+        text = draw.choice(texts)
+        for _ in range(draw.randint(1, 4)):
+            i = draw.randrange(20, len(text) + 1)
+            text = text[:i] + draw.choice(pieces) + text[i:]
+        path.write_text(text)
+        try:
+            read_equations(str(path))
+        except InputError as error:
+            assert str(error).strip()
+        except Exception as error:
+            error.add_note(repr(text))
+            raise
 
 
 @pytest.mark.longest
