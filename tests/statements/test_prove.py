@@ -20,7 +20,8 @@ FLOW = "sin(2*p)*(2 + cos(2*p))/((2 + cos(2*p))^2 + sin(2*p)^2)"
         "K < 2 => speed < 1/2", "fast(energy) = 0", "energy = U^2/2 + (4 + K^2)*X^2 - 4*log(abs(X))",
         "waiting_time = log(2/(lambda_1*effective_lr_0))/(-2*log(1 - rate))", "rate = learning_rate*weight_decay",
         "x*L_x(x, y, z) + y*L_y(x, y, z) + z*L_z(x, y, z) = 0", "L(2*x, 2*y, 2*z) = L(x, y, z)",
-        "K^2 = diff(log(sharpness), p)^2", "g(p) = diff(log(sharpness), p)", "excess_loss ~ sharpness*rate/(4 + K^2)",
+        "K^2 = diff(log(sharpness), p)^2", "speed = abs(flow(p))",
+        "g(p) = diff(log(sharpness), p)", "excess_loss ~ sharpness*rate/(4 + K^2)",
     ],
 )  # fmt: skip
 def test_what_is_right_of_the_ridge_is_proved(text):
@@ -72,6 +73,8 @@ def test_pure_algebra(text, proof):
         # Nothing satisfies what is given.
         ("2*n + 2*m = 1 => n = m", "undecided"), ("x > 1; x < 0 => x > 5", "undecided"),
         ("x^2 = -1 => x = 5", "undecided"), ("x < y; y < x => x > 7", "undecided"), ("a = -1 => x = 3", "undecided"),
+        ("exp(-x) = 0 => x = 7", "undecided"),
+        ("x > 1 => sqrt((x - 1)^2) = x - 1", "proved"), ("x > -1 => sqrt((x - 1)^2) = x - 1", "refuted"),
         # Where a side, or a part of it, is no finite real number, nothing is refuted.
         ("x <= 1/log(a)", "refuted"), ("sqrt(x*y) = sqrt(x)*sqrt(y)", "undecided"),
     ],

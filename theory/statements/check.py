@@ -7,9 +7,11 @@ statement is said to follow from is put in (`sharpflow.theory.statements.consequ
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import sympy as sp
 
@@ -34,6 +36,8 @@ __all__ = ["check"]
 LONGEST = 160
 # Of a logarithm, that a product of powers is made of.
 LARGEST = 12
+# Of the processor, for one way of several.
+SHORT = 3.0
 # Longer ones are not simplified for it.
 READABLE = 60
 
@@ -204,6 +208,10 @@ def prove_equality(lhs: sp.Expr, rhs: sp.Expr, supposed: Supposed) -> Checked:
     if any(not power.exp.is_number for power in (lhs - rhs).atoms(sp.Pow)):
         # Powers of one base with symbols in the exponent: b^x b^y = b^(x + y).
         lhs, rhs = (sp.powsimp(sp.expand(side), combine="exp") for side in (lhs, rhs))
+    if (step := _by_squares(lhs, rhs, supposed.domain)) is not None:
+        return Checked(
+            Status.PROVED, f"computer algebra (squares of sides that are not negative: {step.method})", (step,)
+        )
     step = prove_equal("the two sides", lhs, rhs, domain=supposed.domain)
     if step.status is Status.PROVED:
         confirmed = step.second.startswith("confirmed")
@@ -222,6 +230,20 @@ def prove_equality(lhs: sp.Expr, rhs: sp.Expr, supposed: Supposed) -> Checked:
         return Checked(Status.PROVED, f"rational check ({second.summary})", (step,))
     left = _short(sp.sympify(step.residual)) if step.residual is not None else "the difference"
     return Checked(Status.UNDECIDED, step.method, (step,), message=f"left: {left} = 0; {step.method}")
+
+
+def _by_squares(lhs: sp.Expr, rhs: sp.Expr, domain: Mapping[sp.Symbol, tuple[Any, Any]]) -> Step | None:
+    """lhs^2 = rhs^2, proved, where neither side is negative: so are |x| and roots of squares compared."""
+    if not any(e.has(sp.Abs) or any(power.exp == sp.S.Half for power in e.atoms(sp.Pow)) for e in (lhs, rhs)):
+        return None
+    with contextlib.suppress(TimeLimitExceeded), time_limit(SHORT):
+        step = prove_equal("the squares of the two sides", lhs**2, rhs**2, domain=domain)
+        if step.status is Status.PROVED and all(
+            side.is_extended_nonnegative or prove_sign("", side, ">=", 0, domain=domain).status is Status.PROVED
+            for side in (lhs, rhs)
+        ):
+            return step
+    return None
 
 
 def _one_logarithm(residual: sp.Expr) -> sp.Expr | None:
