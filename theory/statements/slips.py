@@ -119,5 +119,5 @@ def _of_name(name: str) -> sp.Symbol:
 def _equal(a: sp.Expr, b: sp.Expr, domain: Mapping[sp.Symbol, tuple[Any, Any]]) -> bool:
     """a = b, by looking at two points first."""
     symbols = sorted(a.free_symbols | b.free_symbols, key=lambda s: s.name)
-    seen = [holds_at(a, "=", b, point) for point in nice_points(symbols, domain, 3)]
+    seen = [holds_at(a, "=", b, point, exact=False) for point in nice_points(symbols, domain, 3)]
     return False not in seen and decide_zero(a - b, domain=domain).status is Status.PROVED

@@ -73,7 +73,9 @@ def witness_at(link: Relation, point: Mapping[sp.Symbol, sp.Expr], supposed: Sup
     Every symbol has a value that it may have, all that is supposed holds, both sides are finite real numbers, and the
     relation fails.
     """
-    if (whole := admitted(point, supposed)) is None or holds_at(link.lhs, link.symbol, link.rhs, whole) is not False:
+    if (whole := admitted(point, supposed)) is None:
+        return None
+    if holds_at(link.lhs, link.symbol, link.rhs, whole, exact=False) is not False:
         return None
     return Witness(whole, _number(link.lhs, whole), _number(link.rhs, whole))
 
@@ -138,13 +140,20 @@ def _fits(s: sp.Symbol, value: sp.Expr) -> bool:
     return not (s.is_nonpositive and number > 0) and not (s.is_nonzero and abs(number) < NOTHING)
 
 
-def holds_at(lhs: sp.Expr, symbol: str, rhs: sp.Expr, point: Mapping[sp.Symbol, sp.Expr]) -> bool | None:
-    """True where the relation holds at a point; ``None`` where a side is no real number there, or too close to tell."""
+def holds_at(
+    lhs: sp.Expr, symbol: str, rhs: sp.Expr, point: Mapping[sp.Symbol, sp.Expr], *, exact: bool = True
+) -> bool | None:
+    """True where the relation holds at a point; ``None`` where a side is no real number there, or too close to tell.
+
+    Without ``exact`` two sides that look equal are too close: enough where only a failure is looked for.
+    """
     left, right = _number(lhs, point), _number(rhs, point)
     if left is None or right is None or symbol not in ("=", ":=", "<", "<=", ">", ">="):
         return None
     size = max(abs(left), abs(right), sp.Integer(1))
     if abs(left - right) <= APART * size:
+        if not exact and symbol not in ("<", ">"):
+            return None
         difference = (sp.sympify(lhs) - rhs).subs(point)
         same = difference == 0 or decide_zero(difference).status is Status.PROVED
         return symbol not in ("<", ">") if same else None
