@@ -379,7 +379,10 @@ def test_a_flow_that_never_left_its_start_has_no_figures():
     assert any("stepsize_underflow" in line for line in lines)
 
 
-def test_an_elementwise_rule_is_no_mistake():
-    results = check_rule(elementwise(BODIES["shift"]), checks=["derivation", "law_on_iterates"])
-    assert [result.outcome for result in results] == [Outcome.NOT_APPLICABLE] * 2
-    assert "entry by entry" in results["derivation"].trial.message
+def test_a_schedule_on_the_sphere_may_know_the_rate_alone():
+    def update(w, gradient, state, p, ops):
+        grown = state.effective_lr * (1 + 2 * p.learning_rate * p.weight_decay)
+        return w - state.effective_lr * gradient(w), {"effective_lr": grown}
+
+    rule = Rule(name="by-rate", update=update, space="sphere", state=("effective_lr",))
+    assert check_rule(rule, checks=["rule_purity"])["rule_purity"].outcome is Outcome.PASSED
