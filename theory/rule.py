@@ -33,6 +33,8 @@ ELEMENTWISE = (
 )
 # What Python, NumPy and SymPy say when a vector of the derivation is treated as an array.
 _VECTORS = re.compile(r"SpanVector|JetVector|Matrix|ndarray|loop of ufunc")
+# Functions of whole vectors, for which there are ops.
+_WHOLE = ("norm", "dot", "vdot", "inner", "sum", "mean", "matmul")
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def _blame(error: Exception, p: Any, state: Any) -> str:
         # JAX speaks of its own insides here: what was called is all that an author can mend.
         called = re.search(r"<function (\w+)", said)
         said = f"{called[1] if called else 'a function'} of jax.numpy was given what is no array of JAX"
-        if _VECTORS.search(str(error)):
+        if _VECTORS.search(str(error)) and not (called and called[1] in _WHOLE):
             return f"its update fails{where} ({said}): {ELEMENTWISE}"
     elif isinstance(error, TypeError | AttributeError | sp.SympifyError | ShapeError) and _VECTORS.search(said):
         return f"its update fails{where} ({said}): {ELEMENTWISE}"
