@@ -20,7 +20,8 @@ STEPS, NUMBERS = 256, 4_000_000
 
 configure()
 
-# XLA's newer emitter of fused loops takes half the time of compiling small programs, and they run no faster for it.
+# XLA's newer emitter of fused loops takes up to a third of a command's processor time where nothing is compiled yet,
+# and programs as small as these run no faster for it (benchmarks/compiling.py).
 QUICK: dict[str, str | bool] = {"xla_cpu_use_fusion_emitters": False}
 
 

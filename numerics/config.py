@@ -8,7 +8,7 @@ import jax
 
 from sharpflow.theory.cache import cache_folder
 
-__all__ = ["configure", "has_device"]
+__all__ = ["configure", "device_error"]
 
 
 @cache
@@ -32,9 +32,10 @@ def configure() -> None:
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-def has_device() -> bool:
-    """False where JAX has none of the devices that $JAX_PLATFORMS asks for, which it says by various exceptions."""
+def device_error() -> Exception | None:
+    """The exception, of various kinds, by which JAX says that it has none of the devices of $JAX_PLATFORMS."""
     try:
-        return bool(jax.devices())
-    except Exception:
-        return False
+        jax.devices()
+    except Exception as error:
+        return error
+    return None

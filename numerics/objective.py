@@ -13,7 +13,7 @@ import numpy as np
 import sympy as sp
 
 from sharpflow.numerics.compiled import Compiled
-from sharpflow.numerics.config import configure, has_device
+from sharpflow.numerics.config import configure, device_error
 from sharpflow.numerics.formulas import lambdify
 from sharpflow.numerics.leaves import Leaves, is_tree
 from sharpflow.numerics.numbers import check_whole
@@ -113,7 +113,7 @@ class Objective:
             compiled = function if hasattr(function, "lower") else jax.jit(function)
             value = compiled(jnp.asarray(self.start))
         except Exception as error:  # whatever a user's function raises, the message must say where
-            if not has_device():
+            if device_error() is not None:
                 raise  # no function is at fault
             # JAX's own messages carry pages of the trace.
             said = " ".join(str(error).strip().split("\n")[0].split())[:200]

@@ -67,13 +67,14 @@ def no_device() -> str:
 
     JAX says so by various exceptions, from whatever it is asked first.
     """
-    wish, jax = os.environ.get("JAX_PLATFORMS"), sys.modules.get("jax")
-    if not wish or jax is None:
+    wish = os.environ.get("JAX_PLATFORMS")
+    if not wish or "jax" not in sys.modules:
         return ""
-    try:
-        jax.devices()
-    except Exception as error:
-        said = str(error).partition("(set JAX")[0].strip().rstrip(".")
-        said = f" ({said[:200]})" if said else ""
-        return f"JAX has no device for JAX_PLATFORMS={wish}{said}: unset it, or name a platform that is there, as cpu."
-    return ""
+    from sharpflow.numerics.config import device_error
+
+    error = device_error()
+    if error is None:
+        return ""
+    said = str(error).partition("(set JAX")[0].strip().rstrip(".")
+    said = f" ({said[:200]})" if said else ""
+    return f"JAX has no device for JAX_PLATFORMS={wish}{said}: unset it, or name a platform that is there, as cpu."

@@ -90,11 +90,12 @@ def _ranged(objective: Objective, theta: Array, width: int) -> tuple[Array, Arra
 
     All of the eigenpairs that are not 0 where there are no more than ``width``.
     """
+    radial = objective.radial(theta)
 
     def product(block: Array) -> Array:
-        tangent = block - jnp.outer(theta, theta @ block)
+        tangent = block - jnp.outer(radial, radial @ block)
         columns = jax.vmap(lambda v: jax.jvp(jax.grad(objective.function), (theta,), (v,))[1], 1, 1)(tangent)
-        return columns - jnp.outer(theta, theta @ columns)
+        return columns - jnp.outer(radial, radial @ columns)
 
     # Always the same vectors; which ones matters to rounding only.
     block = jax.random.normal(jax.random.key(0), (len(theta), width), theta.dtype)

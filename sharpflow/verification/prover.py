@@ -181,14 +181,20 @@ class Prover:
                 proved = self._worker.answers[row.index]
             else:
                 return Proved("error", message=f"the proving process ended early ({self._worker.end})")
-            self._known[row.index] = proved
-            if proved.final and row.index in self._entries:
-                self._entries[row.index].write(proved.to_json())
+            self._learn(row.index, proved)
         return self._known[row.index]
 
+    def _learn(self, index: int, proved: Proved) -> None:
+        self._known[index] = proved
+        if proved.final and index in self._entries:
+            self._entries[index].write(proved.to_json())
+
     def close(self) -> None:
-        """End the process, whether it is done or not."""
+        """End the process, whether it is done or not; what it proved and nobody asked for yet is kept."""
         self._worker.close()
+        for index, found in self._worker.answers.items():
+            if index not in self._known and isinstance(found, Proved):
+                self._learn(index, found)
 
 
 def _entries(rows: Sequence[Row], kernel: str) -> Iterator[tuple[int, keeping.Entry]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import queue
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sharpflow.claim import Case, Claim, Measurement, Verdict
@@ -180,11 +180,7 @@ def _judge_all(
         else:
             if progress is not None:
                 progress(len(done), len(rows), f"{row.id} on {row.loss}")
-            measured.append((row, *measure(row.claim, functools.partial(_itself, row.case))))
-
-
-def _itself(case: Case) -> Case:
-    return case
+            measured.append((row, *measure(row.claim, partial(getattr, row, "case"))))
 
 
 def _shown(

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from sharpflow.claim import Case, Claim
 from sharpflow.theory import keeping
+from sharpflow.theory.errors import InputError
 
 if TYPE_CHECKING:
     from sharpflow.theory.loss import Loss
@@ -74,7 +75,8 @@ class Worker:
 
     Args:
         answer: (claim, function that makes the case) -> the answer; a function of a module, pickled by its name.
-        tasks: in the order in which they are answered.
+        tasks: in the order in which they are answered. An `InputError` (JAX has no device, say) is an answer, too, and
+            raised by `has`.
         inbox: where this worker is put whenever it has an answer: what waits for one of several has one place to wait.
 
     Attributes:
@@ -127,6 +129,12 @@ class Worker:
 
     def has(self, index: int, /) -> bool:
         """True where `answers` holds this task, or the process has ended without it."""
+        self._take_all()
+        if isinstance(error := self.answers.get(index), InputError):
+            raise error
+        return index in self.answers or bool(self.end)
+
+    def _take_all(self) -> None:
         while not self._come.empty():
             answer = self._come.get()
             if isinstance(answer, str):
@@ -135,10 +143,10 @@ class Worker:
                 self.end = f"{answer}, exit status {self._process.wait()}"
             else:
                 self.answers[answer[0]] = answer[1]
-        return index in self.answers or bool(self.end)
 
     def close(self) -> None:
-        """End the process, whether it is done or not."""
+        """End the process, whether it is done or not; `answers` then holds all that have come."""
+        self._take_all()
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -167,7 +175,11 @@ def main() -> None:
     cases: dict[Any, Case] = {}
     with keeping.ignored(fresh):
         for task in tasks:
-            pickle.dump((task.index, answer(claims.get(task.claim), lambda task=task: _case(cases, task))), results)
+            try:
+                found = answer(claims.get(task.claim), lambda task=task: _case(cases, task))
+            except InputError as error:
+                found = error
+            pickle.dump((task.index, found), results)
             results.flush()
 
 

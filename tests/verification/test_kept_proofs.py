@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import pytest
 import sympy as sp
 
 from sharpflow.theory import families, keeping
+from sharpflow.theory.cache import cache_folder
 from sharpflow.theory.loss import Loss
 from sharpflow.theory.proving.proof import Proof
 from sharpflow.verification import prover
@@ -103,3 +105,16 @@ def test_another_claim_or_rule_is_another_entry(place):
     rows = _rows([ridge], None, ["rule-law", "drift"], 0, {})
     paths = [prover.kept(r.id, r.claim, "loss", r.case.rule.name).path for r in rows if r.case.loss is ridge]
     assert len(set(paths)) == len(paths) > 2
+
+
+def test_a_proof_that_nobody_has_asked_for_yet_is_kept(monkeypatch, tmp_path):
+    """As where a run is interrupted while another row is measured."""
+    monkeypatch.setenv("SHARPFLOW_CACHE", str(tmp_path))
+    monkeypatch.setattr(keeping, "cache_folder", cache_folder)
+    (row,) = (row for row in _rows([families.get("rayleigh").default()], None, ["homogeneity"], 0, {}) if row.case.loss)
+    inbox = queue.Queue()
+    first = Prover([row], 30.0, inbox)
+    inbox.get()  # an answer has come
+    first.close()
+    assert Prover([row]).result(row).steps
+    assert not Prover([row])._worker.takes(row.index)

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from sharpflow.theory import families
+from sharpflow.theory.errors import InputError
 from sharpflow.verification import measurer, verification
 from sharpflow.verification.verification import verify
 
@@ -45,3 +46,10 @@ def test_what_may_fail_its_hypotheses_is_not_measured_elsewhere():
     rows = verification._rows([crossing, ridge], None, ["drift"], 0, {})
     told = {row.loss: verification._known_to_hold(row) for row in rows}
     assert (told["crossing"], told["ridge"]) == (False, True)
+
+
+def test_a_device_that_another_process_lacks_is_told_without_a_traceback(elsewhere, monkeypatch, capfd):
+    monkeypatch.setenv("JAX_PLATFORMS", "nonsense")  # JAX of this process has begun already
+    with pytest.raises(InputError, match="no device for JAX_PLATFORMS=nonsense"):
+        judged()
+    assert "Traceback" not in capfd.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from sharpflow.numerics.measurements.weights_checks import LEARNING_RATE, mixed,
 from sharpflow.numerics.minima.relax import relax
 from sharpflow.numerics.objective import Objective
 from sharpflow.numerics.results import RESULTS
+from sharpflow.numerics.spectrum.dense import frame
 from sharpflow.numerics.weights.coordinates import coordinates
 from sharpflow.theory import rules
 from sharpflow.theory.errors import InputError
@@ -164,3 +166,15 @@ def test_the_command_reads_rates_by_leaf(capsys):
     both = ["--learning-rate", "0.2", "--weight-decay", "1e-3", "--rate", "1e-4"]
     assert cli.main([*words, *both]) == 2
     assert "leave one of them out" in capsys.readouterr().err
+
+
+def test_normal_directions_of_a_low_rank_are_those_of_all_weights_too():
+    """L = |A w - b|^2/2 in R^40, nothing of it scale-invariant: in y = w/sqrt(eta) the Hessian is eta A^T A."""
+    random = np.random.default_rng(4)
+    rows = jnp.asarray(random.standard_normal((3, 40)))
+    objective = Objective(lambda w: jnp.sum((rows @ w - 1) ** 2) / 2, random.standard_normal(40))
+    own = coordinates(objective, 0.01)
+    found = jax.jit(lambda y: frame(own.scaled, y, 3))(jnp.asarray(own.scaled.start))
+    # E = S H S has its edge at effective_lr times what the objective in y has.
+    expected = 0.01 * np.linalg.eigvalsh(rows @ rows.T)[::-1]
+    np.testing.assert_allclose(own.effective_lr * found.values, expected, rtol=1e-11)
