@@ -19,7 +19,8 @@ from functools import lru_cache
 
 import sympy as sp
 
-from sharpflow.theory.edge.several_edges import DELTA, JETS, SIGMA, XS, averaged, order_of, push
+from sharpflow.theory.edge.averaging import A, B, mean_square
+from sharpflow.theory.edge.several_edges import DELTA, JETS, SIGMA, XS, averaged, edge_map, order_of, push
 from sharpflow.theory.proving.proof import Proof
 from sharpflow.theory.proving.zero import prove_equal
 from sharpflow.theory.sphere.reduction import Reduction
@@ -204,60 +205,80 @@ def prove_all_weights(reduction: Reduction, /) -> Proof:
 def prove_group_norms(reduction: Reduction, /) -> Proof:
     """df_i/d tau = 4 (tr(Sigma V^T P_i V) - f_i tr Sigma) of f_i = |w_i|^2/|w|^2, L invariant in each block w_i."""
     eta, decay = reduction.parameters["learning_rate"], reduction.parameters["weight_decay"]
+    e, of_norm, schedule = reduction.effective_lr, reduction.effective_lr_of_norm, reduction.schedule
+    assert of_norm is not None and schedule is not None and reduction.next_norm_squared is not None
     rate = DELTA**2
-    own, rest, e = sp.symbols("N_1 N_2 e", positive=True)  # |w_1|^2, |w|^2 - |w_1|^2
+    own, rest = sp.symbols("N_1 N_2", positive=True)  # |w_1|^2, |w|^2 - |w_1|^2
+    slopes = sp.symbols("G_1 G_2", nonnegative=True)  # |G_i|^2, of the gradient in the block, and not
     first, others = sp.symbols(
         "T_1 T_2", nonnegative=True
     )  # tr(Sigma V^T P_i V): the oscillation in the block, and not
     share = own / (own + rest)
-    # grad_i L(w) is orthogonal to w_i by Euler's identity in the block; with the oscillation x on the edge G = e^{-1} 2
-    # x, and |grad L(w)|^2 = |G|^2/|w|^2.
-    decayed = (1 - eta * decay) ** 2
-    slope = [4 * rate * part / e**2 / (own + rest) for part in (first, others)]
-    new = [decayed * norm + eta**2 * g for norm, g in zip((own, rest), slope, strict=True)]
-    moved = (new[0] / sum(new)).subs({decay: rate / eta}).subs(eta, e * (1 - rate) * (own + rest))
+    whole = {reduction.norm_squared: own + rest, reduction.gradient_squared: sum(slopes)}
+    # w_i+ = A (theta_i - step G_i), and G_i is orthogonal to theta_i by Euler's identity in the block.
+    new = [
+        (reduction.scale**2 * (norm / reduction.norm_squared + reduction.step.subs(e, of_norm) ** 2 * g)).subs(whole)
+        for norm, g in zip((own, rest), slopes, strict=True)
+    ]
+    grown = of_norm.subs(reduction.norm_squared, reduction.next_norm_squared)
+    # With the oscillation x on the edge G = 2 x/e, and weight decay is the rate over eta, which e and the norm give.
+    (length,) = sp.solve((of_norm.subs(decay, rate / eta) - e).subs(whole), eta)
+    oscillating = dict(zip(slopes, (4 * rate * part / e**2 for part in (first, others)), strict=True))
+    moved = (new[0] / sum(new)).subs({decay: rate / eta}).subs(oscillating).subs(eta, length)
     # v^T H v where block i is stretched by c_i: H_ij is divided by c_i c_j.
     h = {(i, j): sp.Symbol(f"h_{min(i, j) + 1}{max(i, j) + 1}", real=True) for i in range(2) for j in range(2)}
     v, c = sp.symbols("v_1:3", real=True), sp.symbols("C_1:3", positive=True)
     curvature = sum(v[i] * v[j] * h[i, j] / (c[i] * c[j]) for i in range(2) for j in range(2))
     ones = dict.fromkeys(c, 1)
-    along = sp.diff(curvature, c[0]).subs(ones)
     lam, k2 = sp.Symbol("lambda", positive=True), sp.Symbol("K2", nonnegative=True)
     eigen = sp.solve([sum(h[i, j] * v[j] for j in range(2)) - lam * v[i] for i in range(2)], [h[0, 0], h[1, 1]])
-    trace = first + others
-    wanted = 4 * (first - share * trace)
-    # <A, theta_1> = -2 v_1^2 and <A, theta> = -2 for a unit v: along Gamma theta_1 - f_1 theta is left.
-    inner = along.subs(eigen) / lam
-    single = 2 / (4 + k2)
+    # <A, theta_i>; <A, theta> is their sum, and along Gamma theta_1 - f_1 theta is left.
+    inner = [sp.expand(sp.diff(curvature, stretch).subs(ones).subs(eigen) / lam) for stretch in c]
+    pushed = averaged(edge_map(reduction)[0][0]).coeff(SIGMA[0, 0]).coeff(JETS[0, 0, 0])  # of A, the drift of theta
+    of_flow = 2 * pushed * (inner[0] - share * sum(inner))
+    wanted = 4 * (first - share * (first + others))
+    single, size = mean_square().subs({A: 4, B: 2 * (4 + k2)}), sp.Symbol("Sigma", nonnegative=True)
     return Proof(
         "layers share the norm as the top eigenvector does",
         (
             prove_equal(
+                "the blocks together have the norm of the rule: |w_1+|^2 + |w_2+|^2 = |w+|^2",
+                sum(new),
+                reduction.next_norm_squared.subs(whole),
+                note="w_i+ = A (theta_i - effective_lr G_i) with the rule's own A, as its update is along w and the "
+                "gradient; grad_i L is orthogonal to w_i.",
+            ),
+            prove_equal(
+                "and the schedule is that of this norm: effective_lr+ = effective_lr(|w+|^2)",
+                schedule.subs(e, of_norm),
+                grown,
+                note="So the flow of effective_lr on the edge and the shares of the norm are those of one update.",
+            ),
+            prove_equal(
                 "the change of f_1 in a step, over the rate",
                 order_of(moved, 2),
                 wanted,
-                note="|w_i+|^2 = (1 - eta lambda)^2 |w_i|^2 + eta^2 |grad_i L|^2 exactly, as grad_i L is orthogonal "
-                "to w_i.",
+                note="The coefficient of delta^2 in |w_1+|^2/|w+|^2, G = 2 x/effective_lr on the edge.",
             ),
             prove_equal(
                 "the curvature along v falls as the block grows: <A, theta_1>",
-                sp.expand(inner),
+                inner[0],
                 -2 * v[0] ** 2,
                 note="H_ij is divided by c_i c_j where block i is stretched by c_i, and H v = lambda v.",
             ),
             prove_equal(
                 "it is the component of the flow: d f_1 = 2 <theta_1 - f_1 theta, -sum Sigma_ij A_ij>",
-                sp.expand(-2 * (-2 * first - share * (-2 * trace))),
-                sp.expand(wanted),
-                note="A second way: the flow's own drift, with <A_ij, theta_1> = -2 v_i^T P_1 v_j and <A_ij, theta> = "
-                "-2 "
-                "delta_ij.",
+                sp.expand(size * of_flow),
+                sp.expand(wanted.subs({first: size * v[0] ** 2, others: size * v[1] ** 2})),
+                note="A second way: the flow's own drift, with <A, theta_i> by the stretched curvature, for each "
+                "eigenvector v of Sigma: Sigma is the sum of these.",
             ),
             prove_equal(
                 "one eigenvalue: 8/(4 + K^2) (|P_1 v_1|^2 - f_1)",
-                wanted.subs({first: single * v[0] ** 2, others: single * (1 - v[0] ** 2)}),
+                sp.expand((single * of_flow).subs(v[1] ** 2, 1 - v[0] ** 2)),
                 8 / (4 + k2) * (v[0] ** 2 - share),
-                note="f rests where each layer has the share of the norm that it has of the top eigenvector.",
+                note="By that drift, Sigma being the mean square of the oscillator: f rests where each layer has the "
+                "share of the norm that it has of the top eigenvector.",
             ),
         ),
     )

@@ -62,6 +62,29 @@ def test_a_planted_schedule_is_refuted():
     assert weights.prove_all_weights(forgotten).status is Status.REFUTED
 
 
-def test_a_planted_error_in_the_group_norms_is_refuted(monkeypatch):
-    monkeypatch.setattr(weights, "order_of", lambda expression, power: 2 * edges.order_of(expression, power))
-    assert weights.prove_group_norms(REDUCTION).status is Status.REFUTED
+@pytest.mark.parametrize(
+    ("step", "change"),
+    [
+        (0, {"next_norm_squared": 2 * REDUCTION.next_norm_squared}),
+        (0, {"scale": 2 * REDUCTION.scale}),
+        (0, {"step": 3 * REDUCTION.step}),
+        (1, {"schedule": REDUCTION.schedule * (1 + REDUCTION.gradient_squared)}),
+        (1, {"schedule": 7 * REDUCTION.schedule}),
+        (1, {"effective_lr_of_norm": 2 * REDUCTION.effective_lr_of_norm}),
+    ],
+)
+def test_group_norms_are_those_of_the_rule(step, change):
+    assert weights.prove_group_norms(replace(REDUCTION, **change)).steps[step].status is Status.REFUTED
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "change"),
+    [
+        ("order_of", 2, lambda old: lambda expression, power: 2 * old(expression, power)),
+        ("averaged", 4, lambda old: lambda expression: 2 * old(expression)),
+        ("mean_square", 5, lambda old: lambda: old() / 2),
+    ],
+)
+def test_a_planted_error_in_the_group_norms_is_refuted(monkeypatch, name, step, change):
+    monkeypatch.setattr(weights, name, change(getattr(weights, name)))
+    assert weights.prove_group_norms(REDUCTION).steps[step].status is Status.REFUTED
