@@ -42,7 +42,7 @@ PERIODS, LEAST = 3.0, 20
 
 def weights_comparison(own: Coordinates, start: Any, setting: Setting, begins: Callable[[str], None], /) -> Comparison:
     """`sharpflow.numerics.comparison.compare.compare` for gradient descent with weight decay on all weights."""
-    objective, rate, time = own.objective, setting.rate, setting.time
+    objective, rate = own.objective, setting.rate
     if not frames_fit(own.scaled):
         own = replace(own, scaled=without_residuals(own.scaled))
     begins("gradient flow to the minima")
@@ -63,20 +63,17 @@ def weights_comparison(own: Coordinates, start: Any, setting: Setting, begins: C
     rank = relaxed.rank or None
     begins("the flow")
     tolerance = setting.tolerance or min(TOLERANCE / 10, setting.intrinsic_lr / 1000)
+    # It ends where gradient descent does, whose iterations are whole and even.
     flow = run_flow(
-        own.scaled, zeta, time=time, effective_lr=own.effective_lr, rank=rank, tolerance=tolerance
+        own.scaled, zeta, time=setting.iterations * rate, effective_lr=own.effective_lr, rank=rank, tolerance=tolerance
     )  # fmt: skip
     begins(f"gradient descent, {setting.iterations} iterations")
-    every = 2 * max(1, math.ceil(time / rate / 2 / setting.records))
     run = descend_weights(
         own.scaled, _set_off(own, setting, flow, rank), effective_lr=own.effective_lr, rate=rate,
-        records=setting.records,
-        every=every,
+        iterations=setting.iterations, records=setting.records,
     )  # fmt: skip
-    inside = run.steps * rate <= time * (1 + 1e-12)
-    run = run._replace(**{name: getattr(run, name)[inside] for name in run._fields[:5]})
     begins("the way back to the minima")
-    return _joined(own, setting, of_weights(own, flow), run, rank, shown)
+    return _joined(own, setting, flow, run, rank, shown)
 
 
 def _set_off(own: Coordinates, setting: Setting, flow: Path, rank: int | None) -> np.ndarray:
@@ -99,14 +96,13 @@ def _joined(
 ) -> Comparison:
     rate, scaled = setting.rate, own.scaled
     if rank is None:
-        begin = flow.sharpness[0] * flow.effective_lr[0] / own.effective_lr
-        found = take_back(scaled, (own.from_weights(own.to_weights(run.points[0])), begin), run.points, run.steps)
+        found = take_back(scaled, (flow.points[0], float(flow.sharpness[0])), run.points, run.steps)
         minima, residual, spectrum, compiling = found.points, found.residual, found.spectrum, found.compile_seconds
     else:
         normal = analyse(scaled, run.points, rank=rank)
         minima, residual, compiling = normal.retraction.point, normal.retraction.residual, 0.0
         spectrum = top_eigenvalues(scaled, minima, rank=rank)
-    times = run.steps * rate
+    times, flow = run.steps * rate, of_weights(own, flow)
     at = flow.at(times)
     points, on_minima, lr = own.shown(run.points), own.shown(minima), own.sphere_lr(run.points)
     share = lr / own.effective_lr
@@ -120,10 +116,9 @@ def _joined(
         RESULTS.LEFT_MINIMA if not np.all(np.asarray(residual) < ARRIVED) else RESULTS.SUCCESSFUL,
     )  # fmt: skip
     message = f"not finite from iteration {run.failed_at} on." if run.failed_at >= 0 else flow.message
-    groups = []
-    ends = [np.concatenate([np.r_[own.leaves.slices[own.leaves.names.index(n)]] for n in group["leaves"]])
-            for group in own.to_json()]  # fmt: skip
-    for group, part in zip(own.to_json(), ends, strict=True):
+    groups, where = [], dict(zip(own.leaves.names, own.leaves.slices, strict=True))
+    for group in own.to_json():
+        part = np.concatenate([np.r_[where[name]] for name in group["leaves"]])
         far = np.linalg.norm(apart[:, part], axis=1)
         told = {key: group[key] for key in ("leaves", "size", "kind", "learning_rate")}
         decay = group["decay"] * rate / group["learning_rate"]

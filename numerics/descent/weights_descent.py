@@ -45,10 +45,10 @@ class WeightsRun(NamedTuple):
 
 
 @once_for_each_loss
-def _program(objective: Objective, records: int) -> Compiled:
+def _program(objective: Objective) -> Compiled:
     both = jax.value_and_grad(objective.function)
 
-    def run(y: Array, effective_lr: Array, rate: Array, every: Array) -> tuple[Any, ...]:
+    def run(y: Array, effective_lr: Array, rate: Array, lengths: Array) -> tuple[Any, ...]:
         def advance(_: Any, carry: tuple[Array, ...]) -> tuple[Array, ...]:
             y, alive, loss, squared = carry
             value, gradient = both(y)
@@ -56,32 +56,38 @@ def _program(objective: Objective, records: int) -> Compiled:
             # What is not finite stays so: counting the finite steps finds the first bad one.
             return y, alive + jnp.isfinite(jnp.sum(y)), loss + value, squared + gradient @ gradient
 
-        def record(carry: tuple[Array, Array], _: Any) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
+        def record(carry: tuple[Array, Array], every: Array) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
             zero = jnp.zeros(())
             y, alive, loss, squared = jax.lax.fori_loop(0, every, advance, (*carry, zero, zero))
             return (y, alive), (y, objective.function(y), loss / every, squared / every)
 
-        (_, alive), rows = jax.lax.scan(record, (y, jnp.zeros((), int)), None, length=records)
+        (_, alive), rows = jax.lax.scan(record, (y, jnp.zeros((), int)), lengths)
         return alive, objective.function(y), rows
 
     return Compiled(run)
 
 
 def descend_weights(
-    objective: Objective, y: np.ndarray, /, *, effective_lr: float, rate: float, records: int, every: int
+    objective: Objective, y: np.ndarray, /, *, effective_lr: float, rate: float, iterations: int, records: int
 ) -> WeightsRun:
-    """``records`` times ``every`` steps from y (D,); odd ``every`` above 1 aliases the period-two oscillation."""
-    program = _program(objective, records)
-    arguments = y, np.float64(effective_lr), np.float64(rate), np.int64(every)
+    """``iterations`` (even) steps from y (D,), with ``records`` or fewer, evenly spread up to the last of them.
+
+    Between two there are steps of an even number: odd ones would alias the period-two oscillation.
+    """
+    pairs = iterations // 2
+    count = min(records, pairs)
+    steps = 2 * (pairs * np.arange(count + 1) // count)
+    program = _program(objective)
+    arguments = y, np.float64(effective_lr), np.float64(rate), np.diff(steps)
     program.prepare(*arguments)
     started = time.perf_counter()
     alive, first, rows = jax.tree.map(np.asarray, program(*arguments))
     seconds = time.perf_counter() - started
     points, loss, mean_loss, mean_squared = rows
-    good = min(int(alive) // every, records) + 1
+    good = int(np.searchsorted(steps, int(alive), side="right"))
     nothing = [np.nan]
     return WeightsRun(
-        every * np.arange(good), np.concatenate([y[None], points])[:good], np.append(first, loss)[:good],
+        steps[:good], np.concatenate([y[None], points])[:good], np.append(first, loss)[:good],
         np.append(nothing, mean_loss)[:good], np.append(nothing, mean_squared)[:good],
-        -1 if alive == records * every else int(alive) + 1, seconds, program.seconds,
+        -1 if alive == steps[-1] else int(alive) + 1, seconds, program.seconds,
     )  # fmt: skip

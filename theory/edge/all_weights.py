@@ -206,7 +206,9 @@ def prove_group_norms(reduction: Reduction, /) -> Proof:
     """df_i/d tau = 4 (tr(Sigma V^T P_i V) - f_i tr Sigma) of f_i = |w_i|^2/|w|^2, L invariant in each block w_i."""
     eta, decay = reduction.parameters["learning_rate"], reduction.parameters["weight_decay"]
     e, of_norm, schedule = reduction.effective_lr, reduction.effective_lr_of_norm, reduction.schedule
-    assert of_norm is not None and schedule is not None and reduction.next_norm_squared is not None
+    assert of_norm is not None
+    assert schedule is not None
+    assert reduction.next_norm_squared is not None
     rate = DELTA**2
     own, rest = sp.symbols("N_1 N_2", positive=True)  # |w_1|^2, |w|^2 - |w_1|^2
     slopes = sp.symbols("G_1 G_2", nonnegative=True)  # |G_i|^2, of the gradient in the block, and not

@@ -12,6 +12,7 @@ import pytest
 
 from sharpflow import cli
 from sharpflow.numerics.comparison.compare import compare
+from sharpflow.numerics.descent.weights_descent import descend_weights
 from sharpflow.numerics.flows.edge_flow import edge_flow
 from sharpflow.numerics.measurements.weights_checks import LEARNING_RATE, mixed, norm_shares
 from sharpflow.numerics.minima.relax import relax
@@ -23,15 +24,23 @@ from sharpflow.theory import rules
 from sharpflow.theory.errors import InputError
 
 
-def test_gradient_descent_follows_it_to_order_one_in_the_rate():
+def test_gradient_descent_follows_it_to_order_one_in_intrinsic_lr():
     far = []
     for rate in (1e-4, 1e-5):
         run = compare(mixed(), rate=rate, time=1.0, learning_rate=LEARNING_RATE)
         assert run.result.ok
         assert run.gd.mean_edge == pytest.approx(2.0, abs=0.01)
         far.append(run.max_distance)
-    # sqrt(10) of the oscillation, up to 10 of the drift.
-    assert 2.5 < far[0] / far[1] < 12
+        # It ends where the flow does, and records are at even iterations.
+        steps = np.rint(run.times / rate).astype(int)
+        assert run.gd.steps == steps[-1] == round(1 / rate)
+        assert not (steps % 2).any()
+        assert len(steps) == 401
+        edges = run.edges
+        for own, theirs in ((edges.mean_square, edges.flow_mean_square), (edges.excess_loss, edges.flow_excess_loss)):
+            assert np.mean(own[-20:]) == pytest.approx(np.mean(theirs[-20:]), rel=0.05)
+    # intrinsic_lr is sqrt(2 rate): sqrt(10) a decade, as the oscillation itself is.
+    assert 2.8 < far[0] / far[1] < 3.6
     assert far[0] < 0.01
     told = json.loads(json.dumps(run.to_json()))
     assert [(g["kind"], g["size"], g["leaves"]) for g in told["groups"]] == [
@@ -40,6 +49,26 @@ def test_gradient_descent_follows_it_to_order_one_in_the_rate():
     assert told["groups"][0]["weight_decay"] == pytest.approx(1e-5 / LEARNING_RATE)
     assert np.linalg.norm(told["flow"]["end"][3:]) == pytest.approx(1.0)  # w, the last leaf
     assert run.agreement == "agrees"
+
+
+def test_the_iterations_are_those_asked_for():
+    """No step is run that is not recorded, whatever divides them."""
+    run = compare(mixed(), rate=1e-3, time=0.9, learning_rate=LEARNING_RATE)
+    assert run.gd.steps == 900
+    assert run.times[-1] == pytest.approx(0.9)
+    assert not np.isnan(run.distance).any()
+    # y+ = y - 2 |y|^2 y: odd numbers of pairs are spread, and a failure is counted from the step that is not finite.
+    cubed = Objective(lambda w: jnp.sum(w**2) ** 2 / 4, np.ones(2), name="cubed", decay=((2, 0.0),))
+    at_rest = descend_weights(cubed, np.zeros(2), effective_lr=2.0, rate=1e-3, iterations=10, records=4)
+    assert at_rest.steps.tolist() == [0, 2, 4, 6, 10]
+    assert at_rest.failed_at == -1
+    failed = descend_weights(cubed, np.ones(2), effective_lr=2.0, rate=1e-3, iterations=50, records=4)
+    y, last = np.ones(2), 0
+    with np.errstate(all="ignore"):
+        while np.isfinite(y := y - 2 * np.sum(y**2) * y).all():
+            last += 1
+    assert failed.failed_at == last + 1
+    assert failed.steps.tolist() == [0]
 
 
 def test_a_group_without_weight_decay_is_not_pulled():
