@@ -92,7 +92,7 @@ def _coq(loss: Loss | None, rule: Rule, output: Output, place: str | None) -> in
     content = exported(loss, rule)
     verdict = deliver(content, output, place)
     output.write_json(content | {"kernel": None if verdict is None else verdict.to_json()})
-    return 0 if verdict is None or verdict.accepted else 1
+    return 1 if verdict is not None and verdict.refused else 0
 
 
 def _shows_unicode(json: str | None) -> bool:

@@ -148,7 +148,7 @@ def _coq(results: list[StatementResult], arguments: argparse.Namespace, output: 
 
     proofs = [Proof(result.text, result.steps) for result in results if result.proof == "proved"]
     verdict = deliver(export(f"Statements on {arguments.spec}", proofs).to_json(), output, arguments.output)
-    return verdict is not None and not verdict.accepted, {"kernel": None if verdict is None else verdict.to_json()}
+    return verdict is not None and verdict.refused, {"kernel": None if verdict is None else verdict.to_json()}
 
 
 def _lines(result: StatementResult, steps: bool) -> list[str]:

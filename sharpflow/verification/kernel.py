@@ -12,9 +12,14 @@ from sharpflow.theory.errors import InputError
 
 if TYPE_CHECKING:
     from sharpflow.claim import Verdict
+    from sharpflow.theory.kernel.coqc import Verdict as KernelVerdict
+    from sharpflow.theory.kernel.export import Line
     from sharpflow.theory.proving.proof import Proof
 
-__all__ = ["judged", "require_coqc", "share"]
+__all__ = ["judged", "require_coqc", "settled", "share"]
+
+# Of lemmas that the kernel was still checking when their time was over, and that it did not come to.
+LATE, UNCHECKED = "the kernel was not done with it in time", "the kernel gave up on the file, not checked"
 
 
 def require_coqc() -> str:
@@ -39,24 +44,31 @@ def judged(proof: Proof, views: Sequence[StepView], /) -> tuple[StepView, ...]:
 
     found = export(proof.title, [proof])
     verdict = check(found.text) if found.names else None
-    whole = "" if verdict is None else verdict.rejected.get("", "")
-    if verdict is not None and verdict.strange:
-        whole = f"it assumes {', '.join(verdict.strange)}"
-    said = []
-    for line in found.lines:
-        if line.lemma is None:
-            said.append(f"{NOT_EXPORTED}: {line.reason}")
-        elif verdict is not None and line.lemma.name in verdict.late:
-            said.append(f"{NOT_EXPORTED}: too long for the kernel")
-        elif verdict is not None and (message := whole or verdict.rejected.get(line.lemma.name)):
-            said.append(f"{REJECTED}: {message}")
-        else:
-            said.append(f"{ACCEPTED}, one expression on both sides" if line.lemma.hollow else ACCEPTED)
+    said = [_said(line, verdict) for line in found.lines]
     words = iter(said)
     return tuple(
         replace(view, kernel=next(words)) if step.status is Status.PROVED else view
         for step, view in zip(proof.steps, views, strict=True)
     )
+
+
+def _said(line: Line, verdict: KernelVerdict | None) -> str:
+    if line.lemma is None or verdict is None:
+        return f"{NOT_EXPORTED}: {line.reason}"
+    name = line.lemma.name
+    whole = f"it assumes {', '.join(verdict.strange)}" if verdict.strange else verdict.rejected.get("", "")
+    if message := whole or verdict.rejected.get(name):
+        return f"{REJECTED}: {message}"
+    if name in verdict.late:
+        return f"{NOT_EXPORTED}: {LATE}"
+    if not verdict.complete:
+        return f"{NOT_EXPORTED}: {UNCHECKED}"
+    return f"{ACCEPTED}, one expression on both sides" if line.lemma.hollow else ACCEPTED
+
+
+def settled(steps: Iterable[StepView], /) -> bool:
+    """True where a machine with more time would have the kernel say the same."""
+    return not any(step.kernel.endswith((LATE, UNCHECKED, "no certificate in time")) for step in steps)
 
 
 def share(verdicts: Iterable[Verdict], /) -> list[str]:

@@ -23,7 +23,7 @@ from sharpflow.theory import keeping
 from sharpflow.theory.errors import InputError, NoClosedForm
 from sharpflow.theory.limits import OF_PROOFS, TimeLimitExceeded, ran_out, time_limit
 from sharpflow.theory.proving.proof import Proof, Step
-from sharpflow.verification.kernel import judged
+from sharpflow.verification.kernel import judged, settled
 from sharpflow.verification.worker import Row, Worker
 
 __all__ = ["Proved", "Prover", "internal_error", "prove", "view"]
@@ -59,7 +59,7 @@ class Proved:
 
 def kept(name: str, claim: Claim, loss: str | None, rule: str | None, kernel: str = "") -> keeping.Entry:
     """The entry of a claim's proof for a loss and a rule, given by their fingerprints, and for a version of Coq."""
-    makers: tuple[Any, ...] = (claim.prove, _shared, claim_module, prove)
+    makers: tuple[Any, ...] = (claim.prove, _shared, claim_module, prove, judged)
     sources = {inspect.getsourcefile(maker) for maker in makers}
     asked = (loss, rule, kernel) if kernel else (loss, rule)
     return keeping.entry(f"proof-{name}", *asked, sources=tuple(sorted(filter(None, sources))))
@@ -90,7 +90,8 @@ def prove(claim: Any, case: Case, limit: float = OF_PROOFS, kernel: bool = False
     failed = proof.failed()
     message = "" if not failed else f"{failed[0].title}: {failed[0].status.value}{_witness(failed[0])}"
     # What is left open, or not found, after a limit ran out might be closed on a machine that is less busy.
-    return done(proof.status.value, message, steps, proof.status in ("proved", "refuted") or not ran_out())
+    final = (proof.status in ("proved", "refuted") or not ran_out()) and settled(steps)
+    return done(proof.status.value, message, steps, final)
 
 
 def internal_error(where: str, error: Exception, /) -> str:

@@ -22,7 +22,7 @@ def test_without_coqc_the_file_is_written_and_a_sentence_says_how_to_install_it(
     told = tmp_path / "told.json"
     words = ["derive", "generic", "--rule", "constant-lr", "--format", "coq", "--output", str(place)]
     assert cli.main([*words, "--json", str(told)]) == 0
-    assert "not checked: coqc is not on the path" in capsys.readouterr().out
+    assert "not checked: no coqc that knows Coquelicot is on the path" in capsys.readouterr().out
     assert "Theorem energy_is_conserved" in place.read_text(encoding="utf-8")
     content = json.loads(told.read_text(encoding="utf-8"))
     assert content["kernel"] is None

@@ -16,8 +16,8 @@ from typing import Any
 __all__ = ["INSTALL", "REALS", "Verdict", "check", "coqc"]
 
 INSTALL = (
-    "coqc is not on the path; to have the file checked: apt-get install coq libcoq-coquelicot (Debian, Ubuntu), "
-    "or opam install coq-coquelicot"
+    "no coqc that knows Coquelicot is on the path; to have the file checked: apt-get install coq libcoq-coquelicot "
+    "(Debian, Ubuntu), or opam install coq-coquelicot"
 )
 # What Coq's real numbers are built on, and what Coquelicot adds (excluded middle).
 REALS = frozenset({
@@ -26,14 +26,16 @@ REALS = frozenset({
 })  # fmt: skip
 # Words with which a file would suppose what it should prove.
 FORBIDDEN = re.compile(
-    r"\b(Axioms?|Parameters?|Admitted|admit|give_up|Conjectures?|Hypothes[ie]s|Variables?|Contexts?|bypass_check)\b"
+    r"\b(Axioms?|Parameters?|Admitted|admit|give_up|Conjectures?|Hypothes[ie]s|Variables?|Contexts?|bypass_check|"
+    r"Admit\s+Obligations|Declare\s+Module|Unset\s+(Guard|Universe|Positivity)\s+Checking|Primitive)\b"
 )
 # A derivation takes some seconds. On a busy machine a rejected lemma may search for as long.
 SECONDS = 600.0
 # So many rejections are told apart; a file with more is rejected as a whole.
 REJECTIONS = 12
-# What it says where the time that the head of a file gives to each line is over.
-TIMEOUT = "Timeout!"
+# What it says where the time that the head of a file gives to each line is over, or the machine is too small: no
+# judgement of the lemma.
+EXHAUSTED = ("Timeout!", "Out of memory", "Stack overflow")
 _START = re.compile(r"^(?:Lemma|Theorem|Definition) (\w+)")
 
 
@@ -43,7 +45,9 @@ class Verdict:
 
     Attributes:
         rejected: lemmas that it did not accept, with its message (under "" what concerns the whole file).
-        late: lemmas whose proof it was still checking when their time was over: not rejected, and not accepted.
+        late: lemmas whose proof it was still checking when their time was over, and what rests on them: not rejected,
+            and not accepted.
+        complete: it came to the end of what was left of the file. Where it did not, nothing is accepted.
         assumptions: what all that was accepted rests on.
         strange: those of them that are not `REALS`.
         seconds: it took.
@@ -51,6 +55,7 @@ class Verdict:
 
     rejected: Mapping[str, str] = field(default_factory=dict)
     late: tuple[str, ...] = ()
+    complete: bool = False
     assumptions: tuple[str, ...] = ()
     seconds: float = 0.0
 
@@ -60,9 +65,14 @@ class Verdict:
         return tuple(name for name in self.assumptions if name not in REALS)
 
     @property
+    def refused(self) -> bool:
+        """True where something was rejected, or assumed beside the real numbers."""
+        return bool(self.rejected or self.strange)
+
+    @property
     def accepted(self) -> bool:
-        """True where nothing was rejected, and nothing assumed beside the real numbers."""
-        return not self.rejected and not self.strange
+        """True where it checked all of the file to the end, and refused nothing."""
+        return self.complete and not self.late and not self.refused
 
     def sentences(self) -> list[str]:
         """For the terminal."""
@@ -72,6 +82,11 @@ class Verdict:
             lines.append(f"REJECTED: it assumes {', '.join(self.strange)}")
         if self.late:
             lines.append(f"not checked to the end, too long: {', '.join(self.late)}")
+        if not self.complete:
+            return [
+                *lines,
+                f"The kernel gave up after {self.seconds:.0f} s: whatever else is in the file is unchecked.",
+            ]
         if self.accepted:
             lines.append(f"accepted by the kernel of Coq {found[1] if found else ''} in {self.seconds:.0f} s.")
         return [*lines, f"It rests on: {', '.join(self.assumptions) or 'nothing'}."]
@@ -79,8 +94,8 @@ class Verdict:
     def to_json(self) -> dict[str, Any]:
         """For ``--json``."""
         return {
-            "accepted": self.accepted, "rejected": dict(self.rejected), "late": list(self.late),
-            "assumptions": list(self.assumptions), "seconds": self.seconds,
+            "accepted": self.accepted, "complete": self.complete, "rejected": dict(self.rejected),
+            "late": list(self.late), "assumptions": list(self.assumptions), "seconds": self.seconds,
         }  # fmt: skip
 
 
@@ -90,8 +105,19 @@ def coqc() -> tuple[str, str] | None:
     path = shutil.which("coqc")
     if path is None:
         return None
+    with tempfile.TemporaryDirectory() as folder:
+        done = _compiled(path, "From Coquelicot Require Import Coquelicot.\n", folder)
+    if done.returncode != 0:
+        return None
     version = subprocess.run([path, "--print-version"], capture_output=True, text=True).stdout.split()
     return path, version[0] if version else ""
+
+
+def _compiled(path: str, text: str, folder: str) -> subprocess.CompletedProcess[str]:
+    file = Path(folder) / "derivation.v"
+    file.write_text(text, encoding="utf-8")
+    command = [path, "-q", "-w", "-all", str(file)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, cwd=folder)
 
 
 def check(text: str, /) -> Verdict:
@@ -106,37 +132,39 @@ def check(text: str, /) -> Verdict:
     begin = time.perf_counter()
     bare = re.sub(r"\(\*.*?\*\)", "", text, flags=re.DOTALL)
     if word := FORBIDDEN.search(bare):
-        return Verdict({"": f"the file holds the word {word.group()}"})
+        return Verdict({"": f"the file holds the word {word.group()}"}, complete=True)
     rejected: dict[str, str] = {}
     late: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "derivation.v"
-        while True:
-            file.write_text(text, encoding="utf-8")
+        while len(rejected) + len(late) <= REJECTIONS:
             try:
-                done = subprocess.run(
-                    [found[0], "-q", "-w", "-all", str(file)],
-                    capture_output=True, text=True, timeout=SECONDS, cwd=folder,
-                )  # fmt: skip
+                done = _compiled(found[0], text, folder)
             except subprocess.TimeoutExpired:
-                rejected[""] = f"given up after {SECONDS:g} s"
                 break
             if done.returncode == 0:
-                return Verdict(rejected, tuple(late), _assumptions(done.stdout), time.perf_counter() - begin)
+                seconds = time.perf_counter() - begin
+                return Verdict(rejected, tuple(late), True, _assumptions(done.stdout), seconds)
             name, message = _culprit(text, done.stderr)
-            if message == TIMEOUT and name:
-                late.append(name)
+            lacking = re.match(r"The (?:reference|variable) (\w+) was not found", message)
+            shorter = _without(text, name) if name else text
+            if message.startswith(EXHAUSTED) or done.returncode < 0 or (lacking and lacking.group(1) in late):
+                if name:
+                    late.append(name)
             else:
                 rejected[name] = message
-            if not name or len(rejected) + len(late) > REJECTIONS:
+            if shorter == text:
                 break
-            text = _without(text, name)
-    return Verdict(rejected, tuple(late), (), time.perf_counter() - begin)
+            text = shorter
+    return Verdict(rejected, tuple(late), seconds=time.perf_counter() - begin)
 
 
 def _assumptions(output: str) -> tuple[str, ...]:
-    """Names under "Axioms:", each of which begins a line."""
-    return tuple(dict.fromkeys(re.findall(r"^([A-Z][\w.]*)\s*(?::|$)", output.partition("Axioms:")[2], re.MULTILINE)))
+    """What ``Print Assumptions`` lists: each begins a line, its type goes on in others that are indented."""
+    if output.strip() == "Closed under the global context":
+        return ()
+    lines = [line for line in output.splitlines() if line and not line[0].isspace() and line != "Axioms:"]
+    names = [line if " is assumed" in line else line.split(" ")[0] for line in lines]
+    return tuple(dict.fromkeys(names)) or ("Print Assumptions said nothing",)
 
 
 def _culprit(text: str, errors: str) -> tuple[str, str]:

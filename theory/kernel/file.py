@@ -95,5 +95,5 @@ def comment(text: str, /) -> str:
 
 def whole(title: str, bodies: Iterable[str], names: Sequence[str], /) -> str:
     """The file: head, lemmas, and what each rests on."""
-    end = f"Definition all_of_them := ({', '.join(names)}).\nPrint Assumptions all_of_them."
+    end = f"Definition all_of_them := ({', '.join(['I', *names])}).\nPrint Assumptions all_of_them."
     return "\n".join([comment(title), "", HEAD, *bodies, "", comment("What all of it rests on."), end, ""])

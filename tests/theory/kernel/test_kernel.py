@@ -6,7 +6,8 @@ import pytest
 import sympy as sp
 
 from sharpflow.theory import families, rules
-from sharpflow.theory.kernel.coqc import REALS, check, coqc
+from sharpflow.theory.kernel import coqc as compiler
+from sharpflow.theory.kernel.coqc import REALS, Verdict, check, coqc
 from sharpflow.theory.kernel.derivations import export_derivation
 from sharpflow.theory.kernel.export import line_of
 from sharpflow.theory.kernel.file import whole
@@ -65,10 +66,45 @@ def test_a_lemma_of_every_kind_is_accepted():
 
 @needs_coqc
 @pytest.mark.parametrize(
-    "words", ["Axiom easy : 0 = 1.", "Lemma easy : 0 = 1.\nProof. Admitted.", "Variable easy : R."]
-)
-def test_nothing_is_supposed(words):
-    assert not check(whole("supposed", [words], ["circle"])).accepted
+    "words",
+    [
+        "Axiom easy : 0 = 1.", "Lemma easy : 0 = 1.\nProof. Admitted.", "Variable easy : R.",
+        "From Coq Require Import Program.\nProgram Definition easy : 0 = 1 := _.\nAdmit Obligations.",
+        "Unset Guard Checking.\nFixpoint easy (n : nat) : 0 = 1 := easy n.",
+    ],
+)  # fmt: skip
+def test_nothing_is_supposed(words, monkeypatch):
+    text = whole("supposed", [words], ["easy"])
+    found = check(text)
+    assert found.refused
+    assert not found.accepted
+    # Nor where the search for words finds nothing: what it rests on is printed at the end.
+    monkeypatch.setattr(compiler, "FORBIDDEN", re.compile("(?!)"))
+    assert check(text).strange
+
+
+def test_what_was_printed_is_read_to_the_end():
+    said = "Axioms:\nlocal : 0 = 1\nbad is assumed to be guarded.\nClassical_Prop.classic\n  : forall P, P\n"
+    assert compiler._assumptions(said) == ("local", "bad is assumed to be guarded.", "Classical_Prop.classic")
+    assert compiler._assumptions("Closed under the global context\n") == ()
+    assert Verdict(complete=True, assumptions=compiler._assumptions("")).refused
+
+
+@needs_coqc
+def test_what_the_kernel_did_not_come_to_is_not_called_accepted(monkeypatch):
+    lemmas = [f"Lemma wrong_{i} : {i} = {i + 1}.\nProof.\nlra.\nQed.\n" for i in range(2)]
+    lemmas += ["Lemma slow : True.\nProof.\ndo 1000000000 idtac.\nexact I.\nQed.\n",
+               "Lemma rests : True.\nProof.\nexact slow.\nQed.\n"]  # fmt: skip
+    text = whole("planted", lemmas, ["wrong_0", "wrong_1", "slow", "rests"]).replace("Timeout 100", "Timeout 2")
+    found = check(text)
+    assert (set(found.rejected), found.late) == ({"wrong_0", "wrong_1"}, ("slow", "rests"))
+    assert found.complete
+    monkeypatch.setattr(compiler, "REJECTIONS", 0)
+    found = check(text)
+    assert (set(found.rejected), found.complete, found.accepted) == ({"wrong_0"}, False, False)
+    monkeypatch.setattr(compiler, "SECONDS", 0.01)
+    assert check(text) == Verdict(seconds=pytest.approx(0, abs=10))
+    assert "unchecked" in " ".join(check(text).sentences())
 
 
 @needs_coqc
