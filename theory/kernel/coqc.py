@@ -159,7 +159,7 @@ def check(text: str, /) -> Verdict:
 
 
 def _assumptions(output: str) -> tuple[str, ...]:
-    """What ``Print Assumptions`` lists: each begins a line, its type goes on in others that are indented."""
+    """Names that ``Print Assumptions`` lists: each begins a line, its type goes on in others that are indented."""
     if output.strip() == "Closed under the global context":
         return ()
     lines = [line for line in output.splitlines() if line and not line[0].isspace() and line != "Axioms:"]
