@@ -110,7 +110,14 @@ def compare(
     if own is not None:
         _require_plain(rule, setting)
         return weights_comparison(own, start, setting, begins)
-    require_scale_invariant(subject)
+    try:
+        require_scale_invariant(subject)
+    except InputError as error:
+        if isinstance(subject, Loss):
+            raise
+        raise InputError(
+            f"{error} Of weights that are meant to see the learning rate, give it (learning_rate)."
+        ) from None
     begun = _on_gamma(subject, start, setting, begins)
     if isinstance(begun, Comparison):
         return begun

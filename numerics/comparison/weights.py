@@ -34,6 +34,8 @@ from sharpflow.numerics.weights.coordinates import Coordinates
 __all__ = ["weights_comparison"]
 
 SPECTRUM = 8
+# Times the start's length, which weights reach only where nothing holds them.
+GROWN = 2.0
 # Newton that arrived leaves rounding.
 ARRIVED = 1e-6
 # Periods at the end, and records at least, over which means are taken.
@@ -51,10 +53,11 @@ def weights_comparison(own: Coordinates, start: Any, setting: Setting, begins: C
     shown = tuple(float(v) for v in own.shown(relaxed.point))
     if not relaxed.result.ok:
         message = relaxed.message
-        if relaxed.result is RESULTS.NOT_AT_MINIMA:
-            message += (
-                "; weights that are not scale-invariant grow for ever under cross-entropy: take a loss with minima "
-                "(squared, or label-smoothed cross-entropy)"
+        # Where there are minima they are near the start in units of its length; without, weights go on growing.
+        if relaxed.result is RESULTS.NOT_AT_MINIMA and np.linalg.norm(relaxed.point) > GROWN * np.linalg.norm(y):
+            message = (
+                f"{message.rstrip('.')}; weights that are not scale-invariant grow for ever under cross-entropy: take "
+                "a loss with minima (squared, or label-smoothed cross-entropy)"
             )
         return nothing(objective, setting, shown, relaxed.result, message)
     own = replace(own, scaled=interpolating(own.scaled, relaxed.point))

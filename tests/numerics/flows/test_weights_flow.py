@@ -183,6 +183,15 @@ def test_without_minima_it_says_what_to_take():
     assert "label-smoothed" in run.message
 
 
+def test_a_minimum_that_is_a_point_is_not_told_as_a_loss_without_minima():
+    bowl = Objective(lambda w: jnp.sum((w - 1) ** 2), (0.3, 2.0, 0.5))
+    with pytest.raises(InputError, match="give it \\(learning_rate\\)"):
+        compare(bowl, rate=1e-4, time=1.0)
+    run = compare(bowl, rate=1e-4, time=1.0, learning_rate=0.1)
+    assert "the minimum is a point" in run.message
+    assert "cross-entropy" not in run.message
+
+
 def test_the_command_reads_rates_by_leaf(capsys):
     words = ["compare", "sharpflow.numerics.measurements.weights_checks:mixed", "--time", "0.5"]
     rates = ["--learning-rate", "0.2", "--learning-rate", "gain=0.05", "--no-decay", "bias|gain", "--rate", "1e-4"]
