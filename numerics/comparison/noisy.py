@@ -192,8 +192,7 @@ def compare_noisy(
     if effective_lr is None:
         effective_lr = edge / 2 / sharpness
     path = noise_flow(objective, zeta, noise=label_noise, effective_lr=effective_lr, time=time, rule=rule)
-    every = max(1, round(time / rate / BLOCKS))
-    blocks = BLOCKS if path.result.ok else min(BLOCKS, int(path.time / (every * rate)))
+    every, blocks = _whole_blocks(time, path.time, rate)
     message = "" if path.result.ok else _stopped(path, label_noise, time, rule, edge)
     common: dict[str, Any] = {
         "loss": objective.name, "rule": rule.name, "rate": rate, "intrinsic_lr": float(rule.intrinsic_lr(rate)),
@@ -234,6 +233,14 @@ def compare_noisy(
         minima_points=points, result=result, message=message,
         seconds={"gd": seconds, "flow": path.seconds, "compile": descent.compile_seconds + path.compile_seconds},
     )  # fmt: skip
+
+
+def _whole_blocks(time: float, reached: float, rate: float) -> tuple[int, int]:
+    """Iterations of a block, BLOCKS or fewer of which make up ``time``; whole blocks before the flow's own end."""
+    # A quotient may be some units in the last place short of a whole number.
+    count, reach = (int(t / rate * (1 + 1e-12)) for t in (time, reached))
+    every = -(-count // BLOCKS)
+    return every, reach // every
 
 
 def _require_one_sphere(subject: Loss | Objective) -> None:

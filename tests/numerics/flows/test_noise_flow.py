@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sharpflow import Objective, descend, noise_flow
-from sharpflow.numerics.comparison.noisy import compare_noisy
+from sharpflow.numerics.comparison.noisy import _whole_blocks, compare_noisy
 from sharpflow.numerics.descent.descent import parameters_of, prepare
 from sharpflow.numerics.descent.noise import Batches, Covariance, LabelNoise
 from sharpflow.numerics.flows.noise_step import ALPHA, BACK, EMBEDDED, GAMMA, WEIGHTS, Field, coefficients_of
@@ -127,6 +127,13 @@ def test_noisy_runs_follow_the_flow_and_resume_bit_for_bit():
                       {"w": jnp.ones(2), "g": jnp.ones(1)})  # fmt: skip
     with pytest.raises(InputError, match=r"wholly scale-invariant, so far, and .*g.* are not"):
         compare_noisy(mixed, label_noise=0.3, rate=1e-3, time=1.0)
+
+
+def test_a_noisy_run_goes_no_further_than_its_flow():
+    for time, reached, wanted in ((0.15, 0.15, 150), (0.15, 0.1, 100), (0.0037, 0.0037, 3), (1.0, 1.0, 1000)):
+        every, blocks = _whole_blocks(time, reached, 1e-3)
+        assert every * blocks == wanted
+        assert blocks <= 100
 
 
 def test_batches_are_drawn_as_they_say():
