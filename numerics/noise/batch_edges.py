@@ -8,6 +8,7 @@ with the moments of `sharpflow.theory.noise.batches`. Both are of the k x k matr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,10 @@ from sharpflow.numerics.objective import Objective
 from sharpflow.theory.errors import InputError
 from sharpflow.theory.noise.batches import batch_moments
 
-__all__ = ["BatchRun", "batch_edges", "hill", "lyapunov_edge", "mean_square_edge", "mean_square_radius", "run_batches"]
+__all__ = [
+    "BatchRun", "batch_edges", "hill", "lyapunov_edge", "mean_square_edge", "mean_square_radius", "run_batches",
+    "settling",
+]  # fmt: skip
 
 # Of the largest curvature: below, a combination of residuals does not move.
 FLAT = 1e-10
@@ -167,7 +171,7 @@ def run_batches(
     *, rate: float, size: int = 1, examples: int = 4, dimension: int = 8, time: float = 4.0, seeds: int = 32,
     seed: int = 0, replacement: bool = False,
 ) -> BatchRun:  # fmt: skip
-    """Gradient descent with weight decay by batches, from half of the mean-square edge, on arrays."""
+    """Gradient descent with weight decay by batches, from nine tenths of the mean-square edge, on arrays."""
     random = generator(seed)
     a = random.standard_normal((examples, dimension))
     jacobian = a
@@ -197,6 +201,23 @@ def run_batches(
                 theta = w / np.linalg.norm(w, axis=0)
                 sizes.append(np.linalg.norm(theta - kernel.T @ (kernel @ theta), axis=0))
     return BatchRun(total, np.array(sizes).T, jacobian)
+
+
+def settling(
+    rates: Sequence[float], /, *, size: int = 2, examples: int = 8, seed: int = 0, seeds: int = 32
+) -> list[tuple[float, float]]:
+    """Mean effective_lr at each rate on the way from the mean-square edge (0) to the Lyapunov edge (1); its error."""
+    found: list[tuple[float, float]] = []
+    for rate in rates:
+        run = run_batches(rate=rate, size=size, examples=examples, dimension=examples + 4, seeds=seeds, seed=seed)
+        edge = mean_square_edge(run.jacobian, size=size)
+        # J and both edges are those of the seed, at every rate.
+        if not found:
+            other, uncertain = lyapunov_edge(run.jacobian, size=size, steps=1000, seed=seed)
+        share = (float(run.effective_lr.mean()) - edge) / (other - edge)
+        error = float(run.effective_lr.std(ddof=1)) / seeds**0.5
+        found.append((share, float(np.hypot(error, share * uncertain)) / (other - edge)))
+    return found
 
 
 def hill(sizes: np.ndarray, /, *, share: float = 0.01) -> float:

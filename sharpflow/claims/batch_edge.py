@@ -14,27 +14,19 @@ def prove(case: Case) -> Proof:
 
 
 def measure(case: Case) -> Measurement:
-    """Batches of one of four examples, on a loss whose Hessian is the same all along Gamma."""
-    from sharpflow.numerics.noise.batch_edges import lyapunov_edge, mean_square_edge, run_batches
+    """Batches of two of eight examples at two rates, on a loss whose Hessian is the same all along Gamma."""
+    from math import hypot
 
-    rate = 1e-3
-    run = run_batches(rate=rate, seeds=32, seed=3)
-    edge = mean_square_edge(run.jacobian, size=1)
-    other, _ = lyapunov_edge(run.jacobian, size=1, steps=1000)
-    error = float(run.effective_lr.std(ddof=1) / len(run.effective_lr) ** 0.5) / edge
+    from sharpflow.numerics.noise.batch_edges import settling
+
+    (coarse, error), (fine, own) = settling((1e-3, 1e-4), seed=case.seed)
+    low, high = -5 * own, min(0.5 + 5 * own, coarse + 5 * hypot(own, error))
     return weigh(
-        float(run.effective_lr.mean()) / edge, 1.0, 5 * error + other / edge - 1 + rate**0.5,
-        f"mean effective_lr over that of the mean-square edge, 32 runs at rate {rate:g}; tolerance: 5 standard errors "
-        f"(exceeded by chance once in 2e6), the way to the Lyapunov edge at {other / edge:.4g} of it, below which no "
-        "oscillation lasts, and sqrt(rate). The edge of the whole batch is at "
-        f"{2 / _top(run.jacobian) / edge:.3g} of it",
+        fine, (low + high) / 2, (high - low) / 2,
+        "mean effective_lr of 32 runs at rate 1e-4, on the way from the mean-square edge (0) to the Lyapunov edge (1); "
+        f"tolerance: from 0 to half of the way, and no more than the {coarse:.3g} at rate 1e-3, each up to 5 standard "
+        "errors (exceeded by chance with probability 2e-5: Student, 31 degrees of freedom)",
     )  # fmt: skip
-
-
-def _top(jacobian):  # type: ignore[no-untyped-def]
-    import numpy as np
-
-    return float(np.linalg.norm(jacobian, 2) ** 2)
 
 
 claim = Claim(
