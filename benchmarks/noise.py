@@ -101,7 +101,7 @@ def _central(paths, limit, runs):
 
 def heavy_ball():
     """Heavy ball from the edge with noise over 24 decades, at three rates and two beta."""
-    from sharpflow.numerics.noise.phase import displacement, phase, small_orbit_noise
+    from sharpflow.numerics.noise.phase import displacement, phase
     from sharpflow.theory import rules
 
     noise = np.concatenate([[0.0], 10.0 ** np.arange(-24, 0.5)])
@@ -128,10 +128,6 @@ def heavy_ball():
                     f"{run.moved[k].mean():.4f} ± {run.moved[k].std(ddof=1) / 32**0.5:.4f}", f"{flow[k]:.4f}",
                     f"{found[beta, rate][2][k]:.2f}",
                 ), flush=True)  # fmt: skip
-    g = 2 * np.sin(1.2) / (2 + np.cos(1.2))
-    # 63.3 is c of heavy ball on this ridge at its start (docs/rules.md).
-    least = small_orbit_noise(rules.get("heavy-ball"), 63.3, g * g, 2 + np.cos(1.2))
-    print(f"\nsmall orbits do not grow above nu = {least:.2g} rate (beta = 1/2)")
     _phases(found).savefig(DOCS / "noise-heavy-ball.png", dpi=160)
 
 
@@ -167,7 +163,7 @@ def _phases(found):
 
 def batches():
     """Batches of one of four examples: where effective_lr settles, how large bursts are, how far runs lie apart."""
-    from sharpflow.numerics.noise.batch_edges import hill, lyapunov_edge, mean_square_edge, run_batches
+    from sharpflow.numerics.noise.batch_edges import hill, lyapunov_edge, mean_square_edge, run_batches, settling
 
     print(
         row("n", "b", "rate", "e over the mean-square edge", "Lyapunov", "whole batch", "largest |x|", "tail exponent")
@@ -189,6 +185,11 @@ def batches():
                 f"{2 / np.linalg.norm(run.jacobian, 2) ** 2 / edge:.2f}", f"{np.median(run.sizes.max(axis=1)):.3f}",
                 f"{np.mean(tails):.1f} ± {2 * np.std(tails, ddof=1) / 8**0.5:.1f}",
             ), flush=True)  # fmt: skip
+    for examples, size, draws in ((4, 1, 8), (8, 2, 12)):
+        shares = [settling((1e-4,), size=size, examples=examples, seed=seed)[0][0] for seed in range(draws)]
+        print(
+            f"\n{size} of {examples}, rate 1e-4: {min(shares):.2f} to {max(shares):.2f} of the way to the Lyapunov edge"
+        )
     print()
     print(row("rate", "e over the mean-square edge of the network", "spread of 16 ends", "moved"))
     print(rule(4))

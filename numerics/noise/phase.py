@@ -6,8 +6,7 @@ Noise is a floor under |X|: an orbit that reaches it forgets its energy and begi
     X_max^2 = 2 (growth/brake) log(1/X_min),  X_min^2 ~ sigma^2 = 2 alpha nu R/sqrt(rate) per unit of the fast time
 
 R the residue of the stationary variance at the edge. The amplitude is capped at the root of a logarithm of 1/nu:
-noise of any size cures the growth, if tracking bears an amplitude of that size. Above the variance
-nu_c = rate c growth/(2 alpha R brake), proportional to the rate, small orbits do not grow at all.
+noise of any size holds the energy down, and the run tracks where it bears an amplitude of that size.
 """
 
 from __future__ import annotations
@@ -23,12 +22,10 @@ from sharpflow.numerics.flows.noise_flow import noise_flow
 from sharpflow.numerics.noise.central import LOSSES, START
 from sharpflow.numerics.numbers import generator
 from sharpflow.numerics.objective import Objective
-from sharpflow.theory.edge.edge_law import K2, LAMBDA, edge_law
-from sharpflow.theory.noise.moments import CURVATURE, LR, noise_law
+from sharpflow.theory.noise.moments import noise_law
 from sharpflow.theory.rule import Operations, Rule
 
-__all__ = ["Phase", "displacement", "phase", "small_orbit_noise"]
-
+__all__ = ["Phase", "displacement", "phase"]
 
 # The displacement differs from its limit by less than any run resolves.
 LEAST = 1e-5
@@ -122,16 +119,3 @@ def displacement(rule: Rule, noise: float, time: float, /, *, loss: str = "ridge
     nu = max(noise, LEAST)
     path = noise_flow(objective, noise=nu, effective_lr=0.999 * edge / h, time=time, rule=rule)
     return float(np.arctan2(path.end[2], path.end[0]) - START) if path.result.ok else float("nan")
-
-
-def small_orbit_noise(rule: Rule, coefficient: float, log_gradient_squared: float, curvature: float, /) -> float:
-    """nu_c over the rate, above which small orbits of a rule with energy coefficient c do not grow."""
-    law, edge = noise_law(rule), edge_law(rule)
-    numbers = {s: rule.constants[s.name] for s in law.variance.free_symbols if s.name in rule.constants}
-    e = float(sp.sympify(law.edge).subs(numbers)) / curvature
-    h = float(curvature)
-    near = 1e-7
-    residue = near * h * float(law.variance.subs(numbers).subs({CURVATURE: h, LR: e - near}))
-    mean_square = sp.sympify(edge.mean_square).subs({K2: log_gradient_squared, **edge.defaults})
-    alpha = sp.sympify(edge.alpha).subs(edge.defaults).subs(LAMBDA, curvature)
-    return float(coefficient * mean_square / (2 * alpha * residue))

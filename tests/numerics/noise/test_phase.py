@@ -1,9 +1,8 @@
 """Heavy ball with noise: its energy is held down, and it then follows its noise flow."""
 
 import numpy as np
-import pytest
 
-from sharpflow.numerics.noise.phase import displacement, phase, small_orbit_noise
+from sharpflow.numerics.noise.phase import displacement, phase
 from sharpflow.theory import rules
 
 HEAVY = rules.get("heavy-ball")
@@ -20,8 +19,3 @@ def test_noise_of_any_size_cures_the_growth_of_energy():
     moved, error = run.moved[3].mean(), run.moved[3].std(ddof=1) / 32**0.5
     # 5 standard errors (a false alarm once in 6e4 with 31 degrees of freedom), and 10 rate.
     assert abs(moved - displacement(HEAVY, 1e-2, 1.0)) < 5 * error + 10 * 1e-3
-
-
-def test_small_orbits_need_noise_in_proportion_to_the_rate():
-    # 2 alpha R brake/growth by hand at beta = 1/2, K^2 = 0, h = 1: alpha = 2, R = 3 e, e = 3, <x^2> = rate/6.
-    assert small_orbit_noise(HEAVY, 60.0, 0.0, 1.0) == pytest.approx(60 / 6 / (2 * 2 * 9), rel=1e-4)
